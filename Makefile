@@ -1,0 +1,34 @@
+# What is done here by hand and by .ci/run alike. CARGO_TARGET_DIR and the like are honoured: they are
+# cargo's own. CI=true turns what would be skipped into an error.
+
+.DEFAULT_GOAL := help
+.PHONY: demo test lint bench fmt help
+
+demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffic 200/s" adds flags
+	cargo run --locked --quiet -- demo $(ARGS)
+
+test: ## run all tests, and get what they need beyond Rust
+	tests/prerequisites.sh
+	cargo test --locked
+
+# cargo-deny reads the manifests of all systems' crates, which a build does not fetch.
+lint: ## check form, lints, documentation and dependencies
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+	@if (cargo deny --version || cargo install --locked --version '^0.20' cargo-deny) && cargo fetch --locked; then \
+		echo "cargo deny --offline check licenses bans sources"; \
+		cargo deny --offline check licenses bans sources; \
+	else \
+		echo "SKIPPED: licences, bans and sources of dependencies: no cargo-deny, or not all crates could be fetched" >&2; \
+		test "$(CI)" != true; \
+	fi
+
+bench: ## measure a hit, a miss and a refused call
+	cargo bench --locked --bench pipeline
+
+fmt: ## format the sources
+	cargo fmt
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14

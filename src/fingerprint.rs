@@ -1,0 +1,138 @@
+//! Fingerprints: what stands for a token, a customer or a cache key where the thing itself must not
+//! be kept. Fields are length-prefixed before hashing, so two different lists of fields never give
+//! the same bytes.
+
+use std::fmt;
+
+use aws_lc_rs::{digest, hmac, rand};
+
+/// A SHA-256 digest, keyed or not. Its `Debug` shows the first four bytes only: enough to tell two
+/// apart in a log of one process, too little to look one up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::from_slice(digest::digest(&digest::SHA256, bytes).as_ref())
+    }
+
+    fn from_slice(bytes: &[u8]) -> Self {
+        let mut out = [0; 32];
+        out.copy_from_slice(bytes);
+        Self(out)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}{:02x}{:02x}{:02x}..", self.0[0], self.0[1], self.0[2], self.0[3])
+    }
+}
+
+/// Fields on their way to a fingerprint.
+#[derive(Debug, Default, Clone)]
+pub struct Fields(Vec<u8>);
+
+impl Fields {
+    /// No fields yet.
+    pub fn new() -> Self {
+        Self(Vec::with_capacity(160))
+    }
+
+    /// Appends one field: its length in eight bytes, then itself.
+    pub fn push(&mut self, field: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(&(field.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(field);
+        self
+    }
+
+    /// Appends a field that may be missing; a missing one differs from an empty one.
+    pub fn push_option(&mut self, field: Option<&[u8]>) -> &mut Self {
+        match field {
+            Some(field) => self.push(&[1]).push(field),
+            None => self.push(&[0]),
+        }
+    }
+
+    /// The bytes that are hashed: injective in the list of fields.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Their fingerprint.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.0)
+    }
+}
+
+/// A key known to this process alone, made anew at each start. Fingerprints made with it cannot be
+/// looked up in a table of guesses.
+pub struct FingerprintKey(hmac::Key);
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(..)")
+    }
+}
+
+impl FingerprintKey {
+    /// A new random key.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        rand::fill(&mut bytes).expect("the system's random source answers");
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+    }
+
+    /// The keyed fingerprint (HMAC-SHA-256) of `secret`.
+    pub fn of(&self, secret: &[u8]) -> Fingerprint {
+        Fingerprint::from_slice(hmac::sign(&self.0, secret).as_ref())
+    }
+}
+
+/// Whether two secrets are the same, in time that depends on their lengths only.
+pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moving_a_byte_between_fields_changes_the_bytes() {
+        let mut a = Fields::new();
+        a.push(b"ab").push(b"c");
+        let mut b = Fields::new();
+        b.push(b"a").push(b"bc");
+        assert_ne!(a.bytes(), b.bytes());
+    }
+
+    #[test]
+    fn a_missing_field_is_not_an_empty_one() {
+        let mut a = Fields::new();
+        a.push_option(None);
+        let mut b = Fields::new();
+        b.push_option(Some(b""));
+        assert_ne!(a.bytes(), b.bytes());
+    }
+
+    #[test]
+    fn two_processes_do_not_share_fingerprints() {
+        let (a, b) = (FingerprintKey::random(), FingerprintKey::random());
+        assert_eq!(a.of(b"token"), a.of(b"token"));
+        assert_ne!(a.of(b"token"), b.of(b"token"));
+    }
+
+    #[test]
+    fn secrets_compare_equal_only_to_themselves() {
+        assert!(same_secret(b"abc", b"abc"));
+        assert!(!same_secret(b"abc", b"abd"));
+        assert!(!same_secret(b"abc", b"abcd"));
+    }
+}
