@@ -9,3 +9,6 @@ pub mod background;
 pub mod chance;
 pub mod fingerprint;
 pub mod time;
+
+pub mod catalog;
+pub mod settings;

@@ -1,0 +1,35 @@
+//! A rate limit: whose calls are counted together, and how many may pass.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use crate::catalog::name::Name;
+
+/// A rate limit. One name is one set of buckets over all actions that name it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    /// Its name.
+    pub name: Name,
+    /// Whose calls are counted together: those alike in all of these.
+    pub key: Vec<LimitKey>,
+    /// The time after which one more call may pass.
+    pub period: Duration,
+    /// How many may pass at once after a rest.
+    pub burst: NonZeroU32,
+    /// `false`: it only counts what it would have refused.
+    pub enforce: bool,
+}
+
+/// A part of what calls must have in common to be counted together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LimitKey {
+    /// Nothing: all calls.
+    All,
+    /// The organisation.
+    Org,
+    /// The authenticated caller, within its organisation.
+    Caller,
+    /// The action.
+    Action,
+    /// The value of an input, always within its organisation.
+    Input(String),
+}

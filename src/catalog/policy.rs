@@ -1,0 +1,127 @@
+//! Policies: numbers that were checked once, with their reasons beside the defaults.
+//!
+//! The defaults are those of `holdline.yaml`; the reasons are in `ARCHITECTURE.md`.
+
+use std::time::Duration;
+
+/// How long one exchange with an upstream may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// DNS, TCP and TLS.
+    pub connect: Duration,
+    /// One attempt: connect, send, headers and the whole body.
+    pub attempt: Duration,
+}
+
+/// What may be repeated, when, and out of which budget.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetryPolicy {
+    /// Attempts in all; 1 means never again.
+    pub attempts: u32,
+    /// The causes that are repeated.
+    pub on: Vec<RetryOn>,
+    /// The ceiling of the first wait; doubled each time. The wait is a random part of the ceiling.
+    pub first: Duration,
+    /// The highest ceiling.
+    pub max: Duration,
+    /// How many repeats all calls together may have.
+    pub budget: BudgetPolicy,
+    /// The header by which the upstream tells repeats apart. Absent: unsafe actions are repeated
+    /// only where nothing was sent.
+    pub idempotency_key: Option<http::HeaderName>,
+}
+
+/// A cause to repeat an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryOn {
+    /// No connection: nothing was sent.
+    Connect,
+    /// The connection broke before the whole reply was there.
+    Reset,
+    /// The attempt's time was up.
+    Timeout,
+    /// A status: one of 408, 500, 502, 503, 504.
+    Status(u16),
+}
+
+/// How many repeats all calls to one upstream may have together, so that a retry never becomes the
+/// storm that keeps it down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BudgetPolicy {
+    /// Repeats for each first try, such as 0.2.
+    pub ratio: f64,
+    /// Repeats a second that are always allowed.
+    pub per_second: f64,
+    /// The time over which both are counted.
+    pub window: Duration,
+}
+
+/// When an upstream is given a rest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BreakerPolicy {
+    /// Off: every attempt passes, nothing is counted.
+    pub enabled: bool,
+    /// It opens at this share of failures, `0.0..=1.0` ...
+    pub failure_ratio: f64,
+    /// ... of at least this many attempts ...
+    pub min_attempts: u32,
+    /// ... within this time.
+    pub window: Duration,
+    /// It opens after this many failures in a row.
+    pub run: u32,
+    /// It opens after this many failures to connect in a row.
+    pub connect_run: u32,
+    /// How long it stays open the first time; doubled each time after.
+    pub open_first: Duration,
+    /// How long it stays open at most.
+    pub open_max: Duration,
+    /// Good probes, one at a time, that close it.
+    pub close_after: u32,
+    /// How long after closing only a part of the attempts passes.
+    pub ramp: Duration,
+    /// How long a probe may keep its place without a word: attempt time-out and a second.
+    pub lease: Duration,
+}
+
+/// How many attempts may be under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConcurrencyPolicy {
+    /// The number.
+    pub limit: u32,
+    /// How long an attempt waits for its turn at most.
+    pub wait: Duration,
+}
+
+/// How answers are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CachePolicy {
+    /// How long an entry is fresh, before jitter of a tenth either way.
+    pub ttl: Duration,
+    /// The inputs that make the key, sorted.
+    pub key: Vec<String>,
+    /// The input that says whose data it is.
+    pub customer: Option<String>,
+    /// Who may be given the same entry.
+    pub shared_by: SharedBy,
+    /// After `ttl`: answered stale at once, refreshed behind.
+    pub stale_while_revalidate: Duration,
+    /// After `ttl`: answered stale when the fetch fails.
+    pub stale_if_error: Duration,
+    /// Within `stale_if_error`: answered stale when the fetch takes longer than this.
+    pub stale_after: Duration,
+    /// How long a 404 is remembered; zero: not at all.
+    pub not_found: Duration,
+    /// Calls that may wait for one flight.
+    pub max_waiters: usize,
+}
+
+/// Who may be given the same entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedBy {
+    /// Callers of one organisation.
+    Org,
+    /// One caller.
+    Caller,
+    /// Everybody.
+    All,
+}

@@ -1,0 +1,223 @@
+//! Address templates: path and query by RFC 6570, narrowed to the expressions that keep every value
+//! in its place.
+
+mod parse;
+
+use std::{fmt::Write, sync::Arc};
+
+use url::{Position, Url};
+
+use crate::catalog::{
+    contract::{Inputs, Problem},
+    scalar::Scalar,
+    template::{
+        BadTemplate, note,
+        text::{self, Piece},
+    },
+};
+
+/// Path and query of a request: RFC 6570.
+#[derive(Debug)]
+pub struct UrlTemplate {
+    text: String,
+    /// What stands between the slashes; the first slash is before the first of them.
+    segments: Vec<Vec<Piece>>,
+    query: Vec<Query>,
+}
+
+/// A part of the query.
+#[derive(Debug, PartialEq, Eq)]
+enum Query {
+    /// A literal, with its `?`, or the text of an input.
+    Piece(Piece),
+    /// `{?a,b}` or `{&a,b}`: pairs, without those whose input was left out.
+    Pairs { lead: char, names: Vec<Arc<str>> },
+}
+
+/// Bytes of a value in an address, before encoding. No identifier is longer, and servers refuse
+/// request lines of 8 KiB and more.
+const MAX_VALUE: usize = 256;
+
+impl UrlTemplate {
+    /// Parses a path with an optional query part.
+    ///
+    /// # Errors
+    /// Where it is no RFC 6570 template, or lets a value leave its place.
+    pub fn parse(text: &str) -> Result<Self, BadTemplate> {
+        let (segments, query) = parse::parse(text)?;
+        Ok(Self { text: text.to_owned(), segments, query })
+    }
+
+    /// The template as written: the `url.template` of spans.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The names in it.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.path_names().collect();
+        for part in &self.query {
+            match part {
+                Query::Piece(Piece::Literal(_)) => {}
+                Query::Piece(Piece::Name(name)) => names.push(name),
+                Query::Pairs { names: pairs, .. } => names.extend(pairs.iter().map(|name| &**name)),
+            }
+        }
+        names
+    }
+
+    fn path_names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().flat_map(|segment| text::names(segment))
+    }
+
+    /// Path and query for `inputs`; adds what makes them unfit for it.
+    pub(super) fn expand(&self, inputs: &Inputs, problems: &mut Vec<Problem>) -> String {
+        let mut out = String::with_capacity(self.text.len() + 32);
+        for segment in &self.segments {
+            out.push('/');
+            expand_segment(segment, inputs, &mut out, problems);
+        }
+        for part in &self.query {
+            expand_query(part, inputs, &mut out, problems);
+        }
+        out
+    }
+
+    /// The whole address for `inputs` under `base`, whose query and fragment are left behind.
+    ///
+    /// # Errors
+    /// The first of the problems of [`Self::expand`]; or the address, read as the client will read
+    /// it, is not to the letter what was written here.
+    pub(super) fn render(&self, base: &Url, inputs: &Inputs) -> Result<Url, Problem> {
+        let mut problems = Vec::new();
+        let expanded = self.expand(inputs, &mut problems);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
+        let before = &base[..Position::AfterPath];
+        let before = before.strip_suffix('/').unwrap_or(before);
+        let written = format!("{before}{expanded}");
+        let wanted_segments =
+            slashes(base.path().strip_suffix('/').unwrap_or(base.path())) + self.segments.len();
+        match Url::parse(&written) {
+            Ok(url)
+                if base.has_host()
+                    && url.as_str() == written
+                    && url[..Position::BeforePath] == base[..Position::BeforePath]
+                    && slashes(url.path()) == wanted_segments
+                    && url.fragment().is_none() =>
+            {
+                Ok(url)
+            }
+            // The checks above leave nothing that can come here; this is the proof, not the check.
+            Ok(_) | Err(_) => Err(Problem {
+                field: self.names().first().copied().unwrap_or_default().into(),
+                what: "does not fit the address of the request".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Segments of a path: each begins with a slash.
+fn slashes(path: &str) -> usize {
+    path.bytes().filter(|c| *c == b'/').count()
+}
+
+fn expand_segment(
+    segment: &[Piece],
+    inputs: &Inputs,
+    out: &mut String,
+    problems: &mut Vec<Problem>,
+) {
+    let start = out.len();
+    let mut last = None;
+    for piece in segment {
+        match piece {
+            Piece::Literal(literal) => out.push_str(literal),
+            Piece::Name(name) => {
+                last = Some(name);
+                match inputs.get(name) {
+                    Some(value) => expand_value(name, value, Place::Path, out, problems),
+                    None => note(problems, name, "is required by the path"),
+                }
+            }
+        }
+    }
+    // Harmless values can make a dot segment together with each other or with what stands around
+    // them.
+    let Some(name) = last else { return };
+    let refused = |name: &str| problems.iter().any(|problem| *problem.field == *name);
+    if text::names(segment).any(refused) {
+        return;
+    }
+    if out.len() == start {
+        note(problems, name, "must not be empty in the path");
+    } else if parse::is_dot_segment(&out[start..]) {
+        note(problems, name, DOTS);
+    }
+}
+
+const DOTS: &str = "must not be . or .. in the path";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Path,
+    Query,
+}
+
+fn expand_value(
+    name: &Arc<str>,
+    value: &Scalar,
+    place: Place,
+    out: &mut String,
+    problems: &mut Vec<Problem>,
+) {
+    let text = value.as_text();
+    if text.len() > MAX_VALUE {
+        note(problems, name, &format!("must have at most {MAX_VALUE} bytes in an address"));
+    } else if text.chars().any(char::is_control) {
+        note(problems, name, "must not have control characters");
+    } else if place == Place::Path && matches!(&*text, "." | "..") {
+        // Encoding does not help: WHATWG readers take %2E%2E for .. as well.
+        note(problems, name, DOTS);
+    } else {
+        encode(&text, out);
+    }
+}
+
+fn expand_query(part: &Query, inputs: &Inputs, out: &mut String, problems: &mut Vec<Problem>) {
+    match part {
+        Query::Piece(Piece::Literal(literal)) => out.push_str(literal),
+        Query::Piece(Piece::Name(name)) => {
+            if let Some(value) = inputs.get(name) {
+                expand_value(name, value, Place::Query, out, problems);
+            }
+        }
+        Query::Pairs { lead, names } => {
+            let mut lead = *lead;
+            for name in names {
+                let Some(value) = inputs.get(name) else {
+                    continue;
+                };
+                out.push(std::mem::replace(&mut lead, '&'));
+                out.push_str(name);
+                out.push('=');
+                expand_value(name, value, Place::Query, out, problems);
+            }
+        }
+    }
+}
+
+/// Appends `text` with every byte outside RFC 3986's unreserved ones percent-encoded.
+fn encode(text: &str, out: &mut String) {
+    for c in text.bytes() {
+        if c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(c));
+        } else {
+            write!(out, "%{c:02X}").expect("writing into memory cannot fail");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! An upstream: a system behind us, and how it is treated.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use url::Url;
+
+use crate::catalog::{
+    name::Name,
+    policy::{BreakerPolicy, ConcurrencyPolicy, RetryPolicy, Timeouts},
+};
+
+/// A system behind us.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Name,
+    /// Scheme, host, port and the path before every action's own.
+    pub base_url: Url,
+    /// Headers sent with each attempt.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How long an exchange may take.
+    pub timeouts: Timeouts,
+    /// What is repeated.
+    pub retry: RetryPolicy,
+    /// When it is given a rest.
+    pub breaker: BreakerPolicy,
+    /// How much of it is used at once.
+    pub concurrency: ConcurrencyPolicy,
+    /// Connections kept.
+    pub pool: Pool,
+    /// Bytes of a reply that are read, after decompression.
+    pub max_reply: usize,
+    /// Whether it is sent our trace context.
+    pub propagate_trace: bool,
+}
+
+/// Connections kept open while nobody uses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// How many, to one host.
+    pub idle: usize,
+    /// How long. Shorter than the upstream's own keep-alive: the side that closes first decides
+    /// who meets a dead connection.
+    pub idle_timeout: Duration,
+}
