@@ -12,3 +12,5 @@ pub mod time;
 
 pub mod catalog;
 pub mod settings;
+
+pub mod mechanism;

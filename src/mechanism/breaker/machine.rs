@@ -1,0 +1,261 @@
+//! The rules of the breaker: a plain machine without lock, listener or pass.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{FailureKind, Refused, State, Verdict};
+use crate::{
+    catalog::policy::BreakerPolicy, chance::Chance, mechanism::window::Window, time::Instant,
+};
+
+const SUCCESSES: usize = 0;
+const FAILURES: usize = 1;
+
+/// How far the open time is spread either way, so that replicas do not probe together.
+const JITTER: f64 = 0.5;
+
+/// The share of attempts that passes in the first half of the ramp, and in the second.
+const RAMP: [f64; 2] = [0.25, 0.5];
+
+/// When to ask again where the answer may change at any moment: one second is the grain of the
+/// `Retry-After` header.
+const SHORTLY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    /// `since` when; absent: it has never been open.
+    Closed {
+        since: Option<Instant>,
+    },
+    Open {
+        until: Instant,
+    },
+    /// `good` probes in a row so far, and until when the place of the one that is out is `leased`.
+    HalfOpen {
+        good: u32,
+        leased: Option<Instant>,
+    },
+}
+
+impl Phase {
+    pub(super) fn state(self) -> State {
+        match self {
+            Self::Closed { .. } => State::Closed,
+            Self::Open { .. } => State::Open,
+            Self::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    pub(super) fn open_until(self) -> Option<Instant> {
+        match self {
+            Self::Open { until } => Some(until),
+            Self::Closed { .. } | Self::HalfOpen { .. } => None,
+        }
+    }
+}
+
+/// By what a verdict finds the admission it belongs to.
+pub(super) struct Ticket {
+    pub(super) number: u64,
+    pub(super) probe: bool,
+}
+
+/// What the window holds.
+pub(super) struct Counts {
+    pub(super) failures: u64,
+    pub(super) attempts: u64,
+}
+
+impl Counts {
+    pub(super) fn failure_ratio(&self) -> f64 {
+        match self.attempts {
+            0 => 0.0,
+            attempts => self.failures as f64 / attempts as f64,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Machine {
+    policy: BreakerPolicy,
+    chance: Chance,
+    phase: Phase,
+    /// The number of the tickets whose verdict counts. Each probe gets a new one, and no breaker
+    /// closes without a probe, so verdicts on what was admitted before are told apart and ignored.
+    ticket: u64,
+    /// How often it opened without being well in between.
+    openings: u32,
+    window: Window<2>,
+    /// Failures in a row, and failures to connect in a row.
+    run: u32,
+    connect_run: u32,
+    untold: VecDeque<(State, State)>,
+}
+
+impl Machine {
+    pub(super) fn new(policy: BreakerPolicy, chance: Chance) -> Self {
+        Self {
+            policy,
+            chance,
+            phase: Phase::Closed { since: None },
+            ticket: 0,
+            openings: 0,
+            window: Window::new(policy.window),
+            run: 0,
+            connect_run: 0,
+            untold: VecDeque::new(),
+        }
+    }
+
+    /// Whether there are changes that nobody was told of.
+    pub(super) fn changed(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
+    /// The oldest of them, from and to, which counts as told now.
+    pub(super) fn next_change(&mut self) -> Option<(State, State)> {
+        self.untold.pop_front()
+    }
+
+    /// The phase that an attempt at `now` meets.
+    pub(super) fn phase_at(&self, now: Instant) -> Phase {
+        match self.phase {
+            Phase::Open { until } if now >= until => Phase::HalfOpen { good: 0, leased: None },
+            phase => phase,
+        }
+    }
+
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Refused> {
+        let phase = self.phase_at(now);
+        if phase.state() != self.phase.state() {
+            self.enter(phase);
+        }
+        match phase {
+            Phase::Closed { since } => match self.ramp(since, now) {
+                Some((share, left)) if self.chance.roll() >= share => {
+                    Err(Refused { retry_after: left.min(SHORTLY) })
+                }
+                _ => Ok(Ticket { number: self.ticket, probe: false }),
+            },
+            Phase::Open { until } => Err(Refused { retry_after: until.duration_since(now) }),
+            Phase::HalfOpen { leased: Some(end), .. } if now < end => {
+                Err(Refused { retry_after: end.duration_since(now).min(SHORTLY) })
+            }
+            Phase::HalfOpen { good, .. } => {
+                self.ticket += 1;
+                self.phase = Phase::HalfOpen { good, leased: Some(now + self.policy.lease) };
+                Ok(Ticket { number: self.ticket, probe: true })
+            }
+        }
+    }
+
+    /// How much longer only a part of the attempts passes.
+    pub(super) fn ramp_left(&self, now: Instant) -> Duration {
+        match self.phase {
+            Phase::Closed { since } => {
+                self.ramp(since, now).map_or(Duration::ZERO, |(_, left)| left)
+            }
+            Phase::Open { .. } | Phase::HalfOpen { .. } => Duration::ZERO,
+        }
+    }
+
+    /// The share of attempts that passes so soon after closing, and for how long yet.
+    fn ramp(&self, closed: Option<Instant>, now: Instant) -> Option<(f64, Duration)> {
+        let passed = now.saturating_duration_since(closed?);
+        let left = self.policy.ramp.saturating_sub(passed);
+        let [first, second] = RAMP;
+        let share = if passed < self.policy.ramp / 2 { first } else { second };
+        (!left.is_zero()).then_some((share, left))
+    }
+
+    pub(super) fn settle(&mut self, ticket: u64, now: Instant, verdict: Verdict) {
+        if ticket != self.ticket {
+            return;
+        }
+        match self.phase {
+            Phase::Closed { .. } => self.count(now, verdict),
+            Phase::HalfOpen { good, leased: Some(end) } if now < end => {
+                self.judge(good, now, verdict);
+            }
+            // Past its lease; the place is free already.
+            Phase::HalfOpen { .. } => {}
+            // No ticket is given out while it is open.
+            Phase::Open { .. } => {}
+        }
+    }
+
+    /// A verdict while closed.
+    fn count(&mut self, now: Instant, verdict: Verdict) {
+        match verdict {
+            Verdict::None => return,
+            Verdict::Success => {
+                self.window.add(now, SUCCESSES);
+                (self.run, self.connect_run) = (0, 0);
+            }
+            Verdict::Failure(kind) => {
+                self.window.add(now, FAILURES);
+                self.run = self.run.saturating_add(1);
+                self.connect_run = match kind {
+                    FailureKind::Connect => self.connect_run.saturating_add(1),
+                    // It did connect.
+                    FailureKind::Other => 0,
+                };
+            }
+        }
+        if self.fails_too_often(now) {
+            self.open(now);
+        }
+    }
+
+    fn fails_too_often(&mut self, now: Instant) -> bool {
+        let counts = self.counts(now);
+        let by_ratio = counts.failures > 0
+            && counts.attempts >= u64::from(self.policy.min_attempts)
+            && counts.failure_ratio() >= self.policy.failure_ratio;
+        let by_run = self.run >= self.policy.run.max(1);
+        let by_connect_run = self.connect_run >= self.policy.connect_run.max(1);
+        by_ratio || by_run || by_connect_run
+    }
+
+    /// The verdict on a probe, after so many `good` ones.
+    fn judge(&mut self, good: u32, now: Instant, verdict: Verdict) {
+        match verdict {
+            Verdict::None => self.phase = Phase::HalfOpen { good, leased: None },
+            Verdict::Success if good + 1 >= self.policy.close_after => {
+                self.window.clear();
+                (self.run, self.connect_run) = (0, 0);
+                self.enter(Phase::Closed { since: Some(now) });
+            }
+            Verdict::Success => self.phase = Phase::HalfOpen { good: good + 1, leased: None },
+            Verdict::Failure(_) => self.open(now),
+        }
+    }
+
+    fn open(&mut self, now: Instant) {
+        if self.was_well(now) {
+            self.openings = 0;
+        }
+        let doubled = self.policy.open_first.saturating_mul(2_u32.saturating_pow(self.openings));
+        let rest = doubled.min(self.policy.open_max).mul_f64(self.chance.around_one(JITTER));
+        self.openings = self.openings.saturating_add(1);
+        self.enter(Phase::Open { until: now + rest });
+    }
+
+    /// Whether it stayed closed long enough to forget the openings before.
+    fn was_well(&self, now: Instant) -> bool {
+        let Phase::Closed { since } = self.phase else {
+            return false;
+        };
+        let enough = if self.policy.ramp.is_zero() { self.policy.window } else { self.policy.ramp };
+        since.is_none_or(|closed| now.saturating_duration_since(closed) >= enough)
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.untold.push_back((self.phase.state(), phase.state()));
+        self.phase = phase;
+    }
+
+    pub(super) fn counts(&mut self, now: Instant) -> Counts {
+        let sums = self.window.sums(now);
+        Counts { failures: sums[FAILURES], attempts: sums[FAILURES] + sums[SUCCESSES] }
+    }
+}
