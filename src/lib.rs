@@ -14,3 +14,4 @@ pub mod catalog;
 pub mod settings;
 
 pub mod mechanism;
+pub mod telemetry;

@@ -1,0 +1,196 @@
+//! What a line looks like, which lines are written, and what a stuck output costs.
+
+use std::sync::mpsc;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+use serde_json::Value;
+use tracing_subscriber::{layer::SubscriberExt, registry};
+
+use super::*;
+use crate::time;
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// 2026-11-22T10:00:00Z, standing still.
+fn wall() -> Wall {
+    Wall::Anchored { shown: 1_795_341_600, at: time::now() + std::time::Duration::from_secs(60) }
+}
+
+fn written(form: LogFormat, level: LogLevel, events: impl FnOnce(&Level)) -> String {
+    let page = Page::default();
+    let sink = Sink::to(page.clone());
+    let (lines, level) = layer(form, level, &sink, wall());
+    tracing::subscriber::with_default(registry().with(lines), || events(&level));
+    drop(sink);
+    let page = page.0.lock().unwrap().clone();
+    String::from_utf8(page).unwrap()
+}
+
+fn json(events: impl FnOnce(&Level)) -> Vec<Value> {
+    let page = written(LogFormat::Json, LogLevel::Info, events);
+    page.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn a_line_is_one_object_with_its_fields_flat_and_in_order() {
+    let page = written(LogFormat::Json, LogLevel::Info, |_| {
+        tracing::info!(
+            action = "lookup", status = 200, hit = true, took_ms = 1.5, left = -3_i64,
+            cause = ?Some("x"), "answered"
+        );
+    });
+    assert_eq!(
+        page,
+        concat!(
+            r#"{"timestamp":"2026-11-22T10:00:00.000Z","level":"INFO","#,
+            r#""target":"holdline::telemetry::log::tests","message":"answered","#,
+            r#""action":"lookup","status":200,"hit":true,"took_ms":1.5,"left":-3,"#,
+            r#""cause":"Some(\"x\")"}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn a_text_line_says_the_same_to_a_person() {
+    let page = written(LogFormat::Text, LogLevel::Info, |_| {
+        tracing::warn!(upstream = "crm", tries = 3, "it said \"no\"\u{1b}[31m\nand hung up");
+    });
+    assert_eq!(
+        page,
+        concat!(
+            "2026-11-22T10:00:00.000Z  WARN holdline::telemetry::log::tests: ",
+            "it said \"no\"\\u001b[31m\\nand hung up upstream=\"crm\" tries=3\n"
+        )
+    );
+}
+
+#[test]
+fn what_json_cannot_say_is_null_and_no_key_stands_twice() {
+    let lines = json(|_| {
+        tracing::info!(ratio = f64::NAN, level = "debug", target = "x", timestamp = 1, "m");
+    });
+    assert_eq!(lines[0]["ratio"], Value::Null);
+    assert_eq!(lines[0]["level"], "INFO");
+    assert_eq!(lines[0]["level_"], "debug");
+    assert_eq!(lines[0]["target_"], "x");
+    assert_eq!(lines[0]["timestamp_"], 1);
+}
+
+#[test]
+fn a_long_value_is_cut() {
+    let long = "é".repeat(LONGEST);
+    let lines = json(|_| tracing::info!(long, "m"));
+    let kept = lines[0]["long"].as_str().unwrap();
+    assert_eq!(kept, "é".repeat(LONGEST / 2) + "...");
+}
+
+#[test]
+fn records_of_the_log_crate_keep_their_target_and_lose_their_path() {
+    let lines = json(|_| {
+        tracing::warn!(target: "log", { log.target = "rustls::client", log.line = 7 }, "hello");
+    });
+    assert_eq!(lines[0]["target"], "rustls::client");
+    assert_eq!(lines[0].as_object().unwrap().len(), 4, "{}", lines[0]);
+}
+
+#[test]
+fn the_active_span_names_the_trace_unless_the_event_does() {
+    let ids = |trace, span| {
+        let (trace, span) = (TraceId::from_bytes(trace), SpanId::from_bytes(span));
+        SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default())
+    };
+    let lines = json(|_| {
+        tracing::info!("no span");
+        let active = Context::new().with_remote_span_context(ids([1; 16], [2; 8]));
+        let _active = active.attach();
+        tracing::info!("in a span");
+        tracing::info!(trace_id = "its own", "about another");
+    });
+    assert_eq!(lines[0].get("trace_id"), None);
+    assert_eq!(lines[1]["trace_id"], "01".repeat(16));
+    assert_eq!(lines[1]["span_id"], "02".repeat(8));
+    assert_eq!(lines[2]["trace_id"], "its own");
+    assert_eq!(lines[2].get("span_id"), None);
+}
+
+#[test]
+fn the_level_changes_while_running() {
+    let lines = json(|level| {
+        tracing::debug!("before");
+        level.set(LogLevel::Debug);
+        tracing::debug!("between");
+        level.clone().set(LogLevel::Off);
+        tracing::error!("after");
+        assert_eq!(level.get(), LogLevel::Off);
+    });
+    let said: Vec<_> = lines.iter().map(|line| &line["message"]).collect();
+    assert_eq!(said, ["between"]);
+}
+
+#[test]
+fn other_crates_never_get_below_a_warning() {
+    let page = written(LogFormat::Json, LogLevel::Trace, |_| {
+        tracing::info!(target: "hyper::proto", "GET /customers/4711");
+        tracing::debug!(target: "opentelemetry_sdk", "exporting");
+        tracing::warn!(target: "h2::codec", "kept");
+        tracing::trace!("ours");
+    });
+    assert_eq!(page.lines().count(), 2, "{page}");
+    assert!(page.contains("kept") && page.contains("ours"), "{page}");
+    let page = written(LogFormat::Json, LogLevel::Error, |_| {
+        tracing::warn!(target: "h2::codec", "not even that");
+    });
+    assert_eq!(page, "");
+}
+
+/// An output that stands still until its gate is dropped.
+struct Stuck(mpsc::Receiver<()>);
+
+impl io::Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_hangs_costs_lines_but_nobody_waits() {
+    let (gate, wait) = mpsc::channel();
+    let sink = Sink::to(Stuck(wait));
+    let (lines, _level) = layer(LogFormat::Json, LogLevel::Info, &sink, wall());
+    tracing::subscriber::with_default(registry().with(lines), || {
+        for _ in 0..LINES + 10 {
+            tracing::info!("m");
+        }
+    });
+    // The thread may hold one line besides those that wait.
+    assert!((9..=10).contains(&sink.dropped()), "{}", sink.dropped());
+    drop(gate);
+}
+
+proptest! {
+    #[test]
+    fn no_value_breaks_its_line(value in "\\PC{0,20}|[\u{0}-\u{2f}\u{7f}-\u{9f}\u{2028}\u{2029}\\\\]{0,20}") {
+        let mut line = String::new();
+        quoted(&mut Writer::new(&mut line), &value).unwrap();
+        prop_assert!(!line.contains(char::is_control), "{line:?}");
+        prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), value);
+    }
+}

@@ -1,0 +1,334 @@
+//! Meters: the series of the metric table, resolved once at start and typed by who counts with them.
+//! A call touches atomics only; it never looks up a name or builds a label.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use metrics::{Counter, Gauge, Histogram};
+
+use crate::{
+    telemetry::{
+        metrics::{self as table, Registry},
+        outcome::{Outcome, Source},
+    },
+    time::Wall,
+};
+
+/// The label of calls to actions that do not exist: a name out of a path is never echoed.
+pub const UNKNOWN_ACTION: &str = "_unknown";
+
+/// A set of counters, one for each word of a closed list.
+pub struct Words {
+    words: &'static [&'static str],
+    counters: Vec<Counter>,
+}
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Words").field(&self.words).finish()
+    }
+}
+
+impl Words {
+    /// One counter for each of `words`, made by `counter`.
+    pub fn new(words: &'static [&'static str], counter: impl Fn(&'static str) -> Counter) -> Self {
+        Self { words, counters: words.iter().map(|word| counter(word)).collect() }
+    }
+
+    /// Counts one of `word`. A word that is not of the list is a bug, which debug builds say.
+    pub fn count(&self, word: &str) {
+        self.add(word, 1);
+    }
+
+    /// Counts `n` of `word`.
+    pub fn add(&self, word: &str, n: u64) {
+        match self.words.iter().position(|known| *known == word) {
+            Some(at) => self.counters[at].increment(n),
+            None => debug_assert!(false, "{word} is not one of {:?}", self.words),
+        }
+    }
+}
+
+/// What calls to one action leave. How long they took appears with the first of its kind: an empty
+/// histogram is seventeen series that say nothing.
+pub struct CallMeters {
+    registry: Arc<Registry>,
+    action: String,
+    requests: Vec<(Outcome, Source, Counter)>,
+    durations: [OnceLock<Histogram>; 6],
+    overhead: Histogram,
+}
+
+impl fmt::Debug for CallMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallMeters(..)")
+    }
+}
+
+impl CallMeters {
+    /// The series of one action, or of [`UNKNOWN_ACTION`].
+    pub fn new(registry: &Arc<Registry>, action: &str) -> Self {
+        let series = |outcome: Outcome, source: Source| {
+            let labels = [action, outcome.class().as_str(), outcome.as_str(), source.as_str()];
+            (outcome, source, registry.counter(&table::REQUESTS, &labels))
+        };
+        let reachable = |outcome: &Outcome| match outcome {
+            Outcome::UnknownAction => action == UNKNOWN_ACTION,
+            // told before the action is looked at, or whatever it is
+            Outcome::Overloaded | Outcome::Draining | Outcome::Canceled => true,
+            _ => action != UNKNOWN_ACTION,
+        };
+        let requests = Outcome::ALL
+            .into_iter()
+            .filter(reachable)
+            .flat_map(|outcome| {
+                outcome.sources().iter().map(move |source| series(outcome, *source))
+            })
+            .collect();
+        Self {
+            registry: Arc::clone(registry),
+            action: action.to_owned(),
+            requests,
+            durations: Default::default(),
+            overhead: registry.histogram(&table::OVERHEAD, &[]),
+        }
+    }
+
+    /// Counts a call that ended; `waited` is the part of `took` spent waiting for others.
+    pub fn ended(&self, outcome: Outcome, source: Source, took: Duration, waited: Duration) {
+        let series = self.requests.iter().find(|(o, s, _)| (*o, *s) == (outcome, source));
+        match series {
+            Some((_, _, counter)) => counter.increment(1),
+            None => debug_assert!(false, "no series for {outcome:?} from {source:?}"),
+        }
+        let labels = [&*self.action, source.as_str()];
+        let duration = self.durations[source as usize]
+            .get_or_init(|| self.registry.histogram(&table::REQUEST_DURATION, &labels));
+        duration.record(took.as_secs_f64());
+        // A caller that hangs up takes along what was being waited for.
+        if outcome != Outcome::Canceled {
+            self.overhead.record(took.saturating_sub(waited).as_secs_f64());
+        }
+    }
+}
+
+/// Verdicts about tokens.
+#[derive(Debug)]
+pub struct TokenMeters {
+    from: Vec<(&'static str, Words)>,
+}
+
+impl TokenMeters {
+    /// Where verdicts come from, and which come from there.
+    const SOURCES: &[(&str, &[&str])] = &[
+        ("cache", &["valid", "invalid"]),
+        ("remote", &["valid", "expired", "invalid", "forbidden", "error"]),
+        ("coalesced", &["valid", "expired", "invalid", "forbidden", "error"]),
+        ("stale", &["valid"]),
+        ("local", &["valid", "missing", "malformed", "invalid"]),
+    ];
+
+    /// The series, shared by all schemes.
+    pub fn new(registry: &Registry) -> Self {
+        let from = Self::SOURCES.iter().map(|(source, results)| {
+            let words = Words::new(results, |result| {
+                registry.counter(&table::TOKEN_VALIDATIONS, &[result, source])
+            });
+            (*source, words)
+        });
+        Self { from: from.collect() }
+    }
+
+    /// Counts a verdict.
+    pub fn judged(&self, result: &str, source: &str) {
+        match self.from.iter().find(|(known, _)| *known == source) {
+            Some((_, words)) => words.count(result),
+            None => debug_assert!(false, "{source} is no source of verdicts"),
+        }
+    }
+}
+
+/// One cache, told apart by name: `response` or `token`.
+#[derive(Debug)]
+pub struct CacheMeters {
+    /// Answers offered.
+    pub stores: Words,
+    /// Entries that left.
+    pub evictions: Words,
+}
+
+impl CacheMeters {
+    /// The series of the cache named `cache`.
+    pub fn new(registry: &Registry, cache: &str) -> Self {
+        Self {
+            stores: Words::new(&["stored", "too_large", "uncacheable", "error"], |result| {
+                registry.counter(&table::CACHE_STORES, &[cache, result])
+            }),
+            evictions: Words::new(&["size", "expired", "purged", "replaced"], |cause| {
+                registry.counter(&table::CACHE_EVICTIONS, &[cache, cause])
+            }),
+        }
+    }
+}
+
+/// What the cache does for one action.
+pub struct ActionCacheMeters {
+    /// Look-ups.
+    pub lookups: Words,
+    /// Refreshes.
+    pub refreshes: Words,
+    /// Shared fetches.
+    pub coalesced: Words,
+    hit_age: Histogram,
+    stale_age: Histogram,
+}
+
+impl fmt::Debug for ActionCacheMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ActionCacheMeters(..)")
+    }
+}
+
+impl ActionCacheMeters {
+    const RESULTS: &[&str] =
+        &["hit", "stale", "negative_hit", "miss", "expired", "bypass", "error"];
+
+    /// The series of one action.
+    pub fn new(registry: &Registry, action: &str) -> Self {
+        Self {
+            lookups: Words::new(Self::RESULTS, |result| {
+                registry.counter(&table::CACHE_LOOKUPS, &["response", action, result])
+            }),
+            refreshes: Words::new(&["success", "failure", "skipped"], |result| {
+                registry.counter(&table::CACHE_REFRESHES, &[action, result])
+            }),
+            coalesced: Words::new(&["leader", "follower", "abandoned"], |role| {
+                registry.counter(&table::COALESCED, &[action, role])
+            }),
+            hit_age: registry.histogram(&table::CACHE_AGE, &["hit"]),
+            stale_age: registry.histogram(&table::CACHE_AGE, &["stale"]),
+        }
+    }
+
+    /// Counts an answer out of the cache.
+    pub fn served(&self, stale: Staleness, age: Duration) {
+        let ages = match stale {
+            Staleness::Fresh => &self.hit_age,
+            Staleness::Stale => &self.stale_age,
+        };
+        ages.record(age.as_secs_f64());
+    }
+}
+
+/// Whether an answer out of the cache was within its time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Staleness {
+    Fresh,
+    Stale,
+}
+
+/// A breaker, told to the world: transitions when they happen, state when asked.
+pub struct BreakerMeters {
+    transitions: Vec<(&'static str, Words)>,
+    /// When it last opened.
+    pub opened: Moment,
+}
+
+impl fmt::Debug for BreakerMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BreakerMeters(..)")
+    }
+}
+
+impl BreakerMeters {
+    const STATES: &[&str] = &["closed", "open", "half_open"];
+
+    /// The series of one upstream's breaker.
+    pub fn new(registry: &Registry, upstream: &str) -> Self {
+        let transitions = Self::STATES.iter().map(|from| {
+            let words = Words::new(Self::STATES, |to| match (*from, to) {
+                ("closed", "open") | ("open", "half_open") | ("half_open", "open" | "closed") => {
+                    registry.counter(&table::BREAKER_TRANSITIONS, &[upstream, from, to])
+                }
+                // not reachable: no series
+                _ => Counter::noop(),
+            });
+            (*from, words)
+        });
+        Self {
+            transitions: transitions.collect(),
+            opened: Moment(registry.gauge(&table::BREAKER_OPENED, &[upstream])),
+        }
+    }
+
+    /// Counts a change of state.
+    pub fn changed(&self, from: &str, to: &str) {
+        if let Some((_, words)) = self.transitions.iter().find(|(known, _)| *known == from) {
+            words.count(to);
+        }
+    }
+}
+
+/// When something last happened; 0 until it does.
+pub struct Moment(Gauge);
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Moment(..)")
+    }
+}
+
+impl Moment {
+    /// When the authority behind the scheme `caller` last gave a verdict.
+    pub fn of_authority(registry: &Registry, caller: &str) -> Self {
+        Self(registry.gauge(&table::TOKEN_AUTHORITY_SUCCESS, &[caller]))
+    }
+
+    /// It happens now.
+    pub fn set(&self, wall: Wall) {
+        self.0.set(wall.since_epoch().as_secs_f64());
+    }
+}
+
+/// One rate limit.
+pub fn limit_meters(registry: &Registry, limit: &str) -> Words {
+    Words::new(&["allowed", "limited", "shadow_limited"], |decision| {
+        registry.counter(&table::LIMIT_DECISIONS, &[limit, decision])
+    })
+}
+
+/// Replies of one action that did not fit.
+pub fn mapping_meters(registry: &Registry, action: &str) -> Words {
+    Words::new(&["not_json", "missing_field", "wrong_type", "too_large"], |reason| {
+        registry.counter(&table::MAPPING_FAILURES, &[action, "response", reason])
+    })
+}
+
+/// Purges, by scope.
+#[derive(Debug)]
+pub struct PurgeMeters {
+    /// Purges.
+    pub purges: Words,
+    /// Entries removed.
+    pub removed: Words,
+}
+
+impl PurgeMeters {
+    const SCOPES: &[&str] = &["customer", "action", "all"];
+
+    /// The series.
+    pub fn new(registry: &Registry) -> Arc<Self> {
+        Arc::new(Self {
+            purges: Words::new(Self::SCOPES, |scope| {
+                registry.counter(&table::CACHE_PURGES, &[scope])
+            }),
+            removed: Words::new(Self::SCOPES, |scope| {
+                registry.counter(&table::CACHE_PURGED, &[scope])
+            }),
+        })
+    }
+}

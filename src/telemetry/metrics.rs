@@ -1,0 +1,294 @@
+//! The one list of all metrics: name, type, labels and help text. Nothing else in the crate names a
+//! metric; `/metrics`, its help texts and the reference page come from here.
+
+use std::{fmt, sync::Arc};
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by buckets with these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// Its name, unit and `_total` included.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its labels. Their values come from closed sets or the configuration.
+    pub labels: &'static [&'static str],
+    /// The question it answers.
+    pub help: &'static str,
+}
+
+/// Buckets for whole calls and attempts, in seconds: OpenTelemetry's, with two finer ones for hits.
+const CALL: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+/// Buckets for stages, in seconds: most take microseconds, one takes seconds.
+const STAGE: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Buckets for ages of answers, in seconds.
+const AGE: &[f64] = &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
+    Definition { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
+    Definition { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(
+    name: &'static str,
+    buckets: &'static [f64],
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Definition {
+    Definition { name, kind: Kind::Histogram(buckets), labels, help }
+}
+
+macro_rules! catalogue {
+    ($($id:ident = $definition:expr;)*) => {
+        $(#[doc = concat!("See its help text in [`TABLE`].")] pub const $id: Definition = $definition;)*
+        /// Every metric, in the order of a call's path.
+        pub const TABLE: &[Definition] = &[$($id),*];
+    };
+}
+
+catalogue! {
+    REQUESTS = counter("holdline_requests_total", &["action", "class", "outcome", "source"],
+        "Calls that ended, by how they ended and who answered.");
+    REQUEST_DURATION = histogram("holdline_request_duration_seconds", CALL, &["action", "source"],
+        "How long a flow waits for an answer.");
+    OVERHEAD = histogram("holdline_overhead_duration_seconds", STAGE, &[],
+        "The part of a call that was not spent waiting for an upstream or the token authority.");
+    ACTIVE_REQUESTS = gauge("http_server_active_requests", &["http_request_method"],
+        "Calls under way.");
+    CONNECTIONS = gauge("holdline_server_connections", &[], "Open connections to the data plane.");
+    STAGE_DURATION = histogram("holdline_stage_duration_seconds", STAGE, &["stage"],
+        "How long each stage of a call takes.");
+    TOKEN_VALIDATIONS = counter("holdline_token_validations_total", &["result", "source"],
+        "Verdicts about callers' tokens and keys, and where each verdict came from.");
+    TOKEN_AUTHORITY_SUCCESS = gauge("holdline_token_authority_last_success_timestamp_seconds",
+        &["caller"], "When the token authority last gave a verdict; 0: not since the start.");
+    LIMIT_DECISIONS = counter("holdline_ratelimit_decisions_total", &["limit", "decision"],
+        "What each rate limit decided, or would have decided.");
+    LIMIT_KEYS = gauge("holdline_ratelimit_tracked_keys", &["limit"],
+        "Keys that a rate limit keeps count of.");
+    CACHE_LOOKUPS = counter("holdline_cache_lookups_total", &["cache", "action", "result"],
+        "Look-ups in the answer cache.");
+    CACHE_STORES = counter("holdline_cache_stores_total", &["cache", "result"],
+        "Answers offered to the cache, and what became of them.");
+    CACHE_EVICTIONS = counter("holdline_cache_evictions_total", &["cache", "cause"],
+        "Entries that left a cache.");
+    CACHE_ENTRIES = gauge("holdline_cache_entries", &["cache"], "Entries in a cache.");
+    CACHE_BYTES = gauge("holdline_cache_bytes", &["cache"],
+        "Bytes that a cache holds, keys and overhead counted.");
+    CACHE_CAPACITY = gauge("holdline_cache_capacity_bytes", &["cache"],
+        "Bytes that a cache may hold.");
+    CACHE_AGE = histogram("holdline_cache_served_age_seconds", AGE, &["result"],
+        "How old answers out of the cache are.");
+    CACHE_REFRESHES = counter("holdline_cache_refreshes_total", &["action", "result"],
+        "Fetches behind an answer that was served stale.");
+    CACHE_PURGES = counter("holdline_cache_purges_total", &["scope"], "Purges by an operator.");
+    CACHE_PURGED = counter("holdline_cache_purged_entries_total", &["scope"],
+        "Entries that purges removed.");
+    COALESCED = counter("holdline_coalesced_requests_total", &["action", "role"],
+        "Calls that shared a fetch: who led, who followed, who was turned away.");
+    ATTEMPT_DURATION = histogram("http_client_request_duration_seconds", CALL,
+        &["upstream", "http_request_method", "http_response_status_code", "error_type",
+          "server_address", "server_port"],
+        "How long each attempt at an upstream takes, whole body included.");
+    UPSTREAM_CALLS = counter("holdline_upstream_calls_total", &["upstream", "result", "retried"],
+        "Fetches from an upstream, each with all its attempts, by how they ended.");
+    RETRIES = counter("holdline_upstream_retries_total", &["upstream", "reason"],
+        "Attempts that were repeated, and why.");
+    RETRIES_SUPPRESSED = counter("holdline_upstream_retries_suppressed_total",
+        &["upstream", "reason"], "Attempts that failed and were not repeated, and why not.");
+    RETRY_BUDGET = gauge("holdline_upstream_retry_budget_ratio", &["upstream"],
+        "The part of the retry budget that is left.");
+    UPSTREAM_IN_FLIGHT = gauge("holdline_upstream_inflight_requests", &["upstream"],
+        "Attempts under way.");
+    UPSTREAM_LIMIT = gauge("holdline_upstream_concurrency_limit", &["upstream"],
+        "Attempts that may be under way.");
+    QUEUE_WAIT = histogram("holdline_upstream_queue_wait_seconds", STAGE, &["upstream"],
+        "How long attempts wait for their turn.");
+    BREAKER_STATE = gauge("holdline_breaker_state", &["upstream", "state"],
+        "1 for the state that the breaker is in.");
+    BREAKER_TRANSITIONS = counter("holdline_breaker_transitions_total",
+        &["upstream", "from", "to"], "Changes of a breaker's state.");
+    BREAKER_SHORT_CIRCUITED = counter("holdline_breaker_short_circuited_total", &["upstream"],
+        "Attempts that an open breaker refused.");
+    BREAKER_FAILURE_RATIO = gauge("holdline_breaker_failure_ratio", &["upstream"],
+        "The share of failures that the breaker sees in its window.");
+    BREAKER_OPENED = gauge("holdline_breaker_last_opened_timestamp_seconds", &["upstream"],
+        "When the breaker last opened; 0: not since the start.");
+    MAPPING_FAILURES = counter("holdline_mapping_failures_total", &["action", "phase", "reason"],
+        "Replies that did not fit the action's outputs.");
+    BUILD = gauge("holdline_build_info", &["version", "revision"], "1, for what runs here.");
+    CONFIG = gauge("holdline_config_info", &["hash"], "1, for the configuration in force.");
+    READY = gauge("holdline_ready", &["check"], "1 where this process may be sent calls.");
+    DRAINING = gauge("holdline_draining", &[], "1 while this process is leaving.");
+    ADMIN_ACTIONS = counter("holdline_admin_actions_total", &["action", "result"],
+        "What operators did on the admin listener.");
+    PANICS = counter("holdline_panics_total", &[], "Bugs that ended a call or a task.");
+    TELEMETRY_DROPPED = counter("holdline_telemetry_dropped_total", &["signal"],
+        "Spans and log lines that were dropped rather than waited for.");
+}
+
+/// Where metrics are kept. One per running service, so that two in one process never mix.
+pub struct Registry {
+    recorder: PrometheusRecorder,
+    render: PrometheusHandle,
+    on: bool,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registry(..)")
+    }
+}
+
+const METADATA: Metadata<'static> =
+    Metadata::new("holdline", metrics::Level::INFO, Some(module_path!()));
+
+impl Registry {
+    /// An empty registry that knows every definition's help text and buckets.
+    pub fn new() -> Arc<Self> {
+        Self::make(true)
+    }
+
+    /// A registry that keeps nothing: every handle counts into the void.
+    pub fn switched_off() -> Arc<Self> {
+        Self::make(false)
+    }
+
+    fn make(on: bool) -> Arc<Self> {
+        let builder = TABLE.iter().fold(PrometheusBuilder::new(), |builder, metric| {
+            let Kind::Histogram(buckets) = metric.kind else { return builder };
+            builder
+                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)
+                .expect("the table's bucket lists are not empty")
+        });
+        let recorder = builder.build_recorder();
+        for metric in TABLE {
+            let (name, help): (_, SharedString) = (metric.name.into(), metric.help.into());
+            match metric.kind {
+                Kind::Counter => recorder.describe_counter(name, Some(Unit::Count), help),
+                Kind::Gauge => recorder.describe_gauge(name, None, help),
+                Kind::Histogram(_) => recorder.describe_histogram(name, None, help),
+            }
+        }
+        let render = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            metrics_process::Collector::default().describe();
+        });
+        Arc::new(Self { recorder, render, on })
+    }
+
+    /// The handle of a counter's series, which exists at zero from now on.
+    pub fn counter(&self, metric: &Definition, values: &[&str]) -> Counter {
+        debug_assert!(matches!(metric.kind, Kind::Counter));
+        if !self.on {
+            return Counter::noop();
+        }
+        self.recorder.register_counter(&key(metric, values), &METADATA)
+    }
+
+    /// The handle of a gauge's series.
+    pub fn gauge(&self, metric: &Definition, values: &[&str]) -> Gauge {
+        debug_assert!(matches!(metric.kind, Kind::Gauge));
+        if !self.on {
+            return Gauge::noop();
+        }
+        self.recorder.register_gauge(&key(metric, values), &METADATA)
+    }
+
+    /// The handle of a histogram's series.
+    pub fn histogram(&self, metric: &Definition, values: &[&str]) -> Histogram {
+        debug_assert!(matches!(metric.kind, Kind::Histogram(_)));
+        if !self.on {
+            return Histogram::noop();
+        }
+        self.recorder.register_histogram(&key(metric, values), &METADATA)
+    }
+
+    /// Everything, in the Prometheus text format 0.0.4.
+    pub fn render(&self) -> String {
+        if !self.on {
+            return String::new();
+        }
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics_process::Collector::default().collect();
+        });
+        self.render.render()
+    }
+
+    /// Moves samples from where calls leave them to where they are counted. Without it, memory grows
+    /// between scrapes.
+    pub fn upkeep(&self) {
+        self.render.run_upkeep();
+    }
+}
+
+fn key(metric: &Definition, values: &[&str]) -> Key {
+    debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
+    let labels: Vec<Label> = metric
+        .labels
+        .iter()
+        .zip(values)
+        .map(|(name, value)| Label::new(*name, (*value).to_owned()))
+        .collect();
+    Key::from_parts(metric.name, labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules_of_prometheus() {
+        for metric in TABLE {
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                metric.kind == Kind::Counter,
+                "{}",
+                metric.name
+            );
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            if matches!(metric.kind, Kind::Histogram(_)) {
+                assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_counter_is_there_at_zero_before_anything_is_counted() {
+        let registry = Registry::new();
+        let _ = registry.counter(&RETRIES, &["crm", "timeout"]);
+        let text = registry.render();
+        assert!(
+            text.contains(r#"holdline_upstream_retries_total{upstream="crm",reason="timeout"} 0"#),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! What the service tells about itself. One record, many readers: the [`trail`] of a call feeds its
+//! metrics, its spans and its log line.
+//!
+//! The words come first ([`outcome`], [`stage`]), then what keeps them ([`trail`], [`meters`] over the
+//! one table of [`metrics`]), then the ways out ([`log`], [`traces`]).
+
+pub mod outcome;
+pub mod stage;
+
+pub mod propagation;
+pub mod trail;
+
+pub mod attempts;
+pub mod meters;
+pub mod metrics;
+pub mod report;
+
+pub mod log;
+pub mod redact;
+pub mod traces;
+
+use std::{sync::Arc, time::Duration};
+
+use tracing_subscriber::{Registry, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{settings::TelemetrySettings, time::Wall};
+
+use log::{Level, Sink};
+use traces::{Traces, TracesError};
+
+/// How long the last spans may take to go out.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// The process's log and trace export. One per process: both hang on tracing's global subscriber.
+#[derive(Debug)]
+pub struct Telemetry {
+    traces: Option<Traces>,
+    ratio: Option<f64>,
+    sink: Sink,
+    level: Level,
+}
+
+impl Telemetry {
+    /// Starts both. `runtime` is where a gRPC exporter keeps its connection: not that of the calls.
+    ///
+    /// # Errors
+    /// [`TracesError`] where the exporter's settings cannot work. A collector that is down is no
+    /// error: spans are dropped and counted.
+    pub fn start(
+        settings: &TelemetrySettings,
+        sink: Sink,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<Arc<Self>, TracesError> {
+        let traces = match &settings.traces {
+            Some(traces) => Some(Traces::start(traces, runtime)?),
+            None => None,
+        };
+        let (lines, level) =
+            log::layer::<Registry>(settings.log_format, settings.log_level, &sink, Wall::System);
+        let spans = traces.as_ref().map(Traces::layer);
+        // In a process that has a subscriber already, such as a test's, that one stays.
+        let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+        redact::install_panic_hook();
+        let ratio = settings.traces.as_ref().map(|traces| traces.sample_ratio);
+        Ok(Arc::new(Self { traces, ratio, sink, level }))
+    }
+
+    /// The share of calls whose spans are exported; `None`: nobody takes them.
+    pub fn sample_ratio(&self) -> Option<f64> {
+        self.ratio
+    }
+
+    /// The level of log lines.
+    pub fn level(&self) -> &Level {
+        &self.level
+    }
+
+    /// Spans and log lines that were dropped rather than waited for.
+    pub fn dropped(&self) -> (u64, u64) {
+        (self.traces.as_ref().map_or(0, Traces::dropped), self.sink.dropped())
+    }
+
+    /// Sends the last spans; gives up after two seconds. Blocks: not for a worker of the runtime.
+    pub fn flush(&self) {
+        if let Some(traces) = &self.traces {
+            traces.shutdown(FLUSH);
+        }
+    }
+}
