@@ -15,3 +15,7 @@ pub mod settings;
 
 pub mod mechanism;
 pub mod telemetry;
+
+pub mod client;
+
+pub mod pipeline;

@@ -1,0 +1,242 @@
+//! HTTP clients towards the outside: the one place that builds one, the one reader of its errors.
+//!
+//! What reqwest does by default and must not do here is set on purpose in [`Client::new`]: it follows
+//! redirects with our headers, honours proxy variables of the environment, speaks HTTP/2 where it is
+//! offered, repeats some refusals by itself and has no time-outs.
+
+use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use reqwest::{Request, Response, redirect};
+
+use crate::catalog::upstream::Pool;
+
+/// How exchanges are carried out.
+#[derive(Clone, Default)]
+pub enum Transport {
+    /// Over the network.
+    #[default]
+    Network,
+    /// By a script, without a socket: for policies in virtual time, the demo's dry parts and
+    /// benchmarks.
+    Scripted(Arc<dyn Script>),
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Network => "Network",
+            Self::Scripted(_) => "Scripted",
+        })
+    }
+}
+
+/// Answers requests in place of the network.
+#[async_trait]
+pub trait Script: Send + Sync {
+    /// What comes back for `request`.
+    async fn exchange(&self, request: Request) -> Result<http::Response<Bytes>, WireError>;
+}
+
+/// Why an exchange on the wire gave no reply. Never holds an address: ours carry customers' ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Its time was up.
+    #[error("timed out")]
+    Timeout,
+    /// No connection, or none in time: nothing was sent.
+    #[error("could not connect")]
+    Connect,
+    /// The host's name has no address: nothing was sent.
+    #[error("could not look up the host")]
+    Dns,
+    /// The TLS handshake failed: nothing was sent.
+    #[error("TLS handshake failed")]
+    Tls,
+    /// The connection broke before the whole reply was there.
+    #[error("connection broke")]
+    Reset,
+    /// What came is not HTTP, or cannot be decoded.
+    #[error("reply is malformed")]
+    Protocol,
+    /// The reply is longer than allowed.
+    #[error("reply is too large")]
+    BodyTooLarge,
+}
+
+impl WireError {
+    /// The word for it in `error_type`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Reset => "reset",
+            Self::Protocol => "protocol",
+            Self::BodyTooLarge => "body_too_large",
+        }
+    }
+
+    /// Whether the other side provably has not seen the request.
+    pub fn never_sent(self) -> bool {
+        matches!(self, Self::Connect | Self::Dns | Self::Tls)
+    }
+
+    /// What a reqwest error means.
+    pub fn of(error: &reqwest::Error) -> Self {
+        if error.is_dns() {
+            Self::Dns
+        } else if error.is_connect() {
+            if has_source(error, |inner| inner.is::<rustls::Error>()) {
+                Self::Tls
+            } else {
+                Self::Connect
+            }
+        } else if error.is_timeout() {
+            Self::Timeout
+        } else if has_source(error, is_parse_error)
+            || (error.is_decode() && !has_source(error, is_broken_connection))
+        {
+            Self::Protocol
+        } else {
+            Self::Reset
+        }
+    }
+}
+
+fn is_parse_error(error: &(dyn StdError + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+}
+
+/// Whether a connection ended before its time. Within a body reqwest calls that, too, an error in
+/// decoding; what hyper itself cannot decode there is an [`io::Error`] about the bytes.
+fn is_broken_connection(error: &(dyn StdError + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<hyper::Error>() else { return false };
+    let about_bytes = |io: &io::Error| {
+        matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+    };
+    let below = error.source().and_then(|inner| inner.downcast_ref::<io::Error>());
+    error.is_incomplete_message() || below.is_some_and(|io| !about_bytes(io))
+}
+
+/// Whether `found` holds for any error below `error`, also for one that an [`io::Error`] wraps.
+fn has_source(error: &dyn StdError, found: impl Fn(&(dyn StdError + 'static)) -> bool) -> bool {
+    let mut next = error.source();
+    while let Some(inner) = next {
+        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if found(inner) || wrapped.is_some_and(|wrapped| found(wrapped)) {
+            return true;
+        }
+        next = inner.source();
+    }
+    false
+}
+
+/// Why no client could be built.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "could not set up TLS: {0}; the machine needs CA certificates \
+     (Debian: ca-certificates; or SSL_CERT_FILE names a bundle)"
+)]
+pub struct ClientError(String);
+
+/// A client for one system.
+#[derive(Debug, Clone)]
+pub struct Client {
+    network: reqwest::Client,
+    transport: Transport,
+}
+
+impl Client {
+    /// A client that gives up connecting after `connect` and keeps connections as `pool` says. How
+    /// long an exchange may take is its caller's to say.
+    ///
+    /// # Errors
+    /// [`ClientError`] where there are no CA certificates to trust.
+    pub fn new(connect: Duration, pool: Pool, transport: &Transport) -> Result<Self, ClientError> {
+        install_tls();
+        #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
+        let network = reqwest::Client::builder()
+            .user_agent(concat!("holdline/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(connect)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            // Over HTTP/2 all attempts share one connection, and one that died in silence takes
+            // them all with it; over HTTP/1.1 the next attempt has another.
+            .http1_only()
+            .gzip(true)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(15))
+            .tcp_user_timeout(Duration::from_secs(5))
+            .pool_max_idle_per_host(pool.idle)
+            .pool_idle_timeout(pool.idle_timeout)
+            .build()
+            .map_err(|error| ClientError(error.without_url().to_string()))?;
+        Ok(Self { network, transport: transport.clone() })
+    }
+
+    /// The reqwest client underneath, for a chain of middlewares.
+    pub fn network(&self) -> &reqwest::Client {
+        &self.network
+    }
+
+    /// How exchanges are carried out.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// One exchange: head and body, at most `cap` bytes of it after decompression.
+    ///
+    /// # Errors
+    /// [`WireError`] where no whole reply came.
+    pub async fn exchange(
+        &self,
+        request: Request,
+        cap: usize,
+    ) -> Result<http::Response<Bytes>, WireError> {
+        let response = match &self.transport {
+            Transport::Network => {
+                self.network.execute(request).await.map_err(|error| WireError::of(&error))?
+            }
+            Transport::Scripted(script) => script.exchange(request).await?.into(),
+        };
+        read(response, cap).await
+    }
+}
+
+/// Reads a response to its end, at most `cap` bytes after decompression. Of an error, whose body
+/// nobody reads, what is longer is left out: its status is what counts.
+///
+/// # Errors
+/// [`WireError::BodyTooLarge`] beyond `cap`, and whatever breaks the connection.
+pub async fn read(response: Response, cap: usize) -> Result<http::Response<Bytes>, WireError> {
+    let mut response = response;
+    let wanted = response.status().is_success();
+    if wanted && response.content_length().is_some_and(|length| length > cap as u64) {
+        return Err(WireError::BodyTooLarge);
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| WireError::of(&error))? {
+        if body.len() + chunk.len() > cap {
+            if wanted {
+                return Err(WireError::BodyTooLarge);
+            }
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut whole = http::Response::new(body.freeze());
+    *whole.status_mut() = response.status();
+    *whole.version_mut() = response.version();
+    std::mem::swap(whole.headers_mut(), response.headers_mut());
+    Ok(whole)
+}
+
+/// Chooses the one TLS implementation of this process; later calls change nothing.
+pub fn install_tls() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

@@ -1,0 +1,297 @@
+//! Authenticate: who is calling, proved by one of the schemes that the action names.
+//!
+//! The proof is a token that an authority vouches for, or a key that is known here. A verdict is
+//! remembered, so that the authority is asked once per token and not once per call; an authority
+//! that cannot be reached is never taken for a refusal.
+
+mod api_key;
+mod introspection;
+mod verdicts;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName};
+
+use crate::{
+    background::Background,
+    catalog::{
+        action::Action,
+        caller::{Proof, Scheme},
+        name::Name,
+    },
+    chance::Chance,
+    client::{ClientError, Transport},
+    pipeline::call::Call,
+    telemetry::{meters::TokenMeters, metrics::Registry, stage::Decided},
+    time::{Deadline, Wall},
+};
+
+use introspection::Authority;
+
+/// What the bearer of a bad token is told.
+const BAD_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
+/// What the bearer of a bad key is told.
+const BAD_KEY: &str = "Invalid API key";
+
+/// Who is calling. Only this stage makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    org: Arc<str>,
+    client: Arc<str>,
+}
+
+impl Caller {
+    /// The organisation.
+    pub fn org(&self) -> &str {
+        &self.org
+    }
+
+    /// The caller within its organisation: an OAuth client, the owner of a key.
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+}
+
+/// A caller, and where the verdict about it came from.
+#[derive(Debug, Clone)]
+pub struct Identified {
+    /// Who it is.
+    pub caller: Arc<Caller>,
+    how: How,
+}
+
+/// Where a verdict came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Nothing was asked for.
+    Open,
+    /// A key known here.
+    Local,
+    /// Remembered.
+    Cache,
+    /// Remembered past its time, because the authority is down.
+    Stale,
+    /// The authority was asked.
+    Remote,
+    /// Another call had asked already.
+    Coalesced,
+}
+
+/// Why a caller is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unproven {
+    /// The header is missing, empty or there twice.
+    Missing {
+        /// The header as the configuration spells it.
+        header: String,
+    },
+    /// The proof was refused.
+    Refused {
+        /// The word for why, in `token_validations_total`.
+        result: &'static str,
+        /// What the caller is told.
+        detail: &'static str,
+        /// Whether an authority had to be asked for it.
+        asked: bool,
+    },
+    /// The authority could not be asked, and nothing usable is remembered.
+    Unavailable {
+        /// After how long it may be worth trying again.
+        retry_after: Duration,
+    },
+    /// The call's time was up before the authority answered.
+    OutOfTime,
+}
+
+impl How {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Local => "local",
+            Self::Cache => "cache",
+            Self::Stale => "stale",
+            Self::Remote => "remote",
+            Self::Coalesced => "coalesced",
+        }
+    }
+}
+
+impl Decided for Identified {
+    fn decision(&self) -> &'static str {
+        self.how.as_str()
+    }
+}
+
+impl Decided for Unproven {
+    fn decision(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "missing",
+            Self::Refused { asked: false, .. } => "refused",
+            Self::Refused { asked: true, .. } => "rejected",
+            Self::Unavailable { .. } | Self::OutOfTime => "unavailable",
+        }
+    }
+
+    fn is_failure(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::OutOfTime)
+    }
+}
+
+/// What this stage needs from the outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) background: Background,
+    pub(crate) transport: Transport,
+    pub(crate) wall: Wall,
+    pub(crate) chance: Chance,
+}
+
+/// All schemes of the service.
+#[derive(Debug)]
+pub struct Schemes {
+    schemes: BTreeMap<Name, Checked>,
+    nobody: Arc<Caller>,
+    meters: TokenMeters,
+}
+
+#[derive(Debug)]
+struct Checked {
+    scheme: Arc<Scheme>,
+    authority: Option<Arc<Authority>>,
+}
+
+impl Schemes {
+    /// Prepares every scheme; asks nobody yet.
+    ///
+    /// # Errors
+    /// [`ClientError`] where no client towards an authority can be built.
+    pub(crate) fn new(
+        schemes: &BTreeMap<Name, Arc<Scheme>>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, ClientError> {
+        let checked = schemes.iter().map(|(name, scheme)| {
+            let authority = match &scheme.proof {
+                Proof::Introspection(_) => Some(Authority::new(scheme, around)?),
+                Proof::ApiKey(_) => None,
+            };
+            Ok((name.clone(), Checked { scheme: Arc::clone(scheme), authority }))
+        });
+        Ok(Self {
+            schemes: checked.collect::<Result<_, _>>()?,
+            nobody: Arc::new(Caller { org: "".into(), client: "".into() }),
+            meters: TokenMeters::new(around.registry),
+        })
+    }
+
+    /// Proves who makes `call`. Of several schemes any one will do.
+    ///
+    /// # Errors
+    /// [`Unproven`]; of several reasons the one that the caller can do least about.
+    pub async fn identify(&self, call: &Call) -> Result<Identified, Unproven> {
+        let Action { callers, .. } = &*call.action;
+        if callers.is_empty() {
+            return Ok(Identified { caller: Arc::clone(&self.nobody), how: How::Open });
+        }
+        let mut worst: Option<(Unproven, How)> = None;
+        for checked in callers.iter().filter_map(|name| self.schemes.get(name)) {
+            match checked.identify(&call.headers, call.deadline).await {
+                Ok(identified) => {
+                    self.meters.judged("valid", identified.how.as_str());
+                    return Ok(identified);
+                }
+                Err(unproven) => {
+                    worst = Some(match worst {
+                        Some(known) if known.0.weight() >= unproven.0.weight() => known,
+                        _ => unproven,
+                    });
+                }
+            }
+        }
+        let (unproven, how) = worst.unwrap_or((bad_key(), How::Local));
+        self.meters.judged(unproven.result(), how.as_str());
+        Err(unproven)
+    }
+
+    /// Forgets verdicts that are of no use any more.
+    pub fn sweep(&self) {
+        for authority in self.authorities() {
+            authority.sweep();
+        }
+    }
+
+    /// How many verdicts are remembered.
+    pub fn remembered(&self) -> u64 {
+        self.authorities().map(|authority| authority.remembered()).sum()
+    }
+
+    fn authorities(&self) -> impl Iterator<Item = &Arc<Authority>> {
+        self.schemes.values().filter_map(|checked| checked.authority.as_ref())
+    }
+}
+
+fn bad_key() -> Unproven {
+    Unproven::Refused { result: "invalid", detail: BAD_KEY, asked: false }
+}
+
+impl Unproven {
+    /// Which of several reasons is told: the one that the caller can do least about.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Missing { .. } => 0,
+            Self::Refused { .. } => 1,
+            Self::OutOfTime => 2,
+            Self::Unavailable { .. } => 3,
+        }
+    }
+
+    fn result(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "missing",
+            Self::Refused { result, .. } => result,
+            Self::Unavailable { .. } | Self::OutOfTime => "error",
+        }
+    }
+}
+
+impl Checked {
+    async fn identify(
+        &self,
+        headers: &HeaderMap,
+        deadline: Deadline,
+    ) -> Result<Identified, (Unproven, How)> {
+        let missing = || Unproven::Missing { header: self.scheme.header_text.clone() };
+        let proof = single(headers, &self.scheme.header).ok_or((missing(), How::Local))?;
+        match (&self.scheme.proof, &self.authority) {
+            (Proof::Introspection(_), Some(authority)) => authority.identify(proof, deadline).await,
+            (Proof::ApiKey(keys), _) => match api_key::owner(keys, proof) {
+                Some(owner) => {
+                    let org = self.scheme.name.shared();
+                    let caller = Arc::new(Caller { org, client: owner.into() });
+                    Ok(Identified { caller, how: How::Local })
+                }
+                None => Err((bad_key(), How::Local)),
+            },
+            (Proof::Introspection(_), None) => {
+                unreachable!("an introspection scheme is made with its authority")
+            }
+        }
+    }
+}
+
+/// The value of a header that is there exactly once and not empty. A scheme's word before it, as in
+/// `Authorization: Bearer`, is left out.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(only), None) = (values.next(), values.next()) else { return None };
+    // What is not visible ASCII is no token; it is refused as one that nobody knows.
+    let text = only.to_str().unwrap_or("\u{0}").trim();
+    let token = if *name == http::header::AUTHORIZATION {
+        text.get(..7)
+            .filter(|word| word.eq_ignore_ascii_case("bearer "))
+            .map(|_| text[7..].trim())?
+    } else {
+        text
+    };
+    (!token.is_empty()).then_some(token)
+}

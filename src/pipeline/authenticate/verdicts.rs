@@ -1,0 +1,137 @@
+//! Verdicts that are remembered: good ones and refusals in tables of their own, so that a flood of
+//! bad tokens cannot push out the good ones. Keys are keyed fingerprints; a token is never kept.
+//!
+//! moka bounds the tables; what a verdict is worth is decided here, on our clocks, at each look-up:
+//! its time to live by the monotonic one, the authority's own expiry by the wall.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+
+use crate::{
+    catalog::caller::VerdictPolicy,
+    fingerprint::Fingerprint,
+    pipeline::authenticate::Caller,
+    time::{self, Instant, Wall},
+};
+
+/// A good verdict.
+#[derive(Debug, Clone)]
+pub(super) struct Good {
+    /// Who it is.
+    pub(super) caller: Arc<Caller>,
+    /// When the authority says the token ends, since 1970.
+    pub(super) expires: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    good: Good,
+    fresh_until: Instant,
+    usable_until: Instant,
+}
+
+/// What is remembered about a token.
+#[derive(Debug)]
+pub(super) enum Remembered {
+    /// It is good.
+    Good(Arc<Caller>),
+    /// It was good a while ago and has not expired: worth something only while the authority is
+    /// down.
+    Aged(Arc<Caller>),
+    /// It was refused a moment ago.
+    Refused,
+    /// Nothing.
+    Nothing,
+}
+
+/// The remembered verdicts of one authority.
+pub(super) struct Verdicts {
+    policy: VerdictPolicy,
+    wall: Wall,
+    good: Cache<Fingerprint, Kept>,
+    refused: Cache<Fingerprint, Instant>,
+}
+
+impl fmt::Debug for Verdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Counts alone: moka's own would show every caller.
+        f.debug_struct("Verdicts").field("good", &self.good.entry_count()).finish_non_exhaustive()
+    }
+}
+
+impl Verdicts {
+    /// Empty tables.
+    pub(super) fn new(policy: VerdictPolicy, wall: Wall) -> Self {
+        Self {
+            policy,
+            wall,
+            good: Cache::new(policy.capacity),
+            refused: Cache::new(policy.refused_capacity),
+        }
+    }
+
+    /// What is remembered about the token of that fingerprint.
+    pub(super) fn look_up(&self, token: &Fingerprint) -> Remembered {
+        let now = time::now();
+        if let Some(kept) = self.good.get(token) {
+            if kept.good.expires.is_some_and(|expires| self.wall.since_epoch() >= expires) {
+                self.good.invalidate(token);
+                return Remembered::Nothing;
+            }
+            if now < kept.fresh_until {
+                return Remembered::Good(kept.good.caller);
+            }
+            if now < kept.usable_until {
+                return Remembered::Aged(kept.good.caller);
+            }
+            self.good.invalidate(token);
+        }
+        match self.refused.get(token) {
+            Some(until) if now < until => Remembered::Refused,
+            Some(_) => {
+                self.refused.invalidate(token);
+                Remembered::Nothing
+            }
+            None => Remembered::Nothing,
+        }
+    }
+
+    /// Remembers a good verdict.
+    pub(super) fn keep(&self, token: Fingerprint, good: Good) {
+        let now = time::now();
+        let fresh_until = now + self.policy.ttl;
+        let usable_until = fresh_until + self.policy.stale_on_outage;
+        self.refused.invalidate(&token);
+        self.good.insert(token, Kept { good, fresh_until, usable_until });
+    }
+
+    /// Remembers a refusal, and forgets what was good about the token.
+    pub(super) fn refuse(&self, token: Fingerprint) {
+        self.good.invalidate(&token);
+        self.refused.insert(token, time::now() + self.policy.refused_ttl);
+    }
+
+    /// Forgets what is of no use any more.
+    pub(super) fn sweep(&self) {
+        let (now, wall) = (time::now(), self.wall.since_epoch());
+        for (token, kept) in &self.good {
+            let expired = kept.good.expires.is_some_and(|expires| wall >= expires);
+            if expired || now >= kept.usable_until {
+                self.good.invalidate(&*token);
+            }
+        }
+        for (token, until) in &self.refused {
+            if now >= until {
+                self.refused.invalidate(&*token);
+            }
+        }
+        self.good.run_pending_tasks();
+        self.refused.run_pending_tasks();
+    }
+
+    /// How many verdicts are kept, good and refused.
+    pub(super) fn len(&self) -> u64 {
+        self.good.entry_count() + self.refused.entry_count()
+    }
+}

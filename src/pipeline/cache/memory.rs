@@ -1,0 +1,123 @@
+//! The store of entries in this process: moka, bounded by bytes. What an entry is worth is its own
+//! affair (moka's clock cannot be replaced); moka only decides who has to go when memory is full.
+
+use std::{fmt, sync::Arc};
+
+use moka::{notification::RemovalCause, sync::Cache};
+
+use crate::{
+    pipeline::cache::{
+        Room,
+        entry::{Entry, Standing},
+        key::CacheKey,
+        purge::Which,
+    },
+    telemetry::meters::CacheMeters,
+    time,
+};
+
+/// What an entry costs beside its answer: key, times, the table's own bookkeeping.
+const OVERHEAD: usize = 512;
+
+/// The store.
+pub(super) struct Memory {
+    entries: Cache<CacheKey, Arc<Entry>>,
+    max_entry: usize,
+    capacity: u64,
+    meters: Arc<CacheMeters>,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Counts alone: moka's own would show every customer's answer.
+        f.debug_struct("Memory")
+            .field("entries", &self.entries.entry_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Memory {
+    /// An empty store.
+    pub(super) fn new(room: Room, meters: Arc<CacheMeters>) -> Self {
+        let counts = Arc::clone(&meters);
+        let entries = Cache::builder()
+            .max_capacity(room.memory)
+            .weigher(|_: &CacheKey, entry: &Arc<Entry>| weight(entry))
+            .eviction_listener(move |_, _, cause| match cause {
+                RemovalCause::Size => counts.evictions.count("size"),
+                RemovalCause::Replaced => counts.evictions.count("replaced"),
+                // counted where it is known whether it expired or was purged
+                RemovalCause::Explicit | RemovalCause::Expired => {}
+            })
+            .build();
+        Self { entries, max_entry: room.max_entry, capacity: room.memory, meters }
+    }
+
+    /// The entry of that key, whatever it is worth.
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        self.entries.get(key)
+    }
+
+    /// Keeps an entry, unless its answer is too large.
+    pub(super) fn put(&self, key: CacheKey, entry: Entry) {
+        if entry.answer.as_ref().is_some_and(|answer| answer.len() > self.max_entry) {
+            self.meters.stores.count("too_large");
+            self.remove(&key);
+        } else {
+            self.entries.insert(key, Arc::new(entry));
+            self.meters.stores.count("stored");
+        }
+    }
+
+    /// Forgets the entry of that key.
+    pub(super) fn remove(&self, key: &CacheKey) {
+        self.entries.invalidate(key);
+    }
+
+    /// Removes entries; returns how many.
+    pub(super) fn purge(&self, which: &Which) -> u64 {
+        let removed = self.remove_where(|entry| which.covers(&entry.action, entry.customer));
+        self.meters.evictions.add("purged", removed);
+        removed
+    }
+
+    /// Removes what is good for nothing any more.
+    pub(super) fn sweep(&self) {
+        let now = time::now();
+        let removed = self.remove_where(|entry| entry.standing(now) == Standing::Expired);
+        self.meters.evictions.add("expired", removed);
+        self.entries.run_pending_tasks();
+    }
+
+    fn remove_where(&self, goes: impl Fn(&Entry) -> bool) -> u64 {
+        let mut removed = 0;
+        for (key, entry) in &self.entries {
+            if goes(&entry) {
+                self.entries.invalidate(&*key);
+                removed += 1;
+            }
+        }
+        removed
+    }
+
+    /// Entries kept.
+    pub(super) fn len(&self) -> u64 {
+        self.entries.run_pending_tasks();
+        self.entries.entry_count()
+    }
+
+    /// Bytes kept.
+    pub(super) fn bytes(&self) -> u64 {
+        self.entries.weighted_size()
+    }
+
+    /// Bytes that may be kept.
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+}
+
+fn weight(entry: &Entry) -> u32 {
+    let bytes = entry.answer.as_ref().map_or(0, |answer| answer.len()) + OVERHEAD;
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

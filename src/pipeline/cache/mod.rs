@@ -1,0 +1,371 @@
+//! The cache: a known answer, or one fetch for all who wait.
+//!
+//! ```text
+//! look up ── fresh ──────────────────────────────────────────► answer
+//!    │ ────── past ttl, within stale_while_revalidate ───────► answer stale, refresh behind
+//!    ▼
+//!  join the flight, or lead it: a task of its own, which goes on when its caller hangs up
+//!    │ ────── lands ─────────────────────────────────────────► answer, kept
+//!    │ ────── fails, or takes too long, spare entry at hand ─► answer stale
+//!    ▼
+//!  failure
+//! ```
+//!
+//! Answers are kept mapped, validated and serialised, so a hit runs none of that, and what could not
+//! be mapped is never kept. What the fetch is and how it fails is its own affair: the cache only asks
+//! a failure whether an old answer may stand in for it.
+
+mod entry;
+pub mod key;
+mod memory;
+mod purge;
+mod shelf;
+
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    background::Background,
+    catalog::{action::Action, name::Name, policy::CachePolicy},
+    chance::Chance,
+    fingerprint::{Fingerprint, FingerprintKey},
+    mechanism::flight::Boarding,
+    pipeline::validate::ValidInput,
+    telemetry::{
+        meters::{CacheMeters, Staleness},
+        metrics::Registry,
+        outcome::Source,
+        stage::Decided,
+        trail::Trail,
+    },
+    time::{self, Deadline},
+};
+
+use entry::{Entry, Standing};
+use key::CacheKey;
+use memory::Memory;
+use purge::{Purges, Which};
+use shelf::{After, Mark, Shelf};
+
+/// How much the cache may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes in all, keys and overhead counted.
+    pub memory: u64,
+    /// Bytes of one answer; a larger one is not kept.
+    pub max_entry: usize,
+}
+
+/// What a failed fetch means for what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// There is no such record: an old answer is wrong from now on, and that may be remembered.
+    NotFound,
+    /// There was one, and it is gone: an old answer is wrong from now on.
+    Gone,
+    /// The upstream refused: an old answer would hide it.
+    Refused,
+    /// The upstream, or the way to it, is broken: an old answer may stand in.
+    Broken,
+}
+
+/// How a fetch fails, as far as the cache wants to know.
+pub trait FetchFailure: Decided + Clone + Send + Sync + 'static {
+    /// What it means for what is kept.
+    fn meaning(&self) -> Meaning;
+}
+
+/// An answer, and who gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The flat object, serialised; `None`: it is known that there is no such record.
+    pub answer: Option<Bytes>,
+    /// Who answered.
+    pub source: Source,
+    /// How old it is.
+    pub age: Duration,
+    /// How long it stays fresh.
+    pub ttl: Duration,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("source", &self.source)
+            .field("age", &self.age)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoAnswer<E> {
+    /// The fetch failed; whose fetch it was.
+    Fetch(E, Source),
+    /// The call's time was up before the fetch ended; it goes on, and fills the cache.
+    OutOfTime,
+    /// As many calls wait for the same fetch as may.
+    Crowded,
+    /// The fetch ended without a word: a bug.
+    Lost,
+}
+
+impl Decided for Kept {
+    fn decision(&self) -> &'static str {
+        match (self.source, &self.answer) {
+            (Source::CacheFresh, Some(_)) => "hit",
+            (Source::CacheFresh, None) => "negative_hit",
+            (Source::CacheStale, _) => "stale",
+            (Source::Coalesced, _) => "coalesced",
+            (Source::Upstream | Source::Fallback | Source::None, _) => "miss",
+        }
+    }
+}
+
+impl<E: FetchFailure> Decided for NoAnswer<E> {
+    fn decision(&self) -> &'static str {
+        match self {
+            // How it failed is the flight's to tell: here it would read as the cache's fault.
+            Self::Fetch(..) => "failed",
+            Self::OutOfTime => "deadline_exceeded",
+            Self::Crowded => "overloaded",
+            Self::Lost => "lost",
+        }
+    }
+
+    fn is_failure(&self) -> bool {
+        self.may_be_stood_in_for()
+    }
+}
+
+impl<E: FetchFailure> NoAnswer<E> {
+    /// Whether an old answer may stand in for it.
+    fn may_be_stood_in_for(&self) -> bool {
+        match self {
+            Self::Fetch(failure, _) => failure.meaning() == Meaning::Broken,
+            Self::OutOfTime | Self::Crowded | Self::Lost => true,
+        }
+    }
+}
+
+/// What is asked of the cache.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// For which action.
+    pub action: &'a Action,
+    /// How its answers are kept.
+    pub policy: &'a CachePolicy,
+    /// Which calls may share the answer.
+    pub key: CacheKey,
+    /// The inputs, for whose data it is.
+    pub input: &'a ValidInput,
+    /// When nobody listens any more.
+    pub deadline: Deadline,
+    /// What the call's stages decide.
+    pub trail: &'a Trail,
+}
+
+/// The answers of all actions, and the fetches under way for them.
+#[derive(Debug)]
+pub struct AnswerCache<E> {
+    memory: Memory,
+    shelves: BTreeMap<Name, Arc<Shelf<E>>>,
+    customers: FingerprintKey,
+    stores: Arc<CacheMeters>,
+    purges: Purges,
+    background: Background,
+    chance: Chance,
+}
+
+impl<E: FetchFailure> AnswerCache<E> {
+    /// An empty cache for those of `actions` that have a policy.
+    pub fn new<'a>(
+        actions: impl Iterator<Item = &'a Arc<Action>>,
+        room: Room,
+        registry: &Registry,
+        background: Background,
+        chance: Chance,
+    ) -> Arc<Self> {
+        let stores = Arc::new(CacheMeters::new(registry, "response"));
+        let shelves = actions.filter_map(|action| {
+            let policy = action.cache.as_ref()?;
+            Some((action.name.clone(), Arc::new(Shelf::new(&action.name, policy, registry))))
+        });
+        Arc::new(Self {
+            shelves: shelves.collect(),
+            memory: Memory::new(room, Arc::clone(&stores)),
+            customers: FingerprintKey::random(),
+            stores,
+            purges: Purges::default(),
+            background,
+            chance,
+        })
+    }
+
+    /// The kept answer, or what `fetch` brings. `fetch` is given a deadline and a trail of its own:
+    /// it serves others too, and goes on when this call is dropped.
+    ///
+    /// # Errors
+    /// [`NoAnswer`], where there is none and no old one may stand in.
+    pub async fn get_or_fetch<F, Fut>(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        fetch: F,
+    ) -> Result<Kept, NoAnswer<E>>
+    where
+        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
+    {
+        let shelf = self
+            .shelves
+            .get(asked.action.name.as_str())
+            .expect("every action with a cache policy has its shelf");
+        let known = self.memory.get(&asked.key);
+        let standing = known.as_ref().map(|entry| entry.standing(time::now()));
+        let spare = match (known, standing) {
+            (Some(entry), Some(Standing::Fresh)) => {
+                let word = if entry.answer.is_some() { "hit" } else { "negative_hit" };
+                shelf.meters.lookups.count(word);
+                return Ok(shelf.serve(&entry, Staleness::Fresh));
+            }
+            (Some(entry), Some(Standing::Revalidating)) => {
+                shelf.meters.lookups.count("stale");
+                if entry.is_resting(time::now()) {
+                    shelf.meters.refreshes.count("skipped");
+                } else {
+                    self.refresh(shelf, asked, fetch);
+                }
+                return Ok(shelf.serve(&entry, Staleness::Stale));
+            }
+            (Some(entry), Some(Standing::Spare)) => Some(entry),
+            (Some(_), _) => {
+                shelf.meters.lookups.count("expired");
+                None
+            }
+            (None, _) => {
+                shelf.meters.lookups.count("miss");
+                None
+            }
+        };
+        let had_spare = spare.is_some();
+        let answered = self.board(shelf, asked, spare, fetch).await;
+        if had_spare {
+            let stale = answered.as_ref().is_ok_and(|kept| kept.source == Source::CacheStale);
+            shelf.meters.lookups.count(if stale { "stale" } else { "expired" });
+        }
+        answered
+    }
+
+    /// Joins the flight or leads it, and waits for it as long as it pays.
+    async fn board<F, Fut>(
+        self: &Arc<Self>,
+        shelf: &Arc<Shelf<E>>,
+        asked: &Asked<'_>,
+        spare: Option<Arc<Entry>>,
+        fetch: F,
+    ) -> Result<Kept, NoAnswer<E>>
+    where
+        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
+    {
+        let mark = self.mark(asked, Some(asked.trail));
+        let waited = match shelf.flights.join_with(&asked.key, mark) {
+            Boarding::Lead(takeoff, waiter) => {
+                // The flight before this one may have landed between the look-up and the joining.
+                if let Some(entry) = self.fresh(asked) {
+                    takeoff.land(Ok(entry.answer.clone()));
+                    return Ok(shelf.serve(&entry, Staleness::Fresh));
+                }
+                shelf.meters.coalesced.count("leader");
+                let trail = Arc::new(asked.trail.flight());
+                self.take_off(shelf, asked, takeoff, (Arc::clone(&trail), After::Answering), fetch);
+                shelf::lead(asked, spare.as_deref(), waiter, &trail).await
+            }
+            Boarding::Follow(waiter) => {
+                shelf.meters.coalesced.count("follower");
+                shelf::follow(asked, spare.as_deref(), waiter).await
+            }
+            Boarding::Full => {
+                shelf.meters.coalesced.count("abandoned");
+                Err(NoAnswer::Crowded)
+            }
+        };
+        match (waited, spare) {
+            (Err(no_answer), Some(entry)) if no_answer.may_be_stood_in_for() => {
+                Ok(shelf.serve(&entry, Staleness::Stale))
+            }
+            (waited, _) => waited,
+        }
+    }
+
+    /// Fetches behind an answer that is about to be served stale, unless somebody does.
+    fn refresh<F, Fut>(self: &Arc<Self>, shelf: &Arc<Shelf<E>>, asked: &Asked<'_>, fetch: F)
+    where
+        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
+    {
+        match shelf.flights.join_with(&asked.key, self.mark(asked, None)) {
+            Boarding::Lead(takeoff, _) => {
+                if let Some(entry) = self.fresh(asked) {
+                    takeoff.land(Ok(entry.answer.clone()));
+                    shelf.meters.refreshes.count("skipped");
+                    return;
+                }
+                let trail = Arc::new(asked.trail.refresh(asked.action.name.as_str()));
+                self.take_off(shelf, asked, takeoff, (trail, After::Refreshing), fetch);
+            }
+            Boarding::Follow(_) | Boarding::Full => shelf.meters.refreshes.count("skipped"),
+        }
+    }
+
+    /// What is kept for this call by now, if it is fresh.
+    fn fresh(&self, asked: &Asked<'_>) -> Option<Arc<Entry>> {
+        self.memory.get(&asked.key).filter(|entry| entry.standing(time::now()) == Standing::Fresh)
+    }
+
+    fn mark(&self, asked: &Asked<'_>, leader: Option<&Trail>) -> Mark {
+        Mark {
+            leader: leader.map(|trail| trail.context().clone()),
+            customer: self.customer(asked.policy, asked.input),
+        }
+    }
+
+    /// Whose data the answer to these inputs is.
+    fn customer(&self, policy: &CachePolicy, input: &ValidInput) -> Option<Fingerprint> {
+        let value = input.inputs().get(policy.customer.as_deref()?)?;
+        Some(self.customers.of(value.as_text().as_bytes()))
+    }
+
+    /// Removes the entries of an action, of a customer, of both, or all. Returns how many. A fetch
+    /// under way is not kept when it lands, and who asks from now on does not join it.
+    pub fn purge(&self, action: Option<&Name>, customer: Option<&str>) -> u64 {
+        let which = match (action, customer) {
+            (None, None) => Which::All,
+            (action, customer) => Which::Of {
+                action: action.map(Name::shared),
+                customer: customer.map(|customer| self.customers.of(customer.as_bytes())),
+            },
+        };
+        self.purges.note(which.clone());
+        for (name, shelf) in &self.shelves {
+            shelf.flights.detach_where(|mark| which.covers(name.as_str(), mark.customer));
+        }
+        self.memory.purge(&which)
+    }
+
+    /// Forgets entries that are good for nothing any more.
+    pub fn sweep(&self) {
+        self.memory.sweep();
+    }
+
+    /// Entries, bytes, and bytes that may be kept.
+    pub fn fill(&self) -> (u64, u64, u64) {
+        (self.memory.len(), self.memory.bytes(), self.memory.capacity())
+    }
+
+    /// Fetches under way.
+    pub fn flights(&self) -> usize {
+        self.shelves.values().map(|shelf| shelf.flights.len()).sum()
+    }
+}

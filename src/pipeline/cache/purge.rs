@@ -1,0 +1,120 @@
+//! Purges: which entries they remove, and which fetches under way they make void. A purge is never
+//! undone by a fetch that began before it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::fingerprint::Fingerprint;
+
+/// Purges that are remembered one by one. A fetch that began before the oldest of them is taken to
+/// be void whatever it fetches: that many purges within one fetch are rare.
+const REMEMBERED: usize = 256;
+
+/// Which entries a purge removes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All.
+    All,
+    /// Those of an action, of a customer, or of both.
+    Of {
+        /// The action's name.
+        action: Option<Arc<str>>,
+        /// The customer.
+        customer: Option<Fingerprint>,
+    },
+}
+
+impl Which {
+    /// Whether an answer of that action about that customer is among them.
+    pub(super) fn covers(&self, of_action: &str, of_customer: Option<Fingerprint>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of { action, customer } => {
+                action.as_ref().is_none_or(|action| **action == *of_action)
+                    && customer.is_none_or(|customer| of_customer == Some(customer))
+            }
+        }
+    }
+}
+
+/// The last purges, numbered.
+#[derive(Debug, Default)]
+pub(super) struct Purges(Mutex<Log>);
+
+#[derive(Debug, Default)]
+struct Log {
+    /// How many there have been.
+    count: u64,
+    /// The last of them.
+    recent: VecDeque<Which>,
+}
+
+impl Purges {
+    /// How many there have been: what a fetch notes when it begins.
+    pub(super) fn count(&self) -> u64 {
+        self.log().count
+    }
+
+    /// Notes one more.
+    pub(super) fn note(&self, which: Which) {
+        let mut log = self.log();
+        log.count += 1;
+        log.recent.push_back(which);
+        if log.recent.len() > REMEMBERED {
+            log.recent.pop_front();
+        }
+    }
+
+    /// Whether any since the first `since` covers an answer of that action about that customer.
+    pub(super) fn void(&self, since: u64, action: &str, customer: Option<Fingerprint>) -> bool {
+        let log = self.log();
+        let missed = usize::try_from(log.count - since).unwrap_or(usize::MAX);
+        missed > log.recent.len()
+            || log.recent.iter().rev().take(missed).any(|which| which.covers(action, customer))
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(action: &str) -> Which {
+        Which::Of { action: Some(action.into()), customer: None }
+    }
+
+    #[test]
+    fn a_purge_voids_what_began_before_it_and_nothing_that_began_after() {
+        let purges = Purges::default();
+        let before = purges.count();
+        purges.note(of("lookup"));
+        assert!(purges.void(before, "lookup", None));
+        assert!(!purges.void(before, "orders", None));
+        assert!(!purges.void(purges.count(), "lookup", None));
+    }
+
+    #[test]
+    fn a_customers_purge_spares_the_others() {
+        let (one, two) = (Fingerprint::of(b"1"), Fingerprint::of(b"2"));
+        let purges = Purges::default();
+        purges.note(Which::Of { action: None, customer: Some(one) });
+        assert!(purges.void(0, "lookup", Some(one)));
+        assert!(!purges.void(0, "lookup", Some(two)));
+        assert!(!purges.void(0, "lookup", None));
+    }
+
+    #[test]
+    fn a_fetch_that_slept_through_more_than_is_remembered_is_void() {
+        let purges = Purges::default();
+        for _ in 0..=REMEMBERED {
+            purges.note(of("orders"));
+        }
+        assert!(purges.void(0, "lookup", None));
+        assert!(!purges.void(1, "lookup", None));
+    }
+}

@@ -1,0 +1,235 @@
+//! One action's part of the cache: its flights, what becomes of them when they land, and how long a
+//! call waits for one.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tracing::Instrument;
+
+use crate::{
+    catalog::{name::Name, policy::CachePolicy},
+    fingerprint::Fingerprint,
+    mechanism::flight::{Flights, Takeoff, Waiter},
+    pipeline::cache::{
+        AnswerCache, Asked, FetchFailure, Kept, Meaning, NoAnswer,
+        entry::{Entry, JITTER},
+        key::CacheKey,
+    },
+    telemetry::{
+        meters::{ActionCacheMeters, Staleness},
+        metrics::Registry,
+        outcome::Source,
+        propagation::TraceContext,
+        stage::{Decided, Stage},
+        trail::Trail,
+    },
+    time::{self, Deadline, Instant},
+};
+
+/// What a flight brings: the flat object, that there is no such record, or why neither.
+pub(super) type Landed<E> = Result<Option<Bytes>, E>;
+
+/// What a leader tells of its flight from the start.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// The trace of the call that leads it; none where nobody waits for it.
+    pub(super) leader: Option<TraceContext>,
+    /// Whose data it fetches.
+    pub(super) customer: Option<Fingerprint>,
+}
+
+/// One action's part of the cache.
+#[derive(Debug)]
+pub(super) struct Shelf<E> {
+    pub(super) flights: Flights<CacheKey, Landed<E>, Mark>,
+    pub(super) meters: ActionCacheMeters,
+}
+
+/// Whether somebody waits for the fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    Answering,
+    Refreshing,
+}
+
+/// Where a flight puts what it brings.
+struct Slot {
+    key: CacheKey,
+    policy: CachePolicy,
+    action: Name,
+    customer: Option<Fingerprint>,
+    /// How many purges there had been when it took off.
+    purges: u64,
+}
+
+impl<E: FetchFailure> Shelf<E> {
+    pub(super) fn new(action: &Name, policy: &CachePolicy, registry: &Registry) -> Self {
+        Self {
+            flights: Flights::new(policy.max_waiters),
+            meters: ActionCacheMeters::new(registry, action.as_str()),
+        }
+    }
+
+    /// An answer out of the cache.
+    pub(super) fn serve(&self, entry: &Entry, staleness: Staleness) -> Kept {
+        let now = time::now();
+        let age = entry.age(now);
+        self.meters.served(staleness, age);
+        let source = match staleness {
+            Staleness::Fresh => Source::CacheFresh,
+            Staleness::Stale => Source::CacheStale,
+        };
+        Kept { answer: entry.answer.clone(), source, age, ttl: entry.ttl_left(now) }
+    }
+}
+
+impl<E: FetchFailure> AnswerCache<E> {
+    /// Starts the task that fetches, keeps what comes and tells those who wait.
+    pub(super) fn take_off<F, Fut>(
+        self: &Arc<Self>,
+        shelf: &Arc<Shelf<E>>,
+        asked: &Asked<'_>,
+        takeoff: Takeoff<CacheKey, Landed<E>, Mark>,
+        (trail, after): (Arc<Trail>, After),
+        fetch: F,
+    ) where
+        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
+    {
+        let began = time::now();
+        let deadline = Deadline::after(began, asked.action.patience(None));
+        let slot = Slot {
+            key: asked.key,
+            policy: asked.policy.clone(),
+            action: asked.action.name.clone(),
+            customer: self.customer(asked.policy, asked.input),
+            purges: self.purges.count(),
+        };
+        let (cache, shelf) = (Arc::clone(self), Arc::clone(shelf));
+        let (span, fetched) = (trail.root().clone(), fetch(deadline, Arc::clone(&trail)));
+        let flight = async move {
+            let result = fetched.await;
+            cache.keep(&slot, &result);
+            if after == After::Refreshing {
+                if result.is_err()
+                    && let Some(entry) = cache.memory.get(&slot.key)
+                {
+                    entry.rest(time::now());
+                }
+                shelf.meters.refreshes.count(if result.is_ok() { "success" } else { "failure" });
+            }
+            let landing = Landing(&result);
+            trail.note(Stage::Flight, began, &landing, trail.root());
+            takeoff.land(result.map(Some));
+        };
+        self.background.finish(flight.instrument(span));
+    }
+
+    /// Keeps what a flight brought, unless a purge came in between.
+    fn keep(&self, slot: &Slot, result: &Result<Bytes, E>) {
+        let void = || self.purges.void(slot.purges, slot.action.as_str(), slot.customer);
+        let of = (slot.action.shared(), slot.customer);
+        let now = time::now();
+        let entry = match result {
+            Ok(answer) => {
+                let stretch = self.chance.around_one(JITTER);
+                Entry::found(answer.clone(), &slot.policy, stretch, now, of)
+            }
+            Err(failure) => match failure.meaning() {
+                Meaning::NotFound if !slot.policy.not_found.is_zero() => {
+                    Entry::not_found(slot.policy.not_found, now, of)
+                }
+                Meaning::NotFound | Meaning::Gone => return self.memory.remove(&slot.key),
+                Meaning::Refused | Meaning::Broken => return,
+            },
+        };
+        if void() {
+            return self.stores.stores.count("uncacheable");
+        }
+        self.memory.put(slot.key, entry);
+        // One that came just now has not seen the entry, or has: either way it must not stay.
+        if void() {
+            self.memory.remove(&slot.key);
+        }
+    }
+}
+
+/// How a flight ended, in its own word.
+struct Landing<'a, E>(&'a Result<Bytes, E>);
+
+impl<E: FetchFailure> Decided for Landing<'_, E> {
+    fn decision(&self) -> &'static str {
+        self.0.as_ref().map_or_else(Decided::decision, |_| "landed")
+    }
+
+    fn is_failure(&self) -> bool {
+        self.0.as_ref().is_err_and(Decided::is_failure)
+    }
+}
+
+/// How a call's wait for somebody else's flight ended.
+struct Wait(&'static str);
+
+impl Decided for Wait {
+    fn decision(&self) -> &'static str {
+        self.0
+    }
+}
+
+/// Waits for the flight that this call leads; its steps become the call's own, as far as they went.
+pub(super) async fn lead<E: FetchFailure>(
+    asked: &Asked<'_>,
+    spare: Option<&Entry>,
+    mut waiter: Waiter<Landed<E>, Mark>,
+    flight: &Trail,
+) -> Result<Kept, NoAnswer<E>> {
+    let began = time::now();
+    let landed = tokio::time::timeout_at(give_up_at(asked, spare), waiter.landed()).await;
+    asked.trail.absorb(flight);
+    // It may have landed just after this call gave up on it.
+    if landed.is_err() && asked.trail.decision(Stage::Flight).is_none() {
+        asked.trail.step(Stage::Flight, began, "left");
+    }
+    kept(asked, landed.ok(), Source::Upstream)
+}
+
+/// Waits for a flight that another call leads.
+pub(super) async fn follow<E: FetchFailure>(
+    asked: &Asked<'_>,
+    spare: Option<&Entry>,
+    mut waiter: Waiter<Landed<E>, Mark>,
+) -> Result<Kept, NoAnswer<E>> {
+    let began = time::now();
+    let span = asked.trail.following(waiter.mark().leader.as_ref());
+    let landing = tokio::time::timeout_at(give_up_at(asked, spare), waiter.landed());
+    let landed = landing.instrument(span.clone()).await;
+    let wait = Wait(if landed.is_ok() { "joined" } else { "left" });
+    asked.trail.note(Stage::Flight, began, &wait, &span);
+    kept(asked, landed.ok(), Source::Coalesced)
+}
+
+/// Until when a call waits: its deadline; where an old answer is at hand, only as long as the policy
+/// wants to be patient.
+fn give_up_at(asked: &Asked<'_>, spare: Option<&Entry>) -> Instant {
+    let deadline = asked.deadline.instant();
+    match spare {
+        Some(_) => deadline.min(time::now() + asked.policy.stale_after),
+        None => deadline,
+    }
+}
+
+/// What a landing means to a call. `None`: it did not wait for it; `Some(None)`: it never came.
+fn kept<E>(
+    asked: &Asked<'_>,
+    landed: Option<Option<Landed<E>>>,
+    source: Source,
+) -> Result<Kept, NoAnswer<E>> {
+    match landed {
+        Some(Some(Ok(answer))) => {
+            Ok(Kept { answer, source, age: Duration::ZERO, ttl: asked.policy.ttl })
+        }
+        Some(Some(Err(failure))) => Err(NoAnswer::Fetch(failure, source)),
+        Some(None) => Err(NoAnswer::Lost),
+        None => Err(NoAnswer::OutOfTime),
+    }
+}

@@ -1,0 +1,80 @@
+//! A call and its answer: what comes in at one end of the pipeline and goes out at the other.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::{
+    catalog::action::Action,
+    telemetry::{
+        outcome::{Outcome, Source},
+        trail::Trail,
+    },
+    time::Deadline,
+};
+
+/// One request to us, read whole.
+pub struct Call {
+    /// What it asks for.
+    pub action: Arc<Action>,
+    /// Its headers, the proof of its caller among them.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// When nobody listens any more.
+    pub deadline: Deadline,
+    /// Whether it named a deadline that cannot be read, which makes it invalid.
+    pub deadline_unreadable: bool,
+    /// What its stages decide.
+    pub trail: Arc<Trail>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers hold the token, the body a customer.
+        f.debug_struct("Call")
+            .field("action", &self.action.name)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What goes out when a call is answered.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The flat object with every output, serialised.
+    pub body: Bytes,
+    /// Who answered.
+    pub source: Source,
+    /// How old it is.
+    pub age: Duration,
+    /// How long it stays fresh; zero where it is not kept.
+    pub ttl: Duration,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("bytes", &self.body.len())
+            .field("source", &self.source)
+            .field("age", &self.age)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// How the call ended.
+    pub fn outcome(&self) -> Outcome {
+        match self.source {
+            Source::CacheStale => Outcome::Stale,
+            Source::Fallback => Outcome::Fallback,
+            Source::Upstream | Source::CacheFresh | Source::Coalesced | Source::None => Outcome::Ok,
+        }
+    }
+
+    /// Whether it is past its time to live.
+    pub fn is_stale(&self) -> bool {
+        self.source == Source::CacheStale
+    }
+}

@@ -1,0 +1,174 @@
+//! Rate limits: whether a caller may go on, decided by every limit that its action names.
+//!
+//! Hits count too: a limit is about fairness between callers, not about the upstream. Limits are
+//! asked in the order of the configuration and the first that refuses ends it; what earlier ones
+//! counted stays counted. A limit that does not enforce only tells what it would have done.
+
+mod local;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    catalog::{
+        action::Action,
+        limit::{Limit, LimitKey},
+        name::Name,
+    },
+    fingerprint::Fields,
+    pipeline::{authenticate::Caller, validate::ValidInput},
+    telemetry::{
+        meters::{self, Words},
+        metrics::Registry,
+        stage::Decided,
+    },
+};
+
+use local::Buckets;
+
+/// All rate limits of the service.
+#[derive(Debug)]
+pub struct RateLimits(BTreeMap<Name, RateLimit>);
+
+#[derive(Debug)]
+struct RateLimit {
+    limit: Arc<Limit>,
+    buckets: Buckets,
+    decisions: Words,
+}
+
+/// The call may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// Every limit allows it.
+    Allowed,
+    /// A limit that does not enforce would have refused it.
+    Shadowed,
+}
+
+/// A limit refused the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limited {
+    /// Which limit.
+    pub limit: Name,
+    /// After how long one more call would pass.
+    pub retry_after: Duration,
+    /// How many calls may pass at once after a rest.
+    pub burst: u32,
+    /// How long that rest is.
+    pub window: Duration,
+}
+
+impl Decided for Admitted {
+    fn decision(&self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Shadowed => "shadow_limited",
+        }
+    }
+}
+
+impl Decided for Limited {
+    fn decision(&self) -> &'static str {
+        "limited"
+    }
+}
+
+impl RateLimits {
+    /// Empty buckets for each limit.
+    pub fn new(limits: &BTreeMap<Name, Arc<Limit>>, registry: &Registry) -> Self {
+        let limits = limits.iter().map(|(name, limit)| {
+            let limit = RateLimit {
+                buckets: Buckets::new(limit.period, limit.burst),
+                decisions: meters::limit_meters(registry, name.as_str()),
+                limit: Arc::clone(limit),
+            };
+            (name.clone(), limit)
+        });
+        Self(limits.collect())
+    }
+
+    /// Counts a call against each limit of its action.
+    ///
+    /// # Errors
+    /// [`Limited`], by the first enforcing limit that is used up.
+    pub fn admit(
+        &self,
+        action: &Action,
+        caller: &Caller,
+        input: &ValidInput,
+    ) -> Result<Admitted, Limited> {
+        let mut admitted = Admitted::Allowed;
+        for limit in action.limits.iter().filter_map(|name| self.0.get(name)) {
+            match limit.admit(action, caller, input) {
+                Ok(Admitted::Allowed) => {}
+                Ok(Admitted::Shadowed) => admitted = Admitted::Shadowed,
+                Err(limited) => return Err(limited),
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// Forgets keys that are as good as new.
+    pub fn sweep(&self) {
+        for limit in self.0.values() {
+            limit.buckets.sweep();
+        }
+    }
+
+    /// Each limit's name and the number of keys that it keeps count of.
+    pub fn tracked(&self) -> impl Iterator<Item = (&Name, usize)> {
+        self.0.iter().map(|(name, limit)| (name, limit.buckets.len()))
+    }
+}
+
+impl RateLimit {
+    fn admit(
+        &self,
+        action: &Action,
+        caller: &Caller,
+        input: &ValidInput,
+    ) -> Result<Admitted, Limited> {
+        let key = key(&self.limit.key, action, caller, input).fingerprint();
+        let Err(retry_after) = self.buckets.take(key) else {
+            self.decisions.count("allowed");
+            return Ok(Admitted::Allowed);
+        };
+        if !self.limit.enforce {
+            self.decisions.count("shadow_limited");
+            return Ok(Admitted::Shadowed);
+        }
+        self.decisions.count("limited");
+        Err(Limited {
+            limit: self.limit.name.clone(),
+            retry_after,
+            burst: self.limit.burst.get(),
+            window: self.limit.period * self.limit.burst.get(),
+        })
+    }
+}
+
+/// What calls must have in common to be counted together. A caller and an input are always within
+/// their organisation: the same customer number means two people in two organisations.
+fn key(parts: &[LimitKey], action: &Action, caller: &Caller, input: &ValidInput) -> Fields {
+    let mut fields = Fields::new();
+    for part in parts {
+        match part {
+            LimitKey::All => fields.push(b"all"),
+            LimitKey::Org => fields.push(b"org").push(caller.org().as_bytes()),
+            LimitKey::Caller => fields
+                .push(b"caller")
+                .push(caller.org().as_bytes())
+                .push(caller.client().as_bytes()),
+            LimitKey::Action => fields.push(b"action").push(action.name.as_str().as_bytes()),
+            LimitKey::Input(name) => {
+                let value = input.inputs().get(name).map(|value| value.as_text());
+                fields
+                    .push(b"input")
+                    .push(caller.org().as_bytes())
+                    .push(name.as_bytes())
+                    .push_option(value.as_deref().map(str::as_bytes))
+            }
+        };
+    }
+    fields
+}

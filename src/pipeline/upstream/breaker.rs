@@ -1,0 +1,70 @@
+//! The breaker's place in the chain: it sees each attempt, not the result of a retry loop, and what
+//! an attempt tells about the upstream's health is decided here.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error as ChainError, Middleware, Next};
+
+use crate::{
+    client::WireError,
+    mechanism::breaker::{Breaker, FailureKind, Verdict},
+    pipeline::upstream::error::AttemptError,
+    telemetry::attempts::AttemptMeters,
+    time,
+};
+
+/// Lets attempts through as long as the breaker does.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) meters: Arc<AttemptMeters>,
+}
+
+#[async_trait]
+impl Middleware for Guarded {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let pass = self.breaker.admit(time::now()).map_err(|refused| {
+            self.meters.short_circuited.increment(1);
+            AttemptError::BreakerOpen { retry_after: refused.retry_after }.into_chain()
+        })?;
+        // Dropped half-way, the pass is given back without a verdict.
+        let result = next.run(request, extensions).await;
+        let verdict = verdict(&result, pass.is_probe());
+        pass.settle(time::now(), verdict);
+        result
+    }
+}
+
+/// What an attempt tells about the upstream's health. Most 4xx tell nothing: it works, and did not
+/// like the question. A 429 drives the wait, not the breaker, but to a probe it says that it is too
+/// early. What we cut short or kept back ourselves tells nothing either.
+fn verdict(result: &Result<Response, ChainError>, probe: bool) -> Verdict {
+    match result {
+        Ok(response) => match response.status().as_u16() {
+            429 if probe => Verdict::Failure(FailureKind::Other),
+            408 | 500.. => Verdict::Failure(FailureKind::Other),
+            400..=499 => Verdict::None,
+            _ => Verdict::Success,
+        },
+        Err(error) => match AttemptError::of(error) {
+            AttemptError::Wire(WireError::Connect | WireError::Dns | WireError::Tls) => {
+                Verdict::Failure(FailureKind::Connect)
+            }
+            AttemptError::Wire(WireError::Timeout | WireError::Reset | WireError::Protocol) => {
+                Verdict::Failure(FailureKind::Other)
+            }
+            AttemptError::Wire(WireError::BodyTooLarge)
+            | AttemptError::CutShort
+            | AttemptError::BreakerOpen { .. }
+            | AttemptError::Saturated => Verdict::None,
+        },
+    }
+}

@@ -1,0 +1,60 @@
+//! What travels with a request through the chain: to what end it is sent, until when, and what is
+//! noted on the way. reqwest-middleware carries it in its extensions.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Extensions;
+
+use crate::{telemetry::trail::Trail, time::Deadline};
+
+/// One fetch on its way through the chain.
+#[derive(Debug, Clone)]
+pub(super) struct Errand {
+    /// When nobody listens any more.
+    pub(super) deadline: Deadline,
+    /// Whether it may be repeated.
+    pub(super) repeatable: bool,
+    /// The template of its path: what spans may tell of the address.
+    pub(super) url_template: Arc<str>,
+    /// Where its attempts are noted.
+    pub(super) trail: Arc<Trail>,
+    attempts: Arc<AtomicU32>,
+}
+
+impl Errand {
+    /// A fetch that has not been attempted yet.
+    pub(super) fn new(
+        deadline: Deadline,
+        repeatable: bool,
+        url_template: Arc<str>,
+        trail: Arc<Trail>,
+    ) -> Self {
+        Self { deadline, repeatable, url_template, trail, attempts: Arc::default() }
+    }
+
+    /// The errand of a request in the chain.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().expect("every request enters the chain with its errand").clone()
+    }
+
+    /// Counts one more attempt; returns how many there were before.
+    pub(super) fn next_attempt(&self) -> u32 {
+        self.attempts.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many attempts were made.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Time left for it.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.left()
+    }
+}

@@ -1,0 +1,245 @@
+//! Upstreams: from valid inputs to a reply, within the deadline. What stands between the two is in
+//! `chain.rs`, in its order.
+
+mod attempt;
+mod breaker;
+mod chain;
+mod errand;
+pub mod error;
+mod retry;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{Extensions, HeaderValue, StatusCode};
+use reqwest::Request;
+use reqwest_middleware::ClientWithMiddleware;
+
+use crate::{
+    catalog::{action::Action, name::Name, upstream::Upstream},
+    chance::{self, Chance},
+    client::{Client, ClientError, Transport},
+    mechanism::{
+        breaker::{Breaker, Snapshot, State},
+        budget::Budget,
+        permit::Permits,
+    },
+    pipeline::{upstream::error::UpstreamError, validate::ValidInput},
+    telemetry::{
+        attempts::AttemptMeters, meters::BreakerMeters, metrics::Registry, stage::Decided,
+        trail::Trail,
+    },
+    time::{self, Deadline, Wall},
+};
+
+use chain::Links;
+use errand::Errand;
+use error::AttemptError;
+
+/// What an upstream said: a success, with its whole body.
+pub struct Reply {
+    /// The body.
+    pub body: Bytes,
+    attempts: u32,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+impl Decided for Reply {
+    fn decision(&self) -> &'static str {
+        if self.attempts > 1 { "retried" } else { "answered" }
+    }
+}
+
+/// All upstreams of the service.
+#[derive(Debug)]
+pub struct Upstreams(BTreeMap<Name, Lane>);
+
+/// The way to one upstream.
+#[derive(Debug)]
+struct Lane {
+    upstream: Arc<Upstream>,
+    client: ClientWithMiddleware,
+    links: Links,
+}
+
+/// How an upstream stands, for operators and gauges.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition<'a> {
+    /// Its name.
+    pub name: &'a Name,
+    /// Its breaker.
+    pub breaker: Snapshot,
+    /// Attempts under way.
+    pub in_flight: usize,
+    /// Attempts that may be under way.
+    pub limit: usize,
+    /// The part of its retry budget that is left.
+    pub budget_left: f64,
+    /// Whether its breaker does anything.
+    pub guarded: bool,
+}
+
+/// What this stage needs from the outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) registry: &'a Arc<Registry>,
+    pub(crate) transport: Transport,
+    pub(crate) wall: Wall,
+    pub(crate) chance: Chance,
+}
+
+impl Upstreams {
+    /// Prepares the way to every upstream; connects to none yet.
+    ///
+    /// # Errors
+    /// [`ClientError`] where no client can be built.
+    pub(crate) fn new(
+        upstreams: &BTreeMap<Name, Arc<Upstream>>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, ClientError> {
+        let lanes = upstreams
+            .iter()
+            .map(|(name, upstream)| Ok((name.clone(), Lane::new(upstream, around)?)));
+        Ok(Self(lanes.collect::<Result<_, _>>()?))
+    }
+
+    /// Fetches the reply to `input`.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], once all attempts that were worth making have failed.
+    pub async fn fetch(
+        &self,
+        action: &Action,
+        input: &ValidInput,
+        deadline: Deadline,
+        trail: &Arc<Trail>,
+    ) -> Result<Reply, UpstreamError> {
+        let lane = &self.0[action.upstream.as_str()];
+        lane.fetch(action, input, deadline, trail).await
+    }
+
+    /// How each upstream stands.
+    pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
+        let now = time::now();
+        self.0.iter().map(move |(name, lane)| Condition {
+            name,
+            breaker: lane.links.breaker.snapshot(now),
+            in_flight: lane.links.permits.in_use(),
+            limit: lane.links.permits.limit(),
+            guarded: lane.upstream.breaker.enabled,
+            budget_left: lane.links.budget.share_left(now),
+        })
+    }
+}
+
+impl Lane {
+    fn new(upstream: &Arc<Upstream>, around: &Surroundings<'_>) -> Result<Self, ClientError> {
+        let url = &upstream.base_url;
+        let meters = AttemptMeters::new(
+            around.registry,
+            upstream.name.as_str(),
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or_default(),
+        );
+        let links = Links {
+            breaker: breaker(upstream, around),
+            budget: Arc::new(Budget::new(upstream.retry.budget)),
+            permits: Permits::new(upstream.concurrency),
+            meters: Arc::new(meters),
+            chance: around.chance,
+            wall: around.wall,
+        };
+        let client = Client::new(upstream.timeouts.connect, upstream.pool, &around.transport)?;
+        let client = chain::chain(upstream, &links, &client);
+        Ok(Self { upstream: Arc::clone(upstream), client, links })
+    }
+
+    async fn fetch(
+        &self,
+        action: &Action,
+        input: &ValidInput,
+        deadline: Deadline,
+        trail: &Arc<Trail>,
+    ) -> Result<Reply, UpstreamError> {
+        let request = self.request(action, input)?;
+        let template = action.request.url.text().into();
+        let errand = Errand::new(deadline, action.safe, template, Arc::clone(trail));
+        let mut extensions = Extensions::new();
+        extensions.insert(errand.clone());
+        let result = if errand.left() < retry::least(self.upstream.timeouts.attempt) {
+            Err(UpstreamError::CutShort)
+        } else {
+            let sent = self.client.execute_with_extensions(request, &mut extensions).await;
+            self.settle(sent, errand.attempts()).await
+        };
+        let word = result.as_ref().map_or_else(UpstreamError::result, |_| "success");
+        self.links.meters.called(word, errand.attempts() as usize);
+        result
+    }
+
+    /// The request for `input`, with the upstream's headers.
+    fn request(&self, action: &Action, input: &ValidInput) -> Result<Request, UpstreamError> {
+        let rendered = action
+            .request
+            .render(&self.upstream.base_url, input.inputs())
+            .map_err(|_| UpstreamError::Unrenderable)?;
+        let mut request = Request::new(rendered.method, rendered.url);
+        let headers = request.headers_mut();
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+        let fixed = self.upstream.headers.iter().map(|(name, value)| (name, value));
+        for (name, value) in fixed.chain(&rendered.headers) {
+            headers.insert(name, value.clone());
+        }
+        if let Some(name) = &self.upstream.retry.idempotency_key
+            && let Ok(value) = HeaderValue::try_from(format!("{:032x}", chance::id128()))
+        {
+            headers.insert(name, value);
+        }
+        *request.body_mut() = rendered.body.map(Into::into);
+        Ok(request)
+    }
+
+    async fn settle(
+        &self,
+        sent: reqwest_middleware::Result<reqwest::Response>,
+        attempts: u32,
+    ) -> Result<Reply, UpstreamError> {
+        let response = sent.map_err(|error| UpstreamError::from(AttemptError::of(&error)))?;
+        if !response.status().is_success() {
+            return Err(UpstreamError::Status {
+                status: response.status().as_u16(),
+                retry_after: retry::retry_after(&response, self.links.wall),
+            });
+        }
+        if response.status() == StatusCode::PARTIAL_CONTENT {
+            return Err(UpstreamError::Malformed);
+        }
+        // The attempt has read it already: this waits for nothing.
+        let body = response.bytes().await.map_err(|_| UpstreamError::Malformed)?;
+        Ok(Reply { body, attempts })
+    }
+}
+
+/// The breaker of `upstream`, which tells its changes to metrics and the log.
+fn breaker(upstream: &Upstream, around: &Surroundings<'_>) -> Arc<Breaker> {
+    let meters = BreakerMeters::new(around.registry, upstream.name.as_str());
+    let (name, wall) = (upstream.name.clone(), around.wall);
+    let told = move |from: State, to: State| {
+        meters.changed(from.as_str(), to.as_str());
+        if to == State::Open {
+            meters.opened.set(wall);
+        }
+        tracing::warn!(
+            upstream = name.as_str(),
+            from = from.as_str(),
+            to = to.as_str(),
+            "breaker changed"
+        );
+    };
+    Breaker::new(upstream.breaker, around.chance, Box::new(told))
+}

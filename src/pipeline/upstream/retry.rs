@@ -1,0 +1,221 @@
+//! Retry: what is repeated, when, and out of which budget.
+//!
+//! reqwest-retry's stock middleware repeats POST, ignores `Retry-After` and knows neither budget nor
+//! deadline. Its vocabulary ([`RetryableStrategy`], [`Retryable`]) is kept for the one question that
+//! it asks well, whether an outcome is transient; the loop around it is what this service is for.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use http::{Extensions, StatusCode, header::RETRY_AFTER};
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error as ChainError, Middleware, Next};
+use reqwest_retry::{Retryable, RetryableStrategy};
+
+use crate::{
+    catalog::policy::{RetryOn, RetryPolicy},
+    chance::Chance,
+    client::WireError,
+    mechanism::{
+        breaker::{Breaker, State},
+        budget::Budget,
+    },
+    pipeline::upstream::{errand::Errand, error::AttemptError},
+    telemetry::attempts::AttemptMeters,
+    time::{self, Wall},
+};
+
+/// An attempt that has less time than this left is not begun: it could not finish. One that may not
+/// take as long itself needs only its own time.
+const SHORTEST: Duration = Duration::from_millis(150);
+
+/// The least time in which an attempt of at most `attempt` is worth beginning.
+pub(super) fn least(attempt: Duration) -> Duration {
+    attempt.min(SHORTEST)
+}
+
+/// The retry loop of one upstream.
+#[derive(Debug)]
+pub(super) struct Retry {
+    pub(super) policy: RetryPolicy,
+    /// How long one attempt may take.
+    pub(super) attempt: Duration,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) chance: Chance,
+    pub(super) wall: Wall,
+    pub(super) meters: Arc<AttemptMeters>,
+}
+
+/// Whether to repeat.
+enum Repeat {
+    /// After this long, counted under this word.
+    After(Duration, &'static str),
+    /// No: it is no transient failure.
+    No,
+    /// It would be, but for this.
+    Suppressed(&'static str),
+}
+
+#[async_trait]
+impl Middleware for Retry {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let errand = Errand::of(extensions);
+        let mut before = None;
+        loop {
+            let again = request.try_clone().expect("a body of bytes can be cloned");
+            let result = next.clone().run(again, extensions).await;
+            // What never left this process earns no repeats: an open breaker would fill the budget
+            // for the very moment at which it closes.
+            if before.is_none() && errand.attempts() > 0 {
+                self.budget.deposit(time::now());
+            }
+            match self.repeat(&errand, &result) {
+                Repeat::After(wait, reason) => {
+                    self.meters.retries.count(reason);
+                    before = Some(result);
+                    tokio::time::sleep(wait).await;
+                }
+                Repeat::No => return told(result, before),
+                Repeat::Suppressed(why) => {
+                    self.meters.suppressed.count(why);
+                    return told(result, before);
+                }
+            }
+        }
+    }
+}
+
+/// What is told of a fetch: its last attempt, but for a repeat that was refused here and would hide
+/// what the upstream did.
+fn told(
+    last: Result<Response, ChainError>,
+    before: Option<Result<Response, ChainError>>,
+) -> Result<Response, ChainError> {
+    let refused_here = last.as_ref().is_err_and(|error| {
+        matches!(
+            AttemptError::of(error),
+            AttemptError::BreakerOpen { .. } | AttemptError::Saturated
+        )
+    });
+    match before {
+        Some(before) if refused_here => before,
+        _ => last,
+    }
+}
+
+impl Retry {
+    fn repeat(&self, errand: &Errand, result: &Result<Response, ChainError>) -> Repeat {
+        if let Err(error) = result
+            && matches!(AttemptError::of(error), AttemptError::BreakerOpen { .. })
+        {
+            return if errand.attempts() > 0 {
+                Repeat::Suppressed("breaker_open")
+            } else {
+                Repeat::No
+            };
+        }
+        let Some(Retryable::Transient) = self.policy.handle(result) else { return Repeat::No };
+        let never_sent = result.as_ref().is_err_and(|error| AttemptError::of(error).never_sent());
+        let keyed = self.policy.idempotency_key.is_some();
+        if !errand.repeatable && !never_sent && !keyed {
+            return Repeat::Suppressed("not_idempotent");
+        }
+        let attempts = errand.attempts();
+        if attempts >= self.policy.attempts {
+            return Repeat::Suppressed("limit_reached");
+        }
+        let asked = result.as_ref().ok().and_then(|response| retry_after(response, self.wall));
+        // The ceiling doubles; the wait is a random part of it, so that callers do not come back
+        // together. An upstream that says when is taken at its word, with the same scatter on top.
+        let doublings = attempts.saturating_sub(1).min(20);
+        let ceiling = self.policy.first.saturating_mul(1 << doublings).min(self.policy.max);
+        let wait = asked.unwrap_or_default() + ceiling.mul_f64(self.chance.roll());
+        if errand.left() < wait + least(self.attempt) {
+            return Repeat::Suppressed("deadline");
+        }
+        // What would be refused then is not worth a wait now.
+        if self.breaker.state(time::now() + wait) == State::Open {
+            return Repeat::Suppressed("breaker_open");
+        }
+        if !self.budget.withdraw(time::now()) {
+            return Repeat::Suppressed("budget_exhausted");
+        }
+        Repeat::After(wait, reason(result, asked))
+    }
+}
+
+/// Which outcomes are worth another attempt: those that the policy names, and a 429 that says when
+/// to come back.
+impl RetryableStrategy for RetryPolicy {
+    fn handle(&self, result: &Result<Response, ChainError>) -> Option<Retryable> {
+        let cause = match result {
+            Ok(response) if response.status().is_success() => return None,
+            Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+                let says_when = asked_wait(response).is_some();
+                return Some(if says_when { Retryable::Transient } else { Retryable::Fatal });
+            }
+            Ok(response) => RetryOn::Status(response.status().as_u16()),
+            Err(error) => match AttemptError::of(error) {
+                AttemptError::Wire(WireError::Timeout) => RetryOn::Timeout,
+                AttemptError::Wire(WireError::Reset) => RetryOn::Reset,
+                AttemptError::Wire(WireError::Connect | WireError::Dns) => RetryOn::Connect,
+                // A certificate does not become valid by asking again.
+                AttemptError::Wire(
+                    WireError::Tls | WireError::Protocol | WireError::BodyTooLarge,
+                )
+                | AttemptError::CutShort
+                | AttemptError::BreakerOpen { .. }
+                | AttemptError::Saturated => return Some(Retryable::Fatal),
+            },
+        };
+        let named = self.on.contains(&cause);
+        Some(if named { Retryable::Transient } else { Retryable::Fatal })
+    }
+}
+
+fn reason(result: &Result<Response, ChainError>, asked: Option<Duration>) -> &'static str {
+    match result {
+        Ok(_) if asked.is_some() => "retry_after",
+        Ok(response) if response.status().is_server_error() => "status_5xx",
+        Ok(_) => "status_4xx",
+        Err(error) => match AttemptError::of(error) {
+            AttemptError::Wire(WireError::Timeout) => "timeout",
+            AttemptError::Wire(WireError::Reset) => "reset",
+            _ => "connect",
+        },
+    }
+}
+
+/// What an upstream asks in `Retry-After`.
+enum Wait {
+    For(Duration),
+    Until(SystemTime),
+}
+
+fn asked_wait(response: &Response) -> Option<Wait> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
+        // More than fits is as good as for ever.
+        return Some(Wait::For(Duration::from_secs(
+            text.parse::<u32>().unwrap_or(u32::MAX).into(),
+        )));
+    }
+    httpdate::parse_http_date(text).ok().map(Wait::Until)
+}
+
+/// How long an upstream asks to wait: seconds, or a date.
+pub(super) fn retry_after(response: &Response, wall: Wall) -> Option<Duration> {
+    Some(match asked_wait(response)? {
+        Wait::For(wait) => wait,
+        Wait::Until(date) => date.duration_since(wall.system_time()).unwrap_or_default(),
+    })
+}
