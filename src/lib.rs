@@ -19,3 +19,5 @@ pub mod telemetry;
 pub mod client;
 
 pub mod pipeline;
+
+pub mod server;

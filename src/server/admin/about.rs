@@ -1,0 +1,47 @@
+//! `GET /info`: what runs here, since when, and how it stands. No value of any customer, no secret.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+
+use crate::{server::admin::Desk, time};
+
+/// Shows it.
+pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
+    let catalog = desk.pipeline.catalog();
+    let names = |keys: Vec<&crate::catalog::name::Name>| -> Vec<String> {
+        keys.into_iter().map(ToString::to_string).collect()
+    };
+    let upstreams: Vec<Value> = desk
+        .pipeline
+        .upstreams()
+        .map(|upstream| {
+            json!({
+                "name": upstream.name.as_str(),
+                "breaker": upstream.breaker.state.as_str(),
+                "ramp_seconds_left": upstream.breaker.ramp_left.as_secs_f64(),
+                "failure_ratio": upstream.breaker.failure_ratio,
+                "open_seconds_left": upstream.breaker.open_until.map_or(0.0, |until| {
+                    until.saturating_duration_since(time::now()).as_secs_f64()
+                }),
+                "attempts_in_flight": upstream.in_flight,
+                "attempts_limit": upstream.limit,
+                "retry_budget_left": upstream.budget_left,
+            })
+        })
+        .collect();
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "configuration": desk.revision,
+        "uptime_seconds": time::now().saturating_duration_since(desk.started).as_secs(),
+        "phase": format!("{:?}", desk.lifecycle.phase()).to_lowercase(),
+        "calls_in_flight": desk.data_plane.in_flight(),
+        "connections": desk.connections.load(Ordering::Relaxed),
+        "fetches_in_flight": desk.pipeline.flights(),
+        "actions": names(catalog.actions.keys().collect()),
+        "callers": names(catalog.callers.keys().collect()),
+        "limits": names(catalog.limits.keys().collect()),
+        "upstreams": upstreams,
+    }))
+}

@@ -1,0 +1,29 @@
+//! The bearer token of the operator's listener.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE},
+    middleware::Next,
+    response::Response,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{fingerprint::same_secret, server::admin::refused};
+
+/// Lets a request pass that carries the token.
+pub(super) async fn demand(
+    State(token): State<Arc<SecretString>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+    if same_secret(given.trim().as_bytes(), token.expose_secret().as_bytes()) {
+        return next.run(request).await;
+    }
+    let mut response = refused(StatusCode::UNAUTHORIZED, "A bearer token is required here");
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}

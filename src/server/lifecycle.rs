@@ -1,0 +1,263 @@
+//! Where the process stands between start and stop, and how many calls are inside it.
+//!
+//! ```text
+//! Starting -> Ready -> Draining -> Closing -> Stopped
+//! ```
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::sync::watch;
+
+/// Where the process stands. Later phases compare greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Not everything is bound yet; not ready.
+    Starting,
+    /// Ready for calls.
+    Ready,
+    /// Not ready any more, but still accepting: balancers need time to notice. Answers ask for the
+    /// connection to be closed.
+    Draining,
+    /// Accepts nothing; calls that still arrive on open connections are refused, those under way
+    /// are finished.
+    Closing,
+    /// All is done.
+    Stopped,
+}
+
+/// The phase of a process, or of one group of its listeners. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    phase: Arc<watch::Sender<Phase>>,
+}
+
+impl Lifecycle {
+    /// One that is [`Phase::Starting`].
+    pub fn new() -> Self {
+        Self { phase: Arc::new(watch::Sender::new(Phase::Starting)) }
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Whether new calls are wanted.
+    pub fn is_ready(&self) -> bool {
+        self.phase() == Phase::Ready
+    }
+
+    /// Moves on to `phase`. There is no way back: an earlier phase than the present one is ignored.
+    pub fn set(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let later = phase > *now;
+            if later {
+                *now = phase;
+            }
+            later
+        });
+    }
+
+    /// Waits until `phase` or a later one. Dropping the future has no effect.
+    pub async fn reached(&self, phase: Phase) {
+        let mut changes = self.phase.subscribe();
+        changes
+            .wait_for(|now| *now >= phase)
+            .await
+            .expect("the sender lives as long as self, which is borrowed here");
+    }
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How many calls are inside, and how many bytes of bodies they hold. Neither passes its maximum;
+/// what does not fit is turned away at once, without waiting. Clones count together.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    calls: Arc<Room>,
+    bytes: Arc<Room>,
+}
+
+impl InFlight {
+    /// Nobody inside; at most `max_calls` at once, holding at most `max_bytes`.
+    pub fn new(max_calls: usize, max_bytes: usize) -> Self {
+        Self { calls: Arc::new(Room::new(max_calls)), bytes: Arc::new(Room::new(max_bytes)) }
+    }
+
+    /// Lets one call in until the guard is dropped. `None`: full.
+    pub fn enter(&self) -> Option<Guard> {
+        Room::take(&self.calls, 1)
+    }
+
+    /// Sets `bytes` aside until the guard is dropped. `None`: they do not fit beside the others.
+    pub fn reserve(&self, bytes: usize) -> Option<Guard> {
+        Room::take(&self.bytes, bytes)
+    }
+
+    /// Whether no further call would be let in now.
+    pub fn is_full(&self) -> bool {
+        self.count() >= self.calls.max
+    }
+
+    /// Calls inside.
+    pub fn count(&self) -> usize {
+        self.calls.taken.load(Ordering::Relaxed)
+    }
+
+    /// Bytes set aside.
+    pub fn bytes(&self) -> usize {
+        self.bytes.taken.load(Ordering::Relaxed)
+    }
+}
+
+/// A share of what is limited; dropping it gives it back.
+#[derive(Debug)]
+#[must_use = "dropping it gives the share back at once"]
+pub struct Guard {
+    room: Arc<Room>,
+    amount: usize,
+}
+
+impl Guard {
+    /// Takes `more` on top. `false`: it does not fit beside the others, and nothing is taken.
+    #[must_use]
+    pub fn grow(&mut self, more: usize) -> bool {
+        let fits = self.room.add(more);
+        if fits {
+            self.amount += more;
+        }
+        fits
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(self.amount, Ordering::Relaxed);
+    }
+}
+
+/// An amount of something, part of it taken. The counter guards no other memory, so relaxed
+/// ordering is enough.
+#[derive(Debug)]
+struct Room {
+    taken: AtomicUsize,
+    max: usize,
+}
+
+impl Room {
+    fn new(max: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), max }
+    }
+
+    fn take(room: &Arc<Self>, amount: usize) -> Option<Guard> {
+        room.add(amount).then(|| Guard { room: Arc::clone(room), amount })
+    }
+
+    fn add(&self, amount: usize) -> bool {
+        let add = |taken: usize| taken.checked_add(amount).filter(|sum| *sum <= self.max);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::{
+        collection::vec,
+        prelude::{any, proptest},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_phase_never_goes_back() {
+        let lifecycle = Lifecycle::new();
+        assert_eq!(lifecycle.phase(), Phase::Starting);
+        lifecycle.set(Phase::Ready);
+        assert!(lifecycle.is_ready());
+        lifecycle.set(Phase::Closing);
+        lifecycle.set(Phase::Draining);
+        assert_eq!(lifecycle.phase(), Phase::Closing);
+        assert!(!lifecycle.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_phase_is_woken_by_it_or_a_later_one() {
+        let lifecycle = Lifecycle::new();
+        let waiting = async {
+            lifecycle.reached(Phase::Draining).await;
+            lifecycle.phase()
+        };
+        let moving = async {
+            lifecycle.set(Phase::Ready);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            lifecycle.clone().set(Phase::Closing);
+        };
+        assert_eq!(tokio::join!(waiting, moving).0, Phase::Closing);
+        lifecycle.reached(Phase::Ready).await;
+    }
+
+    #[test]
+    fn the_call_after_the_last_place_is_turned_away_until_one_leaves() {
+        let inside = InFlight::new(2, 0);
+        let first = inside.enter();
+        let second = inside.clone().enter();
+        assert!(first.is_some() && second.is_some());
+        assert!(inside.enter().is_none());
+        assert_eq!(inside.count(), 2);
+        drop(first);
+        assert_eq!(inside.count(), 1);
+        assert!(inside.enter().is_some());
+    }
+
+    #[test]
+    fn a_reservation_beyond_any_number_is_turned_away() {
+        let inside = InFlight::new(0, usize::MAX);
+        let _most = inside.reserve(usize::MAX).expect("fits");
+        assert!(inside.reserve(1).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_never_pass_the_budget_and_all_come_back(
+            wishes in vec(any::<u16>(), 0..50),
+            max in any::<u16>(),
+        ) {
+            let inside = InFlight::new(0, usize::from(max));
+            let mut kept = Vec::new();
+            for wish in wishes {
+                let fits = inside.bytes() + usize::from(wish) <= usize::from(max);
+                let guard = inside.reserve(usize::from(wish));
+                assert_eq!(guard.is_some(), fits);
+                kept.extend(guard);
+                assert!(inside.bytes() <= usize::from(max));
+            }
+            drop(kept);
+            assert_eq!(inside.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn threads_that_race_for_places_never_get_more_than_there_are() {
+        let inside = InFlight::new(3, 0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1_000 {
+                        let _guard = inside.enter();
+                        assert!(inside.count() <= 3);
+                    }
+                });
+            }
+        });
+        assert_eq!(inside.count(), 0);
+    }
+}

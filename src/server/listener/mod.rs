@@ -1,0 +1,255 @@
+//! Accepts connections and serves HTTP/1.1 on them, safe on an open port.
+//!
+//! `axum::serve` sets no timer, caps nothing, speaks HTTP/2 in clear text as soon as any dependency
+//! turns that on, and drains for ever. Here every wait has an end ([`Patience`]), connections,
+//! header lines and bytes are counted, and closing takes as long as the calls under way, no longer.
+
+mod exchange;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use crate::{
+    background::Background,
+    server::{
+        lifecycle::{Lifecycle, Phase},
+        listener::exchange::answer,
+        wire::{Patience, TimedIo, Turn},
+    },
+    settings::ServerSettings,
+    time::{Instant, now},
+};
+
+/// The least that hyper takes as the size of a connection's buffer, in bytes.
+const LEAST_BUFFER: usize = 8 * 1024;
+
+/// Connections that wait in the kernel's queue. `TcpListener::bind` asks for 128, which a balancer
+/// that reconnects all at once overruns; clients then wait a second for their next attempt.
+const QUEUE: u32 = 4096;
+
+/// How long accepting rests when the system has nothing left to accept with, such as descriptors.
+/// Long enough not to spin, short enough that a freed one is used at once.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// The least time between two log lines about failed accepts.
+const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What one listener allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at once; more wait in the kernel's queue.
+    pub max_connections: usize,
+    /// Header lines of a request; more are answered 431.
+    pub max_headers: usize,
+    /// Bytes of a request head; more are answered 431.
+    pub max_header_bytes: usize,
+    /// How long the other end may take.
+    pub patience: Patience,
+}
+
+impl ConnectionLimits {
+    /// Those of the data plane.
+    pub fn of(settings: &ServerSettings) -> Self {
+        Self {
+            max_connections: settings.max_connections,
+            max_headers: settings.max_headers,
+            max_header_bytes: settings.max_header_bytes,
+            patience: Patience {
+                header: settings.header_timeout,
+                idle: settings.idle_timeout,
+                write: settings.write_timeout,
+            },
+        }
+    }
+
+    fn http(&self) -> http1::Builder {
+        let Patience { header, idle, .. } = self.patience;
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .keep_alive(true)
+            .half_close(false)
+            .max_headers(self.max_headers)
+            .max_header_size(self.max_header_bytes)
+            .max_buf_size(self.max_header_bytes.max(LEAST_BUFFER))
+            // Covers rest and head in one, so it lies beyond both: [`TimedIo`] decides, and this is
+            // the net below it.
+            .header_read_timeout(idle.saturating_add(header).saturating_add(header));
+        http
+    }
+}
+
+/// Binds `address` with a queue long enough for a burst. Fails when the address is taken, not this
+/// machine's, or not permitted.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of the process before this one may still linger on the address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+/// Accepts until [`Phase::Closing`], then returns; the connections live on in `background` until
+/// their last answer is out, and whoever stops that bounds it. `connections` counts the open ones.
+///
+/// From [`Phase::Draining`] on, answers ask for the connection to be closed. At [`Phase::Closing`]
+/// connections without a whole request are closed at once.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    limits: ConnectionLimits,
+    lifecycle: Lifecycle,
+    background: &Background,
+    connections: Arc<AtomicUsize>,
+) {
+    let http = limits.http();
+    let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut failures = AcceptFailures::default();
+    let closing = lifecycle.reached(Phase::Closing);
+    tokio::pin!(closing);
+    loop {
+        // Both branches may be dropped at any await without losing a connection.
+        let accepted = tokio::select! {
+            biased;
+            () = &mut closing => return,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        match accepted {
+            Ok((socket, permit)) => {
+                let place = Place::new(permit, &connections);
+                let turn = Turn::new();
+                let io = TimedIo::new(socket, limits.patience, turn.clone());
+                let (http, app, lifecycle) = (http.clone(), app.clone(), lifecycle.clone());
+                background.finish(async move {
+                    run_connection(io, &http, app, turn, lifecycle).await;
+                    drop(place);
+                });
+            }
+            // Only this one peer's: it hung up in the queue.
+            Err(error) if is_of_one_peer(&error) => {}
+            Err(error) => {
+                failures.note(&error, now());
+                tokio::select! {
+                    () = &mut closing => return,
+                    () = tokio::time::sleep(ACCEPT_REST) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Waits for a place first, so that what has none stays in the kernel's queue.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(places).acquire_owned().await.expect("nobody closes this semaphore");
+    let (socket, _) = listener.accept().await?;
+    // Answers are written whole; without this the last piece of one waits for an acknowledgement.
+    // A socket that refuses is closing already.
+    let _ = socket.set_nodelay(true);
+    Ok((socket, permit))
+}
+
+fn is_of_one_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// Serves one connection to its end. A panic in the application ends it and nothing else. Errors
+/// are the client's doing (it hung up, was too slow, or spoke no HTTP) and end it quietly.
+async fn run_connection(
+    io: TimedIo<TcpStream>,
+    http: &http1::Builder,
+    app: Router,
+    turn: Turn,
+    lifecycle: Lifecycle,
+) {
+    let service =
+        service_fn(|request| answer(request, app.clone(), turn.clone(), lifecycle.clone()));
+    let connection = http.serve_connection(TokioIo::new(io), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        // The connection first: a request that has arrived is answered, not cut.
+        biased;
+        ended = connection.as_mut() => return note_end(ended),
+        () = lifecycle.reached(Phase::Closing) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // hyper would wait for the rest of a first head; there is nobody to answer yet.
+    if !turn.is_at_rest() {
+        note_end(connection.await);
+    }
+}
+
+fn note_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+/// One connection's share of the limit, and its mark in the count.
+#[derive(Debug)]
+struct Place {
+    connections: Arc<AtomicUsize>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit, connections: &Arc<AtomicUsize>) -> Self {
+        connections.fetch_add(1, Ordering::Relaxed);
+        Self { connections: Arc::clone(connections), _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Failed accepts, logged at most once in [`ACCEPT_LOG_INTERVAL`].
+#[derive(Debug, Default)]
+struct AcceptFailures {
+    logged: Option<Instant>,
+    since: u64,
+}
+
+impl AcceptFailures {
+    fn note(&mut self, error: &io::Error, at: Instant) {
+        if let Some(failures) = self.due(at) {
+            tracing::warn!(%error, failures, "cannot accept connections");
+        }
+    }
+
+    /// Counts one more; how many to log, if it is time to.
+    fn due(&mut self, at: Instant) -> Option<u64> {
+        self.since += 1;
+        if self.logged.is_some_and(|logged| at < logged + ACCEPT_LOG_INTERVAL) {
+            return None;
+        }
+        self.logged = Some(at);
+        Some(std::mem::take(&mut self.since))
+    }
+}
+
+#[cfg(test)]
+mod tests;

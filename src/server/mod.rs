@@ -1,0 +1,19 @@
+//! The listeners and what is said on them: the only module that knows axum and status codes.
+//!
+//! [`public`] is the data plane, `respond` its table of statuses; [`admin`] is for kubelets, scrapers
+//! and operators, on a runtime of its own ([`operations`]); [`listener`] accepts, limits and drains
+//! connections for all of them.
+
+pub mod lifecycle;
+
+pub(crate) mod framing;
+pub mod wire;
+
+pub mod listener;
+
+mod problem;
+pub mod public;
+mod respond;
+
+pub mod admin;
+pub mod operations;

@@ -1,0 +1,314 @@
+//! The data plane: `POST {base_path}/{action}`, from an HTTP request to a call and back.
+//!
+//! What is wrong with a request is told in this order: shed or draining, unknown action, method,
+//! size, content type; then what the pipeline finds.
+
+use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, HttpBody as _},
+    extract::{Path, Request, State},
+    http::{
+        HeaderMap, HeaderValue, Method, Response,
+        header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    },
+    routing::any,
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+
+use crate::{
+    catalog::{action::Action, name::Name},
+    chance,
+    pipeline::{
+        Pipeline,
+        call::{Answer, Call},
+        failure::Failure,
+    },
+    server::{
+        lifecycle::{Guard, InFlight, Lifecycle, Phase},
+        respond::{self, Refusal},
+    },
+    settings::ServerSettings,
+    telemetry::{
+        attempts,
+        meters::{CallMeters, UNKNOWN_ACTION},
+        metrics::Registry,
+        outcome::{Outcome, Source},
+        propagation::TraceContext,
+        report::{self, Ended},
+        trail::{Tracer, Trail},
+    },
+    time::{self, Deadline, Instant},
+};
+
+/// Everything between the listener and the pipeline.
+#[derive(Debug)]
+pub struct DataPlane {
+    pipeline: Arc<Pipeline>,
+    settings: ServerSettings,
+    lifecycle: Lifecycle,
+    in_flight: InFlight,
+    tracer: Tracer,
+    meters: BTreeMap<Name, CallMeters>,
+    unknown: CallMeters,
+}
+
+impl DataPlane {
+    /// The data plane in front of `pipeline`.
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        settings: ServerSettings,
+        lifecycle: Lifecycle,
+        tracer: Tracer,
+        registry: &Arc<Registry>,
+    ) -> Arc<Self> {
+        let names = pipeline.catalog().actions.keys();
+        let meters =
+            names.map(|name| (name.clone(), CallMeters::new(registry, name.as_str()))).collect();
+        Arc::new(Self {
+            in_flight: InFlight::new(settings.max_in_flight, settings.max_bytes_in_flight),
+            unknown: CallMeters::new(registry, UNKNOWN_ACTION),
+            meters,
+            pipeline,
+            settings,
+            lifecycle,
+            tracer,
+        })
+    }
+
+    /// Its routes.
+    pub fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route(&route(&self.settings), any(serve))
+            .fallback(serve_unknown)
+            .with_state(Arc::clone(self))
+    }
+
+    /// Calls under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.count()
+    }
+}
+
+/// The template of the data plane's path.
+pub fn route(settings: &ServerSettings) -> String {
+    format!("{}/{{action}}", settings.base_path.trim_end_matches('/'))
+}
+
+async fn serve(
+    State(plane): State<Arc<DataPlane>>,
+    action: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    request: Request,
+) -> Response<Body> {
+    let action = action.ok().and_then(|Path(name)| plane.pipeline.catalog().action(&name).cloned());
+    plane.respond(action, request).await
+}
+
+async fn serve_unknown(State(plane): State<Arc<DataPlane>>, request: Request) -> Response<Body> {
+    plane.respond(None, request).await
+}
+
+impl DataPlane {
+    async fn respond(&self, action: Option<Arc<Action>>, request: Request) -> Response<Body> {
+        let began = time::now();
+        let request_id = format!("{:032x}", chance::id128());
+        let label = action.as_ref().map_or(UNKNOWN_ACTION, |action| action.name.as_str());
+        let caller = TraceContext::read(request.headers());
+        let method = attempts::method_label(request.method());
+        let trail = Arc::new(self.tracer.begin(began, caller.as_ref(), (method, label)));
+        let mut ending = Ending {
+            trail: &trail,
+            meters: self.meters.get(label).unwrap_or(&self.unknown),
+            detail: None,
+            unread: !request.body().is_end_stream(),
+            ended: Ended {
+                upstream: action.as_ref().map(|action| action.upstream.as_str()),
+                detail: None,
+                request_id: &request_id,
+                action: label,
+                // What stays if the caller hangs up and this is dropped half-way.
+                outcome: Outcome::Canceled,
+                source: Source::None,
+                status: 0,
+                age: Duration::ZERO,
+                bytes_in: 0,
+                bytes_out: 0,
+            },
+        };
+        if self.lifecycle.phase() >= Phase::Closing {
+            return ending.refuse(Refusal::Draining);
+        }
+        // Full already: not worth reading a body for.
+        if self.in_flight.is_full() {
+            return ending.refuse(Refusal::Shed);
+        }
+        let read = match &action {
+            Some(action) => self.read(request).await.map(|read| (action, read)),
+            None => Err(Refusal::UnknownAction),
+        };
+        // A place is taken once the body is there, so that slow senders hold none; how much they
+        // may hold is bounded by bytes.
+        let Some(_place) = self.in_flight.enter() else {
+            return ending.refuse(Refusal::Shed);
+        };
+        let (action, Whole { headers, body, held: _held }) = match read {
+            Ok(read) => read,
+            Err(refusal) => return ending.refuse(refusal),
+        };
+        ending.ended.bytes_in = body.len();
+        let call = call(action, headers, body, began, Arc::clone(&trail));
+        let ran = AssertUnwindSafe(self.pipeline.run(&call)).catch_unwind().await;
+        ending.finish(action, &ran.unwrap_or(Err(Failure::Bug)))
+    }
+
+    /// Reads a request whole, within its limits of form, size and time.
+    async fn read(&self, request: Request) -> Result<Whole, Refusal> {
+        if request.method() != Method::POST {
+            return Err(Refusal::Method);
+        }
+        let max = self.settings.max_body;
+        let (head, body) = request.into_parts();
+        let announced =
+            head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: usize| length > max) {
+            return Err(Refusal::TooLarge { max });
+        }
+        let reading = tokio::time::timeout(self.settings.body_timeout, self.collect(body));
+        let (body, held) = reading.await.unwrap_or(Err(Refusal::TooSlow))?;
+        if is_encoded(&head.headers) {
+            return Err(Refusal::ContentEncoding);
+        }
+        if !is_json(&head.headers) {
+            return Err(Refusal::ContentType);
+        }
+        Ok(Whole { headers: head.headers, body, held })
+    }
+
+    /// Reads a body to its end. It holds as many bytes as have come: a sender that only promises
+    /// takes nothing from the others.
+    async fn collect(&self, mut body: Body) -> Result<(Bytes, Guard), Refusal> {
+        let max = self.settings.max_body;
+        let mut held = self.in_flight.reserve(0).ok_or(Refusal::Shed)?;
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            // Trailers are let pass and forgotten.
+            let Ok(chunk) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
+            if whole.len() + chunk.len() > max {
+                return Err(Refusal::TooLarge { max });
+            }
+            if !held.grow(chunk.len()) {
+                return Err(Refusal::Shed);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok((whole.freeze(), held))
+    }
+}
+
+/// A request read whole, and the bytes that it holds as long as its call lasts.
+struct Whole {
+    headers: HeaderMap,
+    body: Bytes,
+    held: Guard,
+}
+
+fn call(
+    action: &Arc<Action>,
+    headers: HeaderMap,
+    body: Bytes,
+    began: Instant,
+    trail: Arc<Trail>,
+) -> Call {
+    let asked = headers.get("x-deadline-ms").map(|value| {
+        let digits = value.to_str().ok()?.trim();
+        let whole = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+        // More than fits is more than any action takes.
+        whole.then(|| digits.parse().unwrap_or(u64::MAX))
+    });
+    let wait = asked.flatten().map(Duration::from_millis);
+    Call {
+        deadline: Deadline::after(began, action.patience(wait)),
+        deadline_unreadable: asked == Some(None),
+        action: Arc::clone(action),
+        headers,
+        body,
+        trail,
+    }
+}
+
+/// Whether a body is JSON as far as its headers tell. No content type at all is let pass: the body
+/// is parsed anyway.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else { return true };
+    let text = content_type.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let (kind, form) = essence.split_once('/').unwrap_or_default();
+    let suffix = form.rsplit('+').next().unwrap_or_default();
+    kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
+}
+
+/// Whether a body is compressed or otherwise encoded.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// A call on its way to its end. However it goes out of scope, its end is counted and logged once.
+struct Ending<'a> {
+    trail: &'a Trail,
+    detail: Option<Cow<'static, str>>,
+    /// Whether the request has a body that may be left where it is.
+    unread: bool,
+    meters: &'a CallMeters,
+    ended: Ended<'a>,
+}
+
+impl Ending<'_> {
+    fn refuse(mut self, refusal: Refusal) -> Response<Body> {
+        let mut response = respond::refusal(refusal, self.ended.request_id);
+        if self.unread && matches!(refusal, Refusal::UnknownAction | Refusal::Method) {
+            // hyper closes a connection on which a body was left; the client must know.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.ended.outcome = refusal.outcome();
+        self.detail = Some(refusal.detail());
+        self.sent(response)
+    }
+
+    fn finish(mut self, action: &Action, result: &Result<Answer, Failure>) -> Response<Body> {
+        let mut response = match result {
+            Ok(answer) => {
+                self.ended.outcome = answer.outcome();
+                self.ended.source = answer.source;
+                self.ended.age = answer.age;
+                respond::answer(action, answer, self.ended.request_id)
+            }
+            Err(failure) => {
+                self.ended.outcome = failure.outcome();
+                self.ended.source = failure.source();
+                self.detail = Some(failure.detail());
+                respond::failure(action, failure, self.ended.request_id)
+            }
+        };
+        if action.debug_headers {
+            respond::add_debug_headers(&mut response, self.trail, result);
+        }
+        self.sent(response)
+    }
+
+    fn sent(mut self, response: Response<Body>) -> Response<Body> {
+        self.ended.status = response.status().as_u16();
+        self.ended.bytes_out = response.body().size_hint().exact().unwrap_or_default() as usize;
+        response
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let ended = Ended { detail: self.detail.as_deref(), ..self.ended };
+        report::ended(self.trail, self.meters, &ended);
+    }
+}
