@@ -21,3 +21,5 @@ pub mod client;
 pub mod pipeline;
 
 pub mod server;
+
+pub mod proxy;

@@ -1,0 +1,261 @@
+//! The running service: wires the parts, starts the listeners, stops in order.
+//!
+//! `serve`, `demo`, tests and benchmarks all start it here; nothing of it hangs on a process.
+
+use std::{
+    io,
+    net::{self, SocketAddr},
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use crate::{
+    background::Background,
+    catalog::Catalog,
+    chance::Chance,
+    client::{ClientError, Transport},
+    pipeline::{Parts, Pipeline, cache::Room},
+    server::{
+        admin::{self, Desk, DeskParts},
+        lifecycle::{Lifecycle, Phase},
+        listener::{self, ConnectionLimits},
+        operations::Operations,
+        public::{self, DataPlane},
+    },
+    settings::Settings,
+    telemetry::{
+        Telemetry,
+        metrics::{self, Registry},
+        trail::Tracer,
+    },
+    time::{self, Wall},
+};
+
+/// How often metrics are moved to where they are counted.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How often what is of no use any more is forgotten.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long the operator's listener may take to end.
+const OPERATIONS_GRACE: Duration = Duration::from_secs(1);
+
+/// What the service runs in: the process's own things, or a test's stand-ins.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Log and traces; `None` where somebody else keeps them.
+    pub telemetry: Option<Arc<Telemetry>>,
+    /// The operations' thread, where somebody has started it already.
+    pub operations: Option<Operations>,
+    /// How exchanges with the outside are carried out.
+    pub transport: Transport,
+    /// Where wall time comes from.
+    pub wall: Wall,
+    /// Where randomness comes from.
+    pub chance: Chance,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            telemetry: None,
+            operations: None,
+            transport: Transport::Network,
+            wall: Wall::System,
+            chance: Chance::Random,
+        }
+    }
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener could not be bound.
+    #[error("could not listen on {address} ({what}): {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What for, by its key in the configuration.
+        what: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The operations' thread could not be started.
+    #[error("could not start the operations thread: {0}")]
+    Operations(io::Error),
+    /// No HTTP client could be built.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// The running service.
+#[derive(Debug)]
+pub struct Proxy {
+    lifecycle: Lifecycle,
+    background: Background,
+    operations: Operations,
+    desk: Arc<Desk>,
+    settings: Settings,
+    addresses: Addresses,
+}
+
+/// Where a running service listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The data plane.
+    pub public: SocketAddr,
+    /// Probes and metrics.
+    pub probes: SocketAddr,
+    /// The operator.
+    pub admin: SocketAddr,
+}
+
+/// How the service stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Calls and tasks that were still under way when their time was up.
+    pub cut: usize,
+}
+
+impl Proxy {
+    /// Starts the service: wires the parts, binds all listeners, then is ready.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(
+        catalog: Catalog,
+        settings: Settings,
+        mut around: Surroundings,
+    ) -> Result<Self, StartError> {
+        let operations = match around.operations.take() {
+            Some(operations) => operations,
+            None => Operations::start().map_err(StartError::Operations)?,
+        };
+        let (background, lifecycle) = (Background::new(), Lifecycle::new());
+        let desk = wire(catalog, &settings, around, &background, &lifecycle)?;
+
+        let (probes, admin) = listen_apart(&operations, &desk, &settings)?;
+        let public = listener::bind(settings.server.listen)
+            .map_err(|error| no_listener(settings.server.listen, "server.listen", error))?;
+        let addresses = Addresses {
+            public: public.local_addr().unwrap_or(settings.server.listen),
+            probes,
+            admin,
+        };
+        let limits = ConnectionLimits::of(&settings.server);
+        let routes = desk.data_plane.routes();
+        let (life, tasks) = (lifecycle.clone(), background.clone());
+        let connections = Arc::clone(&desk.connections);
+        background.finish(async move {
+            listener::serve(public, routes, limits, life, &tasks, connections).await;
+        });
+        let pipeline = Arc::clone(&desk.pipeline);
+        operations.every(SWEEP, move || pipeline.sweep());
+        let registry = Arc::clone(&desk.registry);
+        operations.every(UPKEEP, move || registry.upkeep());
+        lifecycle.set(Phase::Ready);
+        Ok(Self { lifecycle, background, operations, desk, settings, addresses })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// What operators look at.
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Stops: not ready, a pause in which balancers notice, no more connections, the calls under
+    /// way, the last spans, and last the listeners for operators.
+    pub async fn stop(self) -> Stopped {
+        let drain = self.settings.server.drain;
+        self.lifecycle.set(Phase::Draining);
+        tracing::info!(delay_ms = drain.delay.as_millis() as u64, "draining");
+        tokio::time::sleep(drain.delay).await;
+        self.lifecycle.set(Phase::Closing);
+        let cut = self.background.stop(drain.timeout).await;
+        self.lifecycle.set(Phase::Stopped);
+        if let Some(telemetry) = self.desk.telemetry.clone() {
+            // Before the operations: over gRPC the spans go out on their runtime.
+            let _ = tokio::task::spawn_blocking(move || telemetry.flush()).await;
+        }
+        self.operations.stop(OPERATIONS_GRACE).await;
+        tracing::info!(cut, "stopped");
+        Stopped { cut }
+    }
+}
+
+/// Puts the parts together: registry, pipeline, data plane, and the desk that looks at them all.
+fn wire(
+    catalog: Catalog,
+    settings: &Settings,
+    around: Surroundings,
+    background: &Background,
+    lifecycle: &Lifecycle,
+) -> Result<Arc<Desk>, StartError> {
+    let registry =
+        if settings.telemetry.metrics { Registry::new() } else { Registry::switched_off() };
+    tell_identity(&registry, settings);
+    let parts = Parts {
+        registry: Arc::clone(&registry),
+        background: background.clone(),
+        transport: around.transport,
+        wall: around.wall,
+        chance: around.chance,
+        room: Room { memory: settings.cache.memory, max_entry: settings.cache.max_entry },
+    };
+    let pipeline = Pipeline::new(catalog, &parts)?;
+    let ratio = around.telemetry.as_ref().and_then(|telemetry| telemetry.sample_ratio());
+    let trust = settings.server.trust_trace_context;
+    let data_plane = DataPlane::new(
+        Arc::clone(&pipeline),
+        settings.server.clone(),
+        lifecycle.clone(),
+        Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance),
+        &registry,
+    );
+    Ok(Desk::new(DeskParts {
+        pipeline,
+        data_plane,
+        lifecycle: lifecycle.clone(),
+        registry,
+        telemetry: around.telemetry,
+        connections: Arc::<AtomicUsize>::default(),
+        revision: settings.revision.clone(),
+        started: time::now(),
+    }))
+}
+
+/// Starts the listeners that are not for calls, on a runtime of their own.
+fn listen_apart(
+    operations: &Operations,
+    desk: &Arc<Desk>,
+    settings: &Settings,
+) -> Result<(SocketAddr, SocketAddr), StartError> {
+    let start = |address, what, routes| {
+        let listener = net::TcpListener::bind(address);
+        let started = listener.and_then(|listener| {
+            let bound = listener.local_addr()?;
+            operations.serve(listener, routes)?;
+            Ok(bound)
+        });
+        started.map_err(|error| no_listener(address, what, error))
+    };
+    let admin = &settings.admin;
+    let operator = admin::operator_routes(desk, admin.token.clone());
+    Ok((
+        start(settings.probes, "probes.listen", admin::probe_routes(desk))?,
+        start(admin.listen, "admin.listen", operator)?,
+    ))
+}
+
+fn no_listener(address: SocketAddr, what: &'static str, error: io::Error) -> StartError {
+    StartError::Listen { address, what, error }
+}
+
+/// Says once what runs here.
+fn tell_identity(registry: &Registry, settings: &Settings) {
+    let revision = option_env!("HOLDLINE_REVISION").unwrap_or("unknown");
+    registry.gauge(&metrics::BUILD, &[env!("CARGO_PKG_VERSION"), revision]).set(1.0);
+    registry.gauge(&metrics::CONFIG, &[&settings.revision]).set(1.0);
+}
