@@ -23,3 +23,5 @@ pub mod pipeline;
 pub mod server;
 
 pub mod proxy;
+
+pub mod config;

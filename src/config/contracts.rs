@@ -1,0 +1,248 @@
+//! `actions.*.input` and `actions.*.output`: what must come in, and what goes out.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    catalog::{
+        contract::{Contract, Field},
+        mapping::{Mapping, Output, Source},
+        name::{Name, NotAName},
+        scalar::Kind,
+    },
+    config::{
+        json::json,
+        nearest::write_one_of,
+        node::Content,
+        section::{Section, Value},
+        values::{choice, flag, json_path, shown, text},
+    },
+};
+
+const KINDS: [(&str, Kind); 4] = [
+    ("string", Kind::String),
+    ("integer", Kind::Integer),
+    ("number", Kind::Number),
+    ("boolean", Kind::Boolean),
+];
+const WRITE_KIND: &str = "write string, integer, number or boolean";
+
+/// JSON Schema keywords that say something about one scalar. A closed list: JSON Schema itself
+/// ignores what it does not know, and a misspelt `minimum` would check nothing.
+const KEYWORDS: [&str; 22] = [
+    "$comment",
+    "allOf",
+    "anyOf",
+    "const",
+    "deprecated",
+    "else",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "if",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "readOnly",
+    "then",
+    "title",
+];
+/// Kept apart from the list above because its value is checked as a regular expression.
+const PATTERN: &str = "pattern";
+
+/// What Genesys sends under these names is its own.
+const RESERVED: [&str; 3] = ["orgId", "integrationId", "rawRequest"];
+/// What an answer says beside its outputs where failures are told by outcome.
+const OF_OUTCOME: [&str; 4] = ["outcome", "status_code", "stale", "age_seconds"];
+
+/// `input`.
+pub(super) fn contract(section: &Section<'_>) -> Option<Contract> {
+    let entries: Vec<_> = section.entries().collect();
+    let read: Vec<_> = entries.iter().map(|(name, value)| field(name, value)).collect();
+    section.finish_open()?;
+    let fields: Vec<Field> = read.into_iter().collect::<Option<_>>()?;
+    match Contract::new(fields) {
+        Ok(contract) => Some(contract),
+        Err(problems) => {
+            for problem in problems {
+                refuse_named(
+                    &entries,
+                    &problem.field,
+                    &problem.what,
+                    "write keywords that fit its type",
+                );
+            }
+            None
+        }
+    }
+}
+
+/// Refuses the entry of that name.
+fn refuse_named(entries: &[(&str, Value<'_>)], name: &str, what: &str, instead: &str) {
+    if let Some((_, value)) = entries.iter().find(|(known, _)| *known == name) {
+        value.refuse_key(what, instead);
+    }
+}
+
+fn field(name: &str, value: &Value<'_>) -> Option<Field> {
+    let named = input_name(name, value);
+    let section = value.section();
+    let kind = section.required("type", WRITE_KIND, |value| choice(value, &KINDS));
+    let required = section.read("required", false, flag);
+    let description = section.read("description", String::new(), text);
+    let keywords = keywords(&section, &["type", "required", "description"]);
+    named?;
+    Some(Field {
+        name: Arc::from(name),
+        kind: kind?,
+        required: required?,
+        description: description?,
+        keywords: keywords?,
+    })
+}
+
+fn input_name(name: &str, value: &Value<'_>) -> Option<()> {
+    if RESERVED.contains(&name) {
+        value.refuse_key("is a name that Genesys keeps for itself", "write another name");
+        return None;
+    }
+    contract_name(name, value)
+}
+
+/// Genesys' contracts and our own names have one form.
+fn contract_name(name: &str, value: &Value<'_>) -> Option<()> {
+    let refuse = |why: NotAName| value.refuse_key(why.to_string(), "write another name");
+    Name::new(name).map(drop).map_err(refuse).ok()
+}
+
+/// All that is left in a section: JSON Schema keywords. `own` are the keys that have been read.
+fn keywords(section: &Section<'_>, own: &[&str]) -> Option<Map<String, Json>> {
+    let mut whole = Some(());
+    let mut keywords = Map::new();
+    for (key, value) in section.rest() {
+        let read = if key == PATTERN {
+            pattern(&value)
+        } else if KEYWORDS.contains(&key) {
+            json(&value)
+        } else {
+            let known = own.iter().copied().chain([PATTERN]).chain(KEYWORDS);
+            value.refuse_key("is not a key here", write_one_of(key, known));
+            None
+        };
+        match read {
+            Some(read) => drop(keywords.insert(key.to_owned(), read)),
+            None => whole = None,
+        }
+    }
+    section.finish_open()?;
+    whole.map(|()| keywords)
+}
+
+/// A regular expression stays a text even where YAML would read a number.
+fn pattern(value: &Value<'_>) -> Option<Json> {
+    text(value).map(Json::String)
+}
+
+/// `output`.
+pub(super) fn mapping(section: &Section<'_>) -> Option<Mapping> {
+    let entries: Vec<_> = section.entries().collect();
+    if entries.is_empty() {
+        section.refuse(
+            "has no output",
+            "write at least one, such as name: {type: string, from: $.name}",
+        );
+        return None;
+    }
+    let read: Vec<_> = entries.iter().map(|(name, value)| output(name, value)).collect();
+    section.finish_open()?;
+    let outputs: Vec<Output> = read.into_iter().collect::<Option<_>>()?;
+    match Mapping::new(outputs) {
+        Ok(mapping) => Some(mapping),
+        Err(problems) => {
+            for (name, what) in problems {
+                refuse_named(&entries, &name, &what, "write what fits its type and keywords");
+            }
+            None
+        }
+    }
+}
+
+fn output(name: &str, value: &Value<'_>) -> Option<Output> {
+    let named = contract_name(name, value);
+    let section = value.section();
+    let kind = section.required("type", WRITE_KIND, |value| choice(value, &KINDS));
+    let source = source(&section, kind);
+    let description = section.read("description", String::new(), text);
+    let keywords = keywords(&section, &["type", "from", "default", "value", "description"]);
+    named?;
+    Some(Output {
+        name: Arc::from(name),
+        kind: kind?,
+        source: source?,
+        description: description?,
+        keywords: keywords?,
+    })
+}
+
+fn source(section: &Section<'_>, kind: Option<Kind>) -> Option<Source> {
+    let constant = |value: &Value<'_>| constant(value, kind);
+    let from = section.optional("from", json_path);
+    let default = section.optional("default", constant);
+    let fixed = section.optional("value", constant);
+    match (from?, default?, fixed?) {
+        (Some(from), default, None) => Some(Source::Reply { from, default }),
+        (None, None, Some(value)) => Some(Source::Fixed(value)),
+        (None, None, None) => {
+            section.missing("from", "write a JSONPath such as $.name, or a fixed value");
+            None
+        }
+        (Some(_), _, Some(_)) => {
+            section.refuse("has both from and value", "keep one of them");
+            None
+        }
+        (None, Some(_), Some(_)) => {
+            section.refuse("has both default and value", "keep value");
+            None
+        }
+        (None, Some(_), None) => {
+            section
+                .missing("from", "write a JSONPath such as $.name, or value in place of default");
+            None
+        }
+    }
+}
+
+/// A default or fixed value. What a variable holds is a text where a text is wanted, digits or not.
+fn constant(value: &Value<'_>, kind: Option<Kind>) -> Option<Json> {
+    match value.content() {
+        Content::Scalar(scalar) if scalar.expanded && kind == Some(Kind::String) => {
+            text(value).map(Json::String)
+        }
+        _ => json(value),
+    }
+}
+
+/// Refuses what cannot be told by outcome: an output without a value when there is no reply, or
+/// under a name that the outcome itself uses.
+pub(super) fn refuse_unfit_for_outcome(section: &Section<'_>, mapping: &Mapping) {
+    for (name, value) in section.entries() {
+        if OF_OUTCOME.contains(&name) {
+            let what = format!("{} is what `failures: outcome` adds to the answer", shown(name));
+            value.refuse_key(what, "write another name");
+        }
+        let output = mapping.outputs().iter().find(|output| *output.name == *name);
+        let bare = output
+            .is_some_and(|output| matches!(output.source, Source::Reply { default: None, .. }));
+        if bare {
+            let what = "has no default, and `failures: outcome` answers with every output";
+            value.refuse_key(what, "add a default");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! `upstreams`: the systems behind us, and how they are treated.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, header};
+
+use crate::{
+    catalog::{
+        name::Name,
+        policy::{BreakerPolicy, BudgetPolicy, ConcurrencyPolicy, RetryOn, RetryPolicy, Timeouts},
+        upstream::{Pool, Upstream},
+    },
+    config::{
+        hosts::warn_of_plain_http,
+        nearest::write_one_of,
+        section::{NOT_SUPPORTED, Section, Value},
+        values::{
+            self, base_url, bytes, choice, count, duration, flag, header_name, ratio, shown, span,
+        },
+    },
+};
+
+/// One system behind us.
+pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
+    section.unsupported(&["quota", "tls", "proxy"]);
+    let base_url = section.required("base_url", "write it like https://crm.example.com", |value| {
+        let url = base_url(value)?;
+        warn_of_plain_http(value, &url);
+        Some(url)
+    });
+    let auth = section.read("auth", (), auth);
+    let headers = section.read("headers", Vec::new(), headers);
+    let timeouts = timeouts(&section.section("timeouts"));
+    let retry = retry(&section.section("retry"));
+    let concurrency = concurrency(&section.section("concurrency"));
+    let turn = concurrency.map(|concurrency| concurrency.wait);
+    let breaker = breaker(&section.section("breaker"), timeouts.zip(turn));
+    let hedge = hedge(&section.section("hedge"));
+    let pool = pool(&section.section("pool"));
+    let max_reply = section.read("max_reply", 2 << 20, bytes);
+    let propagate_trace = section.read("propagate_trace", false, flag);
+    section.finish()?;
+    auth.and(hedge)?;
+    Some(Upstream {
+        name,
+        base_url: base_url?,
+        headers: headers?,
+        timeouts: timeouts?,
+        retry: retry?,
+        breaker: breaker?,
+        concurrency: concurrency?,
+        pool: pool?,
+        max_reply: max_reply?,
+        propagate_trace: propagate_trace?,
+    })
+}
+
+fn auth(value: &Value<'_>) -> Option<()> {
+    const TYPES: [(&str, bool); 5] =
+        [("none", true), ("bearer", false), ("basic", false), ("header", false), ("oauth2", false)];
+    let section = value.section();
+    let written = section.written("type", "write none")?;
+    if !choice(&written, &TYPES)? {
+        written.refuse(NOT_SUPPORTED, "write none, and credentials below `headers`");
+        return None;
+    }
+    section.finish()
+}
+
+fn headers(value: &Value<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let section = value.section();
+    let mut names: Vec<HeaderName> = Vec::new();
+    let mut read = Vec::new();
+    for (text, value) in section.entries() {
+        let name = header_name(text).map_err(|what| {
+            value.refuse_key(what, "write another name, or remove it");
+        });
+        let name = name.ok().filter(|name| {
+            let first = !names.contains(name);
+            if !first {
+                value.refuse_key("is the same header as one above", "keep one");
+            }
+            first
+        });
+        names.extend(name.clone());
+        let content = header_value(&value, name.as_ref());
+        read.push(name.zip(content));
+    }
+    section.finish_open()?;
+    read.into_iter().collect()
+}
+
+/// Where credentials stand by the standards: never fingerprinted, never written out in the file.
+pub(super) fn holds_credentials(name: &HeaderName) -> bool {
+    [header::AUTHORIZATION, header::COOKIE].contains(name)
+}
+
+fn header_value(value: &Value<'_>, name: Option<&HeaderName>) -> Option<HeaderValue> {
+    let scalar = value.scalar("must be the value of a header", "write one line of text")?;
+    if name.is_some_and(holds_credentials) {
+        if !scalar.expanded {
+            value.refuse("is a credential in the clear", "write ${file:/path} or ${NAME}");
+            return None;
+        }
+        scalar.secret.set(true);
+    }
+    let visible = scalar.text.bytes().all(|c| c == b' ' || c.is_ascii_graphic());
+    let content = HeaderValue::from_str(&scalar.text).ok().filter(|_| visible);
+    let Some(mut content) = content else {
+        value.refuse("must be visible ASCII on one line", "write another value");
+        return None;
+    };
+    content.set_sensitive(scalar.secret.get() || scalar.expanded);
+    Some(content)
+}
+
+fn timeouts(section: &Section<'_>) -> Option<Timeouts> {
+    let connect = section.read("connect", Duration::from_secs(1), span);
+    let attempt = section.read("attempt", Duration::from_secs(2), span);
+    section.finish()?;
+    let (connect, attempt) = (connect?, attempt?);
+    if connect > attempt {
+        let at = section.value("connect").or_else(|| section.value("attempt"))?;
+        let what = format!(
+            "connecting may take {}, the whole attempt only {}",
+            humantime::format_duration(connect),
+            humantime::format_duration(attempt)
+        );
+        at.refuse(what, "write a connect that is not above attempt");
+        return None;
+    }
+    Some(Timeouts { connect, attempt })
+}
+
+fn retry(section: &Section<'_>) -> Option<RetryPolicy> {
+    let attempts = section.read("attempts", 3, |value| count(value, 1, 10));
+    let usual = [RetryOn::Connect, RetryOn::Reset, RetryOn::Timeout];
+    let usual = usual.into_iter().chain([408, 502, 503, 504].map(RetryOn::Status)).collect();
+    let on = section.read("on", usual, |value| value.list("write a list of causes", retry_on));
+    let backoff = section.section("backoff");
+    let wait = rising(&backoff, Duration::from_millis(50), Duration::from_secs(1));
+    let wait = backoff.finish().and(wait);
+    let budget = budget(&section.section("budget"));
+    let idempotency_key = section.optional("idempotency_key", |value| {
+        let (name, _) = values::header(value)?;
+        Some(name)
+    });
+    section.finish()?;
+    let (first, max) = wait?;
+    Some(RetryPolicy {
+        attempts: attempts?,
+        on: on?,
+        first,
+        max,
+        budget: budget?,
+        idempotency_key: idempotency_key?,
+    })
+}
+
+fn retry_on(value: &Value<'_>) -> Option<RetryOn> {
+    const CAUSES: [&str; 8] = ["connect", "reset", "timeout", "408", "500", "502", "503", "504"];
+    let text = value.plain("must be one cause", &write_one_of("", CAUSES))?;
+    match text {
+        "connect" => Some(RetryOn::Connect),
+        "reset" => Some(RetryOn::Reset),
+        "timeout" => Some(RetryOn::Timeout),
+        "408" | "500" | "502" | "503" | "504" => text.parse().ok().map(RetryOn::Status),
+        "429" => {
+            value.refuse("429 is repeated by its Retry-After only", "remove it");
+            None
+        }
+        _ => {
+            value.refuse(
+                format!("{} is no cause to repeat", shown(text)),
+                write_one_of(text, CAUSES),
+            );
+            None
+        }
+    }
+}
+
+/// `first` and `max` of something that doubles.
+fn rising(section: &Section<'_>, first: Duration, max: Duration) -> Option<(Duration, Duration)> {
+    let first = section.read("first", first, span);
+    let max = section.read("max", max, span);
+    let (first, max) = (first?, max?);
+    if first > max {
+        let at = section.value("first").or_else(|| section.value("max"))?;
+        at.refuse("first is above max", "write a first that is not above max");
+        return None;
+    }
+    Some((first, max))
+}
+
+fn budget(section: &Section<'_>) -> Option<BudgetPolicy> {
+    let share = section.read("ratio", 0.2, |value| ratio(value, 0.0, 1.0));
+    let per_second = section.read("per_second", 1.0, |value| ratio(value, 0.0, 1000.0));
+    let window = section.read("window", Duration::from_secs(10), span);
+    section.finish()?;
+    Some(BudgetPolicy { ratio: share?, per_second: per_second?, window: window? })
+}
+
+fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option<BreakerPolicy> {
+    const MOST: u64 = 1_000_000;
+    let runs = |value: &Value<'_>| count(value, 1, MOST);
+    section.unsupported(&["slow"]);
+    let enabled = section.read("enabled", true, flag);
+    let failure_ratio = section.read("failure_ratio", 0.5, |value| ratio(value, 0.01, 1.0));
+    let min_attempts = section.read("min_attempts", 20, runs);
+    let window = section.read("window", Duration::from_secs(10), span);
+    let run = section.read("run", 7, runs);
+    let connect_run = section.read("connect_run", 5, runs);
+    let open = section.section("open");
+    let rest = rising(&open, Duration::from_secs(2), Duration::from_secs(60));
+    let rest = open.finish().and(rest);
+    let close_after = section.read("close_after", 3, runs);
+    let ramp = section.read("ramp", Duration::from_secs(10), duration);
+    section.finish()?;
+    let (timeouts, turn) = probe?;
+    let (open_first, open_max) = rest?;
+    Some(BreakerPolicy {
+        enabled: enabled?,
+        failure_ratio: failure_ratio?,
+        min_attempts: min_attempts?,
+        window: window?,
+        run: run?,
+        connect_run: connect_run?,
+        open_first,
+        open_max,
+        close_after: close_after?,
+        ramp: ramp?,
+        // A probe that is still silent a second after its attempt must have ended is lost.
+        // A probe waits for its turn, then makes its attempt.
+        lease: turn + timeouts.attempt + Duration::from_secs(1),
+    })
+}
+
+/// A fixed number until the adaptive limit is built: its ceiling, 200, stands in where none is
+/// written.
+fn concurrency(section: &Section<'_>) -> Option<ConcurrencyPolicy> {
+    section.unsupported(&["start", "min", "max"]);
+    let limit = section.read("limit", 200, |value| {
+        if value.plain("must be a number", "write a number")? == "adaptive" {
+            value.refuse(format!("adaptive {NOT_SUPPORTED}"), "write a number, such as 200");
+            return None;
+        }
+        count(value, 1, 100_000)
+    });
+    let wait = section.read("wait", Duration::from_millis(100), duration);
+    section.finish()?;
+    Some(ConcurrencyPolicy { limit: limit?, wait: wait? })
+}
+
+fn hedge(section: &Section<'_>) -> Option<()> {
+    section.unsupported(&["after", "budget"]);
+    let enabled = section.read("enabled", false, |value| {
+        let enabled = flag(value)?;
+        if enabled {
+            value.refuse(NOT_SUPPORTED, "write false");
+        }
+        Some(enabled)
+    });
+    section.finish().and(enabled).map(|_| ())
+}
+
+fn pool(section: &Section<'_>) -> Option<Pool> {
+    let idle = section.read("idle", 64, |value| count(value, 0, 10_000));
+    let idle_timeout = section.read("idle_timeout", Duration::from_secs(4), span);
+    section.finish()?;
+    Some(Pool { idle: idle?, idle_timeout: idle_timeout? })
+}
