@@ -25,3 +25,4 @@ pub mod server;
 pub mod proxy;
 
 pub mod config;
+pub mod demo;
