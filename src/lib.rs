@@ -26,3 +26,5 @@ pub mod proxy;
 
 pub mod config;
 pub mod demo;
+
+pub mod cli;

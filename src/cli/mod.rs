@@ -1,0 +1,110 @@
+//! The command line; the only code that sees both configuration and service.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where people are told")]
+
+mod check;
+mod container;
+mod demo;
+mod load;
+mod probe;
+mod serve;
+mod traffic;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{client, demo::notation::FaultFlag};
+
+use traffic::rate::Rate;
+
+/// Keeps a phone call moving when the system behind it is slow, failing or gone.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    ///
+    /// Without a file it runs the tutorial's own action, steered by GENESYS_REGION, GENESYS_ORG_ID,
+    /// GENESYS_API_BASE and EXTERNAL_API_BASE.
+    Serve(ConfigArgs),
+    /// Run the service with a fake CRM and a fake Genesys Cloud inside, ready to be called
+    Demo(DemoArgs),
+    /// Say everything that is wrong with a configuration; exit with 1 if anything is
+    Check(CheckArgs),
+    /// Ask a running service whether it is alive; exit with 1 if it is not
+    Probe(ProbeArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration, YAML; without it, the tutorial's action
+    #[arg(short, long, value_name = "FILE", env = "HOLDLINE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Take warnings for problems
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Debug, Args)]
+struct ProbeArgs {
+    /// Ask whether it may be sent calls, not only whether it lives
+    #[arg(long)]
+    ready: bool,
+    /// Where it answers probes
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", env = "HOLDLINE_PROBES")]
+    address: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Where the service takes calls
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where it answers probes and scrapes
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    probes: SocketAddr,
+    /// Where it answers its operator
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
+    admin: SocketAddr,
+    /// Where the fakes are told to misbehave
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9902")]
+    faults: SocketAddr,
+    /// Call the service all the time, such as 200/s
+    #[arg(long, value_name = "RATE")]
+    traffic: Option<Rate>,
+    /// Begin with a fault, such as crm=latency:800ms, crm=status:503:50%, crm=down, genesys=hang
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<FaultFlag>,
+    /// Log one line a call (silent otherwise, but for warnings)
+    #[arg(long)]
+    log: bool,
+}
+
+/// Runs what the command line asks for.
+pub fn run() -> ExitCode {
+    client::install_tls();
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args.config.as_deref()),
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => return check::run(args.config.config.as_deref(), args.strict),
+        Command::Probe(args) => return probe::run(args.address, args.ready),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdline: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `serve`: starts the service, waits for a signal, stops it in order.
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::{
+    cli::{container, load},
+    config::Loaded,
+    proxy::{Proxy, Stopped, Surroundings},
+    server::operations::Operations,
+    telemetry::{Telemetry, log::Sink},
+};
+
+/// Runs until SIGTERM or SIGINT.
+pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
+    let loaded =
+        load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
+    let runtime = runtime()?;
+    let (telemetry, stopped) = runtime.block_on(async {
+        // Before anybody can see that this process runs: until it is asked for, SIGTERM kills.
+        let mut signals = Signals::new()?;
+        let Running { proxy, telemetry } = start(loaded, Sink::stdout()).await?;
+        let addresses = proxy.addresses();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            calls = %addresses.public,
+            probes = %addresses.probes,
+            admin = %addresses.admin,
+            "ready"
+        );
+        signals.next().await;
+        let stopped = tokio::select! {
+            stopped = proxy.stop() => Some(stopped),
+            // Whoever asks twice does not want to wait.
+            () = signals.next() => None,
+        };
+        anyhow::Ok((telemetry, stopped))
+    })?;
+    if let Some(Stopped { cut: cut @ 1.. }) = stopped {
+        tracing::warn!(cut, "stopped with calls under way");
+    }
+    // Waiting for the log alone: what still runs, such as looking up a host, ends with the process.
+    runtime.shutdown_background();
+    drop(telemetry);
+    Ok(())
+}
+
+/// A service, and the log and traces that outlive it.
+pub(super) struct Running {
+    pub(super) proxy: Proxy,
+    pub(super) telemetry: std::sync::Arc<Telemetry>,
+}
+
+/// Starts log, traces and service.
+pub(super) async fn start(loaded: Loaded, sink: Sink) -> anyhow::Result<Running> {
+    let Loaded { catalog, mut settings, warnings } = loaded;
+    let operations = Operations::start().context("could not start the operations thread")?;
+    let telemetry = Telemetry::start(&settings.telemetry, sink, operations.runtime())
+        .context("could not start the export of traces")?;
+    for warning in &warnings {
+        tracing::warn!(target: "holdline::config", "{warning}");
+    }
+    settings.cache.memory = container::cache_memory(settings.cache.memory);
+    let around = Surroundings {
+        telemetry: Some(std::sync::Arc::clone(&telemetry)),
+        operations: Some(operations),
+        ..Surroundings::default()
+    };
+    let proxy = Proxy::start(catalog, settings, around).await?;
+    Ok(Running { proxy, telemetry })
+}
+
+/// The runtime of the calls.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .thread_name("calls")
+        .enable_all()
+        .build()
+        .context("could not start the runtime")
+}
+
+/// The signals that ask for an end.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("could not wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("could not wait for SIGINT")?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
