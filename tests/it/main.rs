@@ -1,3 +1,10 @@
 //! The integration tests.
 
+mod support;
+
 mod architecture;
+mod contract;
+mod load;
+mod operations;
+mod path;
+mod program;

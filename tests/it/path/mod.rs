@@ -1,0 +1,18 @@
+//! The path of a call in virtual time: every stage through the whole pipeline, to the instant.
+//!
+//! The folder mirrors `src/pipeline/`. The world outside is a script and the clock moves only when
+//! everything waits, so a test says exactly when something happens and a run takes no time.
+
+mod authenticate;
+mod validate;
+
+mod rate_limit;
+
+mod cache;
+
+mod upstream;
+
+mod map_output;
+
+mod deadline;
+mod properties;

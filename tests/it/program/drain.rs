@@ -1,0 +1,205 @@
+//! The end: a rolling update loses no call, and nothing holds the process longer than it was allowed.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use futures_util::future::{join, join_all};
+use holdline::{
+    demo::{
+        crm::{CrmSettings, FakeCrm},
+        fault::{Fault, Latency, Standing},
+    },
+    time,
+};
+use reqwest::header::CONNECTION;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{
+    patience::eventually,
+    program::Ended,
+    service::{Outside, Service, Wish},
+};
+
+/// Calls that the load may make in all.
+const MOST_CALLS: u64 = 5_000;
+
+/// A CRM whose every answer takes this long.
+async fn slow_crm(takes: Duration) -> FakeCrm {
+    let latency = Latency { fixed: takes, ..Latency::NONE };
+    let settings = CrmSettings { latency, ..CrmSettings::default() };
+    FakeCrm::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings).await.unwrap()
+}
+
+/// What came of the load.
+#[derive(Debug, Default)]
+struct Load {
+    /// Whether a balancer still sends calls here.
+    in_rotation: AtomicBool,
+    answered: AtomicU64,
+    asked_to_close: AtomicU64,
+    failed: Mutex<Vec<String>>,
+}
+
+impl Load {
+    async fn run(&self, service: &Service) {
+        while self.in_rotation.load(Relaxed) && self.answered.load(Relaxed) < MOST_CALLS {
+            let customer = self.answered.load(Relaxed) % 500 + 1;
+            match service.call("customer-lookup", customer).send().await {
+                Ok(response) if response.status() == 200 => {
+                    let closes = response.headers().get(CONNECTION);
+                    if closes.is_some_and(|value| value == "close") {
+                        self.asked_to_close.fetch_add(1, Relaxed);
+                    }
+                    if let Err(error) = response.bytes().await {
+                        self.failed.lock().unwrap().push(error.to_string());
+                    }
+                    self.answered.fetch_add(1, Relaxed);
+                }
+                other => self.failed.lock().unwrap().push(format!("{other:?}")),
+            }
+            // A few hundred calls a second from all of them together.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_told_to_end_under_load_loses_no_call() {
+    let outside = Outside::start().await;
+    let slow = slow_crm(Duration::from_millis(2_500)).await;
+    let yaml = outside.yaml(&Wish {
+        server: "drain: {delay: 2s, timeout: 10s}",
+        action: "",
+        more: "
+  slow-lookup:
+    caller: genesys
+    input: {customer_id: {type: integer, required: true}}
+    request: {upstream: slow, method: GET, path: '/users/{customer_id}'}
+    output: {full_name: {type: string, from: $.name}}",
+        ..Wish::default()
+    });
+    let slow_upstream = format!(
+        "upstreams:\n  slow: {{base_url: \"{}\", timeouts: {{attempt: 4s}}}}",
+        slow.site.url()
+    );
+    let service = Service::start(&yaml.replace("upstreams:", &slow_upstream), &[]).await;
+    let load = Load { in_rotation: AtomicBool::new(true), ..Load::default() };
+
+    let calling = join_all((0..6).map(|_| load.run(&service)));
+    let ending = async {
+        eventually("a load", async || (load.answered.load(Relaxed) > 200).then_some(())).await;
+        let slow_call = service.call("slow-lookup", 1).send();
+        let ending = async {
+            slow.site.until(|counts| counts.in_flight == 1).await;
+            service.program.signal("TERM");
+            // A balancer asks for readiness, and takes a moment to act on it.
+            eventually("readiness goes", async || {
+                (service.get(service.probes, "/readyz").await == (503, "draining\n".to_owned()))
+                    .then_some(())
+            })
+            .await;
+            assert_eq!(service.get(service.probes, "/livez").await.0, 200);
+            assert_eq!(service.metric("holdline_draining").await, Some(1.0));
+            let asked = || load.asked_to_close.load(Relaxed);
+            eventually("answers that ask to close", async || (asked() > 20).then_some(())).await;
+            load.in_rotation.store(false, Relaxed);
+        };
+        let (slow_answer, ()) = join(slow_call, ending).await;
+        slow_answer.unwrap()
+    };
+    let (_, slow_answer) = join(calling, ending).await;
+
+    assert_eq!(*load.failed.lock().unwrap(), [""; 0], "{load:?}");
+    assert_eq!(slow_answer.status(), 200, "under way when the listener closed");
+    let ended = service.program.ended().await;
+    assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{}", ended.err);
+    let last = ended.out.lines().last().unwrap();
+    assert!(last.contains(r#""message":"stopped","cut":0"#), "{last}");
+    let logged = ended.out.matches(r#""message":"call ended""#).count() as u64;
+    assert_eq!(logged, load.answered.load(Relaxed) + 1, "one line a call");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "INT")] {
+        let wish = Wish { server: "drain: {delay: 60s, timeout: 60s}", ..Wish::default() };
+        let service = Service::start(&Outside::start().await.yaml(&wish), &[]).await;
+        service.program.signal(first);
+        service.program.line(|line| line.contains(r#""message":"draining""#)).await;
+        let began = time::now();
+        service.program.signal(second);
+        let ended = service.program.ended().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_signal_as_soon_as_the_service_is_ready_is_an_orderly_end() {
+    let yaml = Outside::start().await.yaml(&Wish::default());
+    for _ in 0..5 {
+        let ended = Service::start(&yaml, &[]).await.terminated().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.out.contains(r#""message":"stopped""#), "{ended:?}");
+    }
+}
+
+async fn end_within(service: Service, at_most: Duration) -> Ended {
+    let began = time::now();
+    let ended = service.terminated().await;
+    assert!(began.elapsed() < at_most, "{:?}: {ended:?}", began.elapsed());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_holds_the_end_no_longer_than_the_drain_may_take() {
+    let outside = Outside::start().await;
+    let service = Service::start(
+        &outside.yaml(&Wish {
+            server: "drain: {delay: 0s, timeout: 1s}",
+            upstream: "timeouts: {attempt: 30s}",
+            action: "    timeout: 31s",
+            ..Wish::default()
+        }),
+        &[],
+    )
+    .await;
+    outside.crm.site.set(Standing::every(Fault::Hang)).await.unwrap();
+    let call = service.call("customer-lookup", 1).send();
+    let ending = async {
+        outside.crm.site.until(|counts| counts.in_flight == 1).await;
+        end_within(service, Duration::from_millis(3_500)).await
+    };
+    let (call, ended) = join(call, ending).await;
+    assert!(call.is_err(), "there was nothing to answer");
+    assert!(ended.out.contains("stopped with calls under way"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_do_not_hold_the_end() {
+    let service = Service::start(&Outside::start().await.yaml(&Wish::default()), &[]).await;
+    let mut half = Vec::new();
+    for said in ["", "POST /data-action/customer-lookup HTTP/1.1\r\nHost: a\r\n"] {
+        for address in [service.calls, service.probes, service.admin] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            half.push(stream);
+        }
+    }
+    // One that was served, and rests.
+    assert_eq!(service.status("customer-lookup", 1).await, 200);
+    end_within(service, Duration::from_secs(3)).await;
+    for mut stream in half {
+        assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)), "it is closed");
+    }
+}

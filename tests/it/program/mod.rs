@@ -1,0 +1,14 @@
+//! The program as people and machines meet it: started as a process, spoken to over sockets, ended
+//! by signals.
+#![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
+
+mod cli;
+mod demo;
+
+mod drain;
+
+mod metrics;
+mod outcomes;
+mod secrets;
+mod traces;
+mod traces_lost;

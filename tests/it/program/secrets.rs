@@ -1,0 +1,313 @@
+//! What is planted is never shown: tokens, keys, customers and their telephone numbers, in everything
+//! that leaves the process but the answers of that very customer.
+
+use std::{fs, path::Path, time::Duration};
+
+use futures_util::future::join;
+use holdline::demo::{
+    fault::{Fault, Standing},
+    genesys::Claims,
+    record::Seen,
+};
+use reqwest::RequestBuilder;
+use serde_json::json;
+
+use crate::support::{
+    otlp::{Collector, Protocol},
+    program::Program,
+    service::{Outside, Service, TOKEN_HEADER, Wish},
+};
+
+const PLANTED_TOKEN: &str = "planted-token-5c1f0a77e2";
+const REFUSED_TOKEN: &str = "refused-token-91b3dd20c4";
+const API_KEY: &str = "planted-key-b87e42fa10";
+const ADMIN_TOKEN: &str = "planted-admin-d03c96e8f5";
+const CREDENTIAL: &str = "planted-credential-6612aa";
+const CUSTOMER: u64 = 918_273_645_546_372_819;
+const MISSING: u64 = 918_273_645_000_000_404;
+const PHONE: &str = "4915123456789";
+
+/// Everything that must stay inside.
+fn planted() -> Vec<String> {
+    let texts = [PLANTED_TOKEN, REFUSED_TOKEN, API_KEY, ADMIN_TOKEN, CREDENTIAL, PHONE];
+    let customers = [CUSTOMER, MISSING].map(|customer| customer.to_string());
+    texts.iter().map(|text| (*text).to_owned()).chain(customers).collect()
+}
+
+#[track_caller]
+fn shows_nothing(what: &str, shown: &[u8]) {
+    for secret in planted() {
+        let found = shown.windows(secret.len()).position(|part| part == secret.as_bytes());
+        if let Some(at) = found {
+            let around = &shown[at.saturating_sub(300)..shown.len().min(at + 300)];
+            panic!("{what} shows {secret}: {}", String::from_utf8_lossy(around));
+        }
+    }
+}
+
+/// A service that says as much as it can, and all that it says.
+struct Talkative {
+    outside: Outside,
+    collector: Collector,
+    service: Service,
+}
+
+impl Talkative {
+    async fn start(folder: &Path) -> Self {
+        let (outside, collector) = (Outside::start().await, Collector::start(Protocol::Http).await);
+        outside.genesys.know(PLANTED_TOKEN, Claims::default());
+        outside.genesys.know(REFUSED_TOKEN, Claims::default());
+        outside.genesys.revoke(REFUSED_TOKEN);
+        let phone = format!("+{PHONE}");
+        outside.crm.write(CUSTOMER, json!({"id": CUSTOMER, "name": "Ada", "phone": phone}));
+        let secret = |name: &str, text: &str| {
+            let file = folder.join(name);
+            fs::write(&file, text).unwrap();
+            format!("'${{file:{}}}'", file.display())
+        };
+        let telemetry = collector.telemetry(Protocol::Http, 1.0);
+        let credential = secret("credential", &format!("Bearer {CREDENTIAL}"));
+        let yaml = outside.yaml(&Wish {
+            telemetry: &format!("log: {{level: trace}}, {telemetry}"),
+            upstream: &format!(
+                "headers: {{Authorization: {credential}}}, timeouts: {{connect: 400ms, attempt: 400ms}}, \
+                 retry: {{attempts: 2, backoff: {{first: 1ms, max: 2ms}}}}, breaker: {{enabled: false}}"
+            ),
+            action: "    debug_headers: true
+    cache: {ttl: 1ms, customer: customer_id, stale_if_error: 1h}",
+            more: "
+  by-key:
+    caller: portal
+    limits: [seldom]
+    input: {customer_id: {type: string, required: true, maxLength: 20}}
+    request: {upstream: crm, method: GET, path: '/users/{customer_id}'}
+    output: {phone: {type: string, from: $.phone}}",
+            ..Wish::default()
+        });
+        let key = secret("key", API_KEY);
+        let admin = secret("admin", ADMIN_TOKEN);
+        let callers = format!("callers:\n  portal: {{type: api_key, keys: {{ivr: {key}}}}}\n");
+        let limits = "limits:\n  seldom: {key: input.customer_id, rate: 1/m, burst: 2}\n";
+        let yaml = yaml
+            .replace("callers:\n", &callers)
+            .replace("limits:\n", limits)
+            .replace("admin: {", &format!("admin: {{token: {admin}, "));
+        let headers = format!("authorization=Bearer {CREDENTIAL}");
+        let env = [
+            ("RUST_LOG", "trace"),
+            ("RUST_BACKTRACE", "1"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", &*headers),
+        ];
+        let service = Service::start(&yaml, &env).await;
+        Self { outside, collector, service }
+    }
+
+    /// Sends it, and holds what comes back to its status and to silence.
+    async fn ends(&self, request: RequestBuilder, status: u16) {
+        let sent = request.try_clone().unwrap().build().unwrap();
+        let sent = format!("{sent:?} {:?}", sent.body().and_then(|body| body.as_bytes()));
+        let response = request
+            .header("X-Request-Id", PHONE)
+            .header("X-Forwarded-For", PHONE)
+            .header("User-Agent", format!("flow/{PHONE}"))
+            .header("traceparent", format!("00-{PHONE}-b7ad6b7169203331-01"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), status, "{sent}");
+        let headers = format!("{:?}", response.headers());
+        shows_nothing("a header of an answer", headers.as_bytes());
+        let body = response.bytes().await.unwrap();
+        if status != 200 {
+            shows_nothing("the body of a failure", &body);
+        } else {
+            let credentials = body.windows(7).any(|part| part == b"planted");
+            assert!(!credentials, "{}", String::from_utf8_lossy(&body));
+        }
+    }
+
+    fn lookup(&self, customer: u64) -> RequestBuilder {
+        self.called("customer-lookup", PLANTED_TOKEN, &json!({"data": {"customer_id": customer}}))
+    }
+
+    fn called(&self, action: &str, token: &str, body: &serde_json::Value) -> RequestBuilder {
+        let request = self.service.client.post(self.service.url(action)).json(body);
+        request.header(TOKEN_HEADER, token)
+    }
+
+    fn by_key(&self, key: &str, customer: &str) -> RequestBuilder {
+        let request = self.service.client.post(self.service.url("by-key")).header("X-Api-Key", key);
+        request.json(&json!({"data": {"customer_id": customer}}))
+    }
+
+    async fn crm(&self, fault: Fault) {
+        self.outside.crm.site.set(Standing::every(fault)).await.unwrap();
+    }
+
+    async fn answers_and_refusals(&self) {
+        let good = json!({"data": {"customer_id": CUSTOMER}});
+        for _ in 0..2 {
+            self.ends(self.lookup(CUSTOMER), 200).await;
+        }
+        self.ends(self.lookup(MISSING), 404).await;
+        self.ends(self.called("customer-lookup", REFUSED_TOKEN, &good), 403).await;
+        self.ends(self.called("customer-lookup", PHONE, &good), 200).await;
+        self.ends(self.service.client.post(self.service.url("customer-lookup")).json(&good), 401)
+            .await;
+        self.ends(self.lookup(CUSTOMER).header(TOKEN_HEADER, PLANTED_TOKEN), 401).await;
+        let more = json!({"data": {"customer_id": CUSTOMER, (CUSTOMER.to_string()): PHONE}});
+        self.ends(self.called("customer-lookup", PLANTED_TOKEN, &more), 200).await;
+        for wrong in [
+            json!({"data": {"customer_id": format!("{CUSTOMER}x")}}),
+            json!({"data": {"customer_id": {(PHONE): CUSTOMER}}}),
+            json!({"data": {"customer_id": [PHONE, PLANTED_TOKEN]}}),
+            json!({"data": {"customer_id": format!("+{PHONE}")}}),
+            json!({"data": {"phone": PHONE}}),
+            json!({"data": PHONE}),
+            json!({"customer_id": CUSTOMER, "phone": PHONE}),
+            json!([CUSTOMER, PHONE]),
+        ] {
+            self.ends(self.called("customer-lookup", PLANTED_TOKEN, &wrong), 400).await;
+        }
+        let raw = |body: String| self.lookup(1).body(body);
+        self.ends(raw(format!("{{\"data\": {{\"customer_id\": {CUSTOMER}")), 400).await;
+        self.ends(raw(format!("{{\"data\": {{\"customer_id\": {CUSTOMER}{CUSTOMER}}}}}")), 400)
+            .await;
+        self.ends(raw(format!("{{\"data\": {{\"{PHONE}\": 1, \"{PHONE}\": 2}}}}")), 400).await;
+        for name in [
+            CUSTOMER.to_string(),
+            format!("customer-lookup/{CUSTOMER}"),
+            format!("%2B{PHONE}?q={CUSTOMER}"),
+        ] {
+            self.ends(self.called(&name, PLANTED_TOKEN, &good), 404).await;
+        }
+        let get = self
+            .service
+            .client
+            .get(format!("{}?id={CUSTOMER}", self.service.url("customer-lookup")));
+        self.ends(get, 405).await;
+
+        self.ends(self.by_key(API_KEY, &CUSTOMER.to_string()), 200).await;
+        self.ends(self.by_key(PLANTED_TOKEN, &CUSTOMER.to_string()), 403).await;
+        self.ends(self.by_key(API_KEY, &MISSING.to_string()), 404).await;
+        self.ends(self.by_key(API_KEY, &MISSING.to_string()), 404).await;
+        self.ends(self.by_key(API_KEY, &MISSING.to_string()), 429).await;
+        self.ends(self.by_key(API_KEY, &format!("{PHONE}{CUSTOMER}")), 400).await;
+    }
+
+    async fn failures(&self) {
+        for (fault, status) in [
+            (Fault::status(500), 500),
+            (Fault::status(503), 503),
+            (Fault::status(401), 502),
+            (Fault::Body(format!("{{\"name\": {CUSTOMER}, \"phone\": {PHONE}}}")), 502),
+            (Fault::Body(format!("{{\"name\": \"{PHONE}")), 502),
+            (Fault::Redirect(format!("http://127.0.0.1:1/{CUSTOMER}?{PHONE}")), 502),
+            (Fault::Garbage, 502),
+            (Fault::Truncate, 502),
+            (Fault::Hang, 504),
+        ] {
+            self.crm(fault).await;
+            self.ends(self.lookup(MISSING), status).await;
+        }
+        // Known once, and now out of the cache.
+        self.ends(self.lookup(CUSTOMER), 200).await;
+        self.outside.crm.site.set(Standing::Down).await.unwrap();
+        self.ends(self.lookup(MISSING), 502).await;
+        self.outside.genesys.site.set(Standing::Down).await.unwrap();
+        let unknown = format!("{PLANTED_TOKEN}-2");
+        let good = json!({"data": {"customer_id": CUSTOMER}});
+        self.ends(self.called("customer-lookup", &unknown, &good), 503).await;
+        // A caller that hangs up on a fetch under way.
+        self.outside.crm.site.set(Standing::every(Fault::Hang)).await.unwrap();
+        let left = self.lookup(CUSTOMER - 1).timeout(Duration::from_millis(50)).send();
+        let (left, _) =
+            join(left, self.outside.crm.site.until(|counts| counts.in_flight > 0)).await;
+        assert!(left.is_err());
+    }
+
+    async fn operators(&self) {
+        let url = |path: &str| format!("http://{}{path}", self.service.admin);
+        let (info, purge) = (url("/info"), url("/cache/purge"));
+        let client = &self.service.client;
+        let by_customer = json!({"customer": CUSTOMER.to_string()});
+        for (request, status) in [
+            (client.get(&info).bearer_auth(ADMIN_TOKEN), 200),
+            (client.get(&info), 401),
+            (client.get(&info).bearer_auth(PLANTED_TOKEN), 401),
+            (client.get(url(&format!("/{CUSTOMER}"))).bearer_auth(ADMIN_TOKEN), 404),
+            (client.post(&purge).json(&by_customer), 401),
+            (client.post(&purge).json(&by_customer).bearer_auth(ADMIN_TOKEN), 200),
+            (
+                client.post(&purge).json(&json!({"customer": CUSTOMER})).bearer_auth(ADMIN_TOKEN),
+                200,
+            ),
+            (
+                client
+                    .post(&purge)
+                    .json(&json!({"customer": CUSTOMER, "action": PHONE}))
+                    .bearer_auth(ADMIN_TOKEN),
+                400,
+            ),
+            (client.post(&purge).json(&json!({(PHONE): CUSTOMER})).bearer_auth(ADMIN_TOKEN), 400),
+        ] {
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), status);
+            shows_nothing("an answer to an operator", &response.bytes().await.unwrap());
+        }
+        shows_nothing("/metrics", self.service.metrics().await.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn nothing_planted_is_shown_in_log_lines_spans_metrics_or_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let talkative = Talkative::start(folder.path()).await;
+    talkative.answers_and_refusals().await;
+    talkative.failures().await;
+    talkative.operators().await;
+
+    let ended = talkative.service.terminated().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    shows_nothing("standard output", ended.out.as_bytes());
+    shows_nothing("standard error", ended.err.as_bytes());
+    let seen = talkative.outside.crm.site.seen();
+    let asked = |seen: &Seen| {
+        let credential = seen.request.header("authorization").unwrap_or_default();
+        seen.request.path() == format!("/users/{CUSTOMER}") && credential.ends_with(CREDENTIAL)
+    };
+    assert!(seen.iter().any(asked), "what was planted went through");
+    let spans = talkative.collector.spans();
+    assert!(spans.len() > 100, "everything was traced: {}", spans.len());
+    shows_nothing("an exported span", &talkative.collector.bytes());
+    let lines = ended.out.lines().filter(|line| line.contains("call ended")).count();
+    assert!(lines > 35, "everything was logged: {lines}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_refused_shows_none_of_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let key = file("key", &format!("{API_KEY}\nsecond line"));
+    let yaml = file(
+        "holdline.yaml",
+        &format!(
+            "version: 1
+admin: {{token: '${{file:{key}}}', listen: '${{file:{key}}}'}}
+callers: {{portal: {{type: api_key, keys: {{ivr: '${{file:{key}}}'}}, header: '${{file:{key}}}'}}}}
+upstreams: {{crm: {{base_url: '${{file:{key}}}', headers: {{Authorization: 'Bearer {CREDENTIAL}'}}}}}}
+"
+        ),
+    );
+    for command in ["check", "serve"] {
+        let ended = Program::run(&[command, "-c", &yaml], &[]).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("problem"), "{ended:?}");
+        shows_nothing("a report", ended.err.as_bytes());
+        shows_nothing("standard output", ended.out.as_bytes());
+    }
+}
