@@ -32,6 +32,11 @@ pub fn id128() -> u128 {
     fastrand::u128(1..)
 }
 
+/// Such an identifier as text: 32 hexadecimal digits.
+pub fn hex128() -> String {
+    format!("{:032x}", id128())
+}
+
 /// 64 random bits that are not zero, for span identifiers.
 pub fn id64() -> u64 {
     fastrand::u64(1..)

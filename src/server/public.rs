@@ -114,7 +114,7 @@ async fn serve_unknown(State(plane): State<Arc<DataPlane>>, request: Request) ->
 impl DataPlane {
     async fn respond(&self, action: Option<Arc<Action>>, request: Request) -> Response<Body> {
         let began = time::now();
-        let request_id = format!("{:032x}", chance::id128());
+        let request_id = chance::hex128();
         let label = action.as_ref().map_or(UNKNOWN_ACTION, |action| action.name.as_str());
         let caller = TraceContext::read(request.headers());
         let method = attempts::method_label(request.method());

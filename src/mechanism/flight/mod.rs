@@ -136,6 +136,11 @@ impl<K, V, M> Shared<K, V, M> {
 }
 
 impl<K: Eq + Hash, V, M> Takeoff<K, V, M> {
+    /// What was said of the flight when it was joined.
+    pub fn mark(&self) -> &M {
+        &self.flight.mark
+    }
+
     /// Ends the flight: whoever waits gets `value`, and the next to ask leads a new one.
     pub fn land(self, value: V) {
         // The slot first: one who is woken and asks again must not meet a flight that has landed.

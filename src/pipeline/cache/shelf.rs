@@ -102,7 +102,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             key: asked.key,
             policy: asked.policy.clone(),
             action: asked.action.name.clone(),
-            customer: self.customer(asked.policy, asked.input),
+            customer: takeoff.mark().customer,
             purges: self.purges.count(),
         };
         let (cache, shelf) = (Arc::clone(self), Arc::clone(shelf));

@@ -38,11 +38,13 @@ impl Middleware for InTurn {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let began = time::now();
         // At most a tenth of the time left: what waits longer could not finish in the rest.
-        let acquired = self.permits.acquire(Errand::of(extensions).left() / 10).await;
-        self.meters.queued(time::now().saturating_duration_since(began));
-        let _permit = acquired.map_err(|_| AttemptError::Saturated.into_chain())?;
+        let permit = self.permits.acquire(Errand::of(extensions).left() / 10).await;
+        let permit = permit.map_err(|saturated| {
+            self.meters.queued(saturated.waited);
+            AttemptError::Saturated.into_chain()
+        })?;
+        self.meters.queued(permit.waited());
         next.run(request, extensions).await
     }
 }

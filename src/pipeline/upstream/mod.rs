@@ -196,7 +196,7 @@ impl Lane {
             headers.insert(name, value.clone());
         }
         if let Some(name) = &self.upstream.retry.idempotency_key
-            && let Ok(value) = HeaderValue::try_from(format!("{:032x}", chance::id128()))
+            && let Ok(value) = HeaderValue::try_from(chance::hex128())
         {
             headers.insert(name, value);
         }

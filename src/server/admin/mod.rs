@@ -146,5 +146,5 @@ async fn wrong_method() -> Response {
 
 /// A problem document for an operator.
 fn refused(status: StatusCode, detail: &str) -> Response {
-    problem(status, Outcome::BadRequest, detail, &format!("{:032x}", chance::id128()))
+    problem(status, Outcome::BadRequest, detail, &chance::hex128())
 }

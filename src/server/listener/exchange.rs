@@ -111,7 +111,7 @@ impl Refusal {
     /// A problem document, after which the connection is closed: what follows on it cannot be
     /// trusted.
     fn answer(self) -> Response {
-        let request_id = format!("{:032x}", chance::id128());
+        let request_id = chance::hex128();
         let mut response = problem(self.status(), Outcome::BadRequest, self.detail(), &request_id);
         close_after(response.headers_mut());
         response

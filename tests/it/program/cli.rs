@@ -6,7 +6,7 @@ use holdline::{catalog::region::REGIONS, demo::genesys::Claims};
 use serde_json::json;
 
 use crate::support::{
-    patience::eventually,
+    eventually,
     program::Program,
     service::{Outside, Service, TOKEN_HEADER, Wish, client},
 };

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::support::{
-    patience::eventually,
+    eventually,
     program::{Program, there_is},
     service::client,
 };

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::support::{
-    patience::eventually,
+    eventually,
     program::Ended,
     service::{Outside, Service, Wish},
 };

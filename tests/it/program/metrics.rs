@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::support::{
-    patience::eventually,
+    eventually,
     program::{Program, there_is},
     service::{Outside, Service, Wish, value},
 };

@@ -17,7 +17,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::metrics::series;
 use crate::support::{
-    patience::eventually,
+    eventually,
     service::{Outside, Service, TOKEN, TOKEN_HEADER, Wish},
 };
 

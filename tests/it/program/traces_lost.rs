@@ -7,8 +7,8 @@ use holdline::time;
 use tokio::net::TcpListener;
 
 use crate::support::{
+    eventually,
     otlp::{Protocol, telemetry},
-    patience::eventually,
     service::{Outside, Service, Wish},
 };
 

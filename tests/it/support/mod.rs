@@ -5,7 +5,6 @@ pub(crate) mod ask;
 pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod otlp;
-pub(crate) mod patience;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod raw;
@@ -13,14 +12,14 @@ pub(crate) mod rig;
 pub(crate) mod scripted;
 pub(crate) mod service;
 
-use std::{future::Future, time::Duration};
+use std::{fmt::Display, future::Future, time::Duration};
 
 /// How long anything in these tests may take before it counts as broken. Nothing waits this long
 /// when all is well; it is far above what a busy machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What `work` brings. It fails the test when it takes longer than anything may.
-pub(crate) async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
+pub(crate) async fn in_time<T>(what: impl Display, work: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(done) => done,
         Err(_) => panic!("{what}: not within {PATIENCE:?}"),
@@ -29,7 +28,10 @@ pub(crate) async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
 
 /// Asks `holds` again and again until it brings something. It fails the test when that takes longer
 /// than anything may.
-pub(crate) async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(
+    what: impl Display,
+    mut holds: impl AsyncFnMut() -> Option<T>,
+) -> T {
     in_time(what, async {
         loop {
             if let Some(found) = holds().await {

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use super::patience::eventually;
+use super::eventually;
 
 /// What the program may see of this process's environment: where to find programs and certificates.
 const KEPT: [&str; 5] = ["PATH", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "LLVM_PROFILE_FILE"];
