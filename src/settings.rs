@@ -40,6 +40,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Calls at once; more are shed.
     pub max_in_flight: usize,
+    /// Calls at once of one organisation; more are shed. 0: as many as there are.
+    pub max_in_flight_per_org: usize,
     /// Bytes of bodies held at once; more are shed.
     pub max_bytes_in_flight: usize,
     /// From the first byte of a request to the end of its head.

@@ -2,7 +2,7 @@
 //!
 //! The defaults are those of `holdline.yaml`; the reasons are in `ARCHITECTURE.md`.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 /// How long one exchange with an upstream may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,17 +79,62 @@ pub struct BreakerPolicy {
     pub close_after: u32,
     /// How long after closing only a part of the attempts passes.
     pub ramp: Duration,
+    /// When slowness counts as failing too; `None`: never.
+    pub slow: Option<SlowPolicy>,
     /// How long a probe may keep its place without a word: attempt time-out and a second.
     pub lease: Duration,
+}
+
+/// When slowness counts as failing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SlowPolicy {
+    /// An attempt that took longer is slow, however it ended.
+    pub after: Duration,
+    /// The breaker opens at this share of slow attempts, `0.0..=1.0`.
+    pub ratio: f64,
 }
 
 /// How many attempts may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConcurrencyPolicy {
     /// The number.
-    pub limit: u32,
+    pub limit: ConcurrencyLimit,
     /// How long an attempt waits for its turn at most.
     pub wait: Duration,
+}
+
+/// A number of attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConcurrencyLimit {
+    /// Always this many.
+    Fixed(u32),
+    /// As many as the upstream takes without slowing down: found by measuring.
+    Adaptive {
+        /// Where it begins.
+        start: u32,
+        /// It never falls below this.
+        min: u32,
+        /// It never rises above this.
+        max: u32,
+    },
+}
+
+/// What an upstream's vendor allows; paid per attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaPolicy {
+    /// The time after which one more attempt is allowed.
+    pub period: Duration,
+    /// How many are allowed at once after a rest.
+    pub burst: NonZeroU32,
+}
+
+/// When a second attempt is sent beside one that is late.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HedgePolicy {
+    /// It is late after this part of the recent attempts were answered, such as 0.95.
+    pub quantile: f64,
+    /// The most second attempts, as a share of all first ones.
+    pub budget: f64,
 }
 
 /// How answers are kept.

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::catalog::{
     name::Name,
-    policy::{BreakerPolicy, ConcurrencyPolicy, RetryPolicy, Timeouts},
+    policy::{BreakerPolicy, ConcurrencyPolicy, HedgePolicy, QuotaPolicy, RetryPolicy, Timeouts},
 };
 
 /// A system behind us.
@@ -27,6 +27,10 @@ pub struct Upstream {
     pub breaker: BreakerPolicy,
     /// How much of it is used at once.
     pub concurrency: ConcurrencyPolicy,
+    /// What its vendor allows; `None`: nothing is counted.
+    pub quota: Option<QuotaPolicy>,
+    /// When a late attempt is given a second one beside it; `None`: never.
+    pub hedge: Option<HedgePolicy>,
     /// Connections kept.
     pub pool: Pool,
     /// Bytes of a reply that are read, after decompression.

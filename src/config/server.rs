@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     config::{
         expand::Env,
-        section::{NOT_SUPPORTED, Section, Value},
+        section::{Section, Value},
         values::{
             address, base_url, bytes, choice, count, duration, flag, ratio, secret, size, span,
         },
@@ -33,13 +33,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     let max_header_bytes = section.read("max_header_bytes", 16 * KIB, header_bytes);
     let max_connections = section.read("max_connections", 4096, |value| count(value, 1, MOST));
     let max_in_flight = section.read("max_in_flight", 1000, |value| count(value, 1, MOST));
-    let per_org = section.read("max_in_flight_per_org", 0, |value| {
-        let number: u64 = count(value, 0, MOST)?;
-        if number > 0 {
-            value.refuse(format!("a number above 0 {NOT_SUPPORTED}"), "write 0 or remove it");
-        }
-        Some(number)
-    });
+    let per_org = section.read("max_in_flight_per_org", 0, |value| count(value, 0, MOST));
     let max_bytes_in_flight = section.read("max_bytes_in_flight", 256 * MIB, bytes);
     if let (Some(one), Some(all)) = (max_body, max_bytes_in_flight)
         && one > all
@@ -55,7 +49,6 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     let drain = drain(&section.section("drain"));
     let trust_trace_context = section.read("trust_trace_context", false, flag);
     section.finish()?;
-    per_org?;
     Some(ServerSettings {
         listen: listen?,
         base_path: base_path?,
@@ -64,6 +57,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
         max_header_bytes: max_header_bytes?,
         max_connections: max_connections?,
         max_in_flight: max_in_flight?,
+        max_in_flight_per_org: per_org?,
         max_bytes_in_flight: max_bytes_in_flight?,
         header_timeout: header_timeout?,
         body_timeout: body_timeout?,

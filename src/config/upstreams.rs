@@ -1,13 +1,16 @@
 //! `upstreams`: the systems behind us, and how they are treated.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use http::{HeaderName, HeaderValue, header};
 
 use crate::{
     catalog::{
         name::Name,
-        policy::{BreakerPolicy, BudgetPolicy, ConcurrencyPolicy, RetryOn, RetryPolicy, Timeouts},
+        policy::{
+            BreakerPolicy, BudgetPolicy, ConcurrencyLimit, ConcurrencyPolicy, HedgePolicy,
+            QuotaPolicy, RetryOn, RetryPolicy, SlowPolicy, Timeouts,
+        },
         upstream::{Pool, Upstream},
     },
     config::{
@@ -15,14 +18,18 @@ use crate::{
         nearest::write_one_of,
         section::{NOT_SUPPORTED, Section, Value},
         values::{
-            self, base_url, bytes, choice, count, duration, flag, header_name, ratio, shown, span,
+            self, base_url, bytes, choice, count, duration, flag, header_name, rate, ratio, shown,
+            span,
         },
     },
 };
 
+/// More at once is no quota.
+const LARGEST_BURST: u64 = 10_000_000;
+
 /// One system behind us.
 pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
-    section.unsupported(&["quota", "tls", "proxy"]);
+    section.unsupported(&["tls", "proxy"]);
     let base_url = section.required("base_url", "write it like https://crm.example.com", |value| {
         let url = base_url(value)?;
         warn_of_plain_http(value, &url);
@@ -35,12 +42,13 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
     let concurrency = concurrency(&section.section("concurrency"));
     let turn = concurrency.map(|concurrency| concurrency.wait);
     let breaker = breaker(&section.section("breaker"), timeouts.zip(turn));
+    let quota = section.optional("quota", |value| quota(&value.section()));
     let hedge = hedge(&section.section("hedge"));
     let pool = pool(&section.section("pool"));
     let max_reply = section.read("max_reply", 2 << 20, bytes);
     let propagate_trace = section.read("propagate_trace", false, flag);
     section.finish()?;
-    auth.and(hedge)?;
+    auth?;
     Some(Upstream {
         name,
         base_url: base_url?,
@@ -49,6 +57,8 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
         retry: retry?,
         breaker: breaker?,
         concurrency: concurrency?,
+        quota: quota?,
+        hedge: hedge?,
         pool: pool?,
         max_reply: max_reply?,
         propagate_trace: propagate_trace?,
@@ -203,7 +213,6 @@ fn budget(section: &Section<'_>) -> Option<BudgetPolicy> {
 fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option<BreakerPolicy> {
     const MOST: u64 = 1_000_000;
     let runs = |value: &Value<'_>| count(value, 1, MOST);
-    section.unsupported(&["slow"]);
     let enabled = section.read("enabled", true, flag);
     let failure_ratio = section.read("failure_ratio", 0.5, |value| ratio(value, 0.01, 1.0));
     let min_attempts = section.read("min_attempts", 20, runs);
@@ -215,6 +224,7 @@ fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option
     let rest = open.finish().and(rest);
     let close_after = section.read("close_after", 3, runs);
     let ramp = section.read("ramp", Duration::from_secs(10), duration);
+    let slow = section.optional("slow", |value| slow(value, probe.map(|(timeouts, _)| timeouts)));
     section.finish()?;
     let (timeouts, turn) = probe?;
     let (open_first, open_max) = rest?;
@@ -229,38 +239,102 @@ fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option
         open_max,
         close_after: close_after?,
         ramp: ramp?,
+        slow: slow?,
         // A probe that is still silent a second after its attempt must have ended is lost.
         // A probe waits for its turn, then makes its attempt.
         lease: turn + timeouts.attempt + Duration::from_secs(1),
     })
 }
 
-/// A fixed number until the adaptive limit is built: its ceiling, 200, stands in where none is
-/// written.
-fn concurrency(section: &Section<'_>) -> Option<ConcurrencyPolicy> {
-    section.unsupported(&["start", "min", "max"]);
-    let limit = section.read("limit", 200, |value| {
-        if value.plain("must be a number", "write a number")? == "adaptive" {
-            value.refuse(format!("adaptive {NOT_SUPPORTED}"), "write a number, such as 200");
-            return None;
-        }
-        count(value, 1, 100_000)
-    });
-    let wait = section.read("wait", Duration::from_millis(100), duration);
+/// When slowness counts as failing.
+fn slow(value: &Value<'_>, timeouts: Option<Timeouts>) -> Option<SlowPolicy> {
+    let section = value.section();
+    let after = section.required("after", "write what is slow, such as 1s", span);
+    let share = section.read("ratio", 0.8, |value| ratio(value, 0.01, 1.0));
     section.finish()?;
+    let (after, share) = (after?, share?);
+    if let Some(timeouts) = timeouts
+        && after >= timeouts.attempt
+    {
+        let at = section.value("after")?;
+        let attempt = humantime::format_duration(timeouts.attempt);
+        let what = format!("is not below the attempt time-out, {attempt}: nothing would be slow");
+        at.refuse(what, "write a shorter time");
+        return None;
+    }
+    Some(SlowPolicy { after, ratio: share })
+}
+
+fn concurrency(section: &Section<'_>) -> Option<ConcurrencyPolicy> {
+    let fixed = section.read("limit", None, |value| {
+        if value.plain("must be adaptive or a number", "write adaptive or a number")? == "adaptive"
+        {
+            return Some(None);
+        }
+        attempts(value).map(Some)
+    });
+    let bounds = ["start", "min", "max"].map(|key| section.optional(key, attempts));
+    let wait = section.read("wait", Duration::from_millis(100), duration);
+    let written = ["start", "min", "max"].map(|key| section.value(key));
+    section.finish()?;
+    let limit = match fixed? {
+        Some(fixed) => {
+            for value in written.iter().flatten() {
+                value.refuse_key("means nothing beside a fixed limit", "remove it");
+            }
+            written.iter().all(Option::is_none).then_some(ConcurrencyLimit::Fixed(fixed))
+        }
+        None => adaptive(bounds, &written),
+    };
     Some(ConcurrencyPolicy { limit: limit?, wait: wait? })
 }
 
-fn hedge(section: &Section<'_>) -> Option<()> {
-    section.unsupported(&["after", "budget"]);
-    let enabled = section.read("enabled", false, |value| {
-        let enabled = flag(value)?;
-        if enabled {
-            value.refuse(NOT_SUPPORTED, "write false");
-        }
-        Some(enabled)
+/// `start`, `min` and `max`; one that is not written keeps to those that are.
+fn adaptive(
+    [start, min, max]: [Option<Option<u32>>; 3],
+    written: &[Option<Value<'_>>; 3],
+) -> Option<ConcurrencyLimit> {
+    let (start, min, max) = (start?, min?, max?);
+    let most = max.unwrap_or_else(|| 200.max(min.unwrap_or(0)).max(start.unwrap_or(0)));
+    let least = min.unwrap_or_else(|| 4.min(most).min(start.unwrap_or(4)));
+    let begin = start.unwrap_or_else(|| 20.clamp(least.min(most), most));
+    if least <= begin && begin <= most {
+        return Some(ConcurrencyLimit::Adaptive { start: begin, min: least, max: most });
+    }
+    let at = written.iter().flatten().next()?;
+    at.refuse("min, start and max must rise in this order", "write min <= start <= max");
+    None
+}
+
+fn attempts(value: &Value<'_>) -> Option<u32> {
+    count(value, 1, 100_000)
+}
+
+fn quota(section: &Section<'_>) -> Option<QuotaPolicy> {
+    let period = section.required("rate", "write attempts per second or minute, like 100/s", rate);
+    let burst = section.required("burst", "write how many may pass at once, like 100", |value| {
+        count(value, 1, LARGEST_BURST).and_then(NonZeroU32::new)
     });
-    section.finish().and(enabled).map(|_| ())
+    section.finish()?;
+    Some(QuotaPolicy { period: period?, burst: burst? })
+}
+
+fn hedge(section: &Section<'_>) -> Option<Option<HedgePolicy>> {
+    let enabled = section.read("enabled", false, flag);
+    let quantile = section.read("after", 0.95, |value| {
+        const INSTEAD: &str = "write p50 to p99, such as p95";
+        let text = value.plain("must be a percentile", INSTEAD)?;
+        let percent = text.strip_prefix('p').and_then(|digits| digits.parse::<u8>().ok());
+        let Some(percent) = percent.filter(|percent| (50..=99).contains(percent)) else {
+            value.refuse(format!("{} is no percentile from p50 to p99", shown(text)), INSTEAD);
+            return None;
+        };
+        Some(f64::from(percent) / 100.0)
+    });
+    let budget = section.read("budget", 0.02, |value| ratio(value, 0.001, 1.0));
+    section.finish()?;
+    let policy = HedgePolicy { quantile: quantile?, budget: budget? };
+    Some(enabled?.then_some(policy))
 }
 
 fn pool(section: &Section<'_>) -> Option<Pool> {

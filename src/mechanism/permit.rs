@@ -8,7 +8,19 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{catalog::policy::ConcurrencyPolicy, time::now};
+use crate::{
+    catalog::policy::{ConcurrencyLimit, ConcurrencyPolicy},
+    time::now,
+};
+
+/// Who waits for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// A caller on the line.
+    Interactive,
+    /// Nobody: it refreshes what was served stale.
+    Refresh,
+}
 
 /// The permits of one upstream. Clones share them.
 #[derive(Debug, Clone)]
@@ -35,12 +47,17 @@ pub struct Saturated {
 impl Permits {
     /// As many permits as the policy says, all free.
     pub fn new(policy: ConcurrencyPolicy) -> Self {
-        Self { policy, semaphore: Arc::new(Semaphore::new(policy.limit as usize)) }
+        let limit = limit(policy);
+        Self { policy, semaphore: Arc::new(Semaphore::new(limit)) }
     }
 
     /// Waits for a permit, at most `wait_at_most` and at most as long as the policy says. First
     /// come, first served. Dropping the future leaves the line.
-    pub async fn acquire(&self, wait_at_most: Duration) -> Result<Permit, Saturated> {
+    pub async fn acquire(
+        &self,
+        _urgency: Urgency,
+        wait_at_most: Duration,
+    ) -> Result<Permit, Saturated> {
         // A free permit is never meant for somebody in line: it goes to them before it is free.
         if let Ok(owned) = Arc::clone(&self.semaphore).try_acquire_owned() {
             return Ok(Permit { _owned: owned, waited: Duration::ZERO });
@@ -65,7 +82,15 @@ impl Permits {
 
     /// How many there are.
     pub fn limit(&self) -> usize {
-        self.policy.limit as usize
+        limit(self.policy)
+    }
+}
+
+fn limit(policy: ConcurrencyPolicy) -> usize {
+    match policy.limit {
+        ConcurrencyLimit::Fixed(limit) | ConcurrencyLimit::Adaptive { max: limit, .. } => {
+            limit as usize
+        }
     }
 }
 
@@ -100,7 +125,7 @@ mod tests {
     type Acquiring<'a> = Pin<Box<dyn Future<Output = Result<Permit, Saturated>> + 'a>>;
 
     fn permits(limit: u32) -> Permits {
-        Permits::new(ConcurrencyPolicy { limit, wait: WAIT })
+        Permits::new(ConcurrencyPolicy { limit: ConcurrencyLimit::Fixed(limit), wait: WAIT })
     }
 
     fn poll(acquiring: &mut Acquiring<'_>) -> Poll<Result<Permit, Saturated>> {
@@ -112,23 +137,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_limit_are_out() {
         let permits = permits(2);
-        let first = permits.acquire(LONG).await.unwrap();
-        let _second = permits.acquire(LONG).await.unwrap();
+        let first = permits.acquire(Urgency::Interactive, LONG).await.unwrap();
+        let _second = permits.acquire(Urgency::Interactive, LONG).await.unwrap();
         is_send_and_static(&first);
         assert_eq!((permits.in_use(), permits.limit()), (2, 2));
-        assert_eq!(permits.acquire(LONG).await.unwrap_err(), Saturated { waited: WAIT });
+        assert_eq!(
+            permits.acquire(Urgency::Interactive, LONG).await.unwrap_err(),
+            Saturated { waited: WAIT }
+        );
         drop(first);
         assert_eq!(permits.in_use(), 1);
-        assert_eq!(permits.acquire(LONG).await.unwrap().waited(), Duration::ZERO);
+        assert_eq!(
+            permits.acquire(Urgency::Interactive, LONG).await.unwrap().waited(),
+            Duration::ZERO
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_its_own_time() {
         let permits = permits(1);
-        let _out = permits.acquire(LONG).await.unwrap();
+        let _out = permits.acquire(Urgency::Interactive, LONG).await.unwrap();
         for most in [Duration::ZERO, Duration::from_millis(7)] {
             let came = now();
-            assert_eq!(permits.acquire(most).await.unwrap_err().waited, most);
+            assert_eq!(permits.acquire(Urgency::Interactive, most).await.unwrap_err().waited, most);
             assert_eq!(now() - came, most);
         }
     }
@@ -136,14 +167,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_line_is_served_in_order_and_says_how_long_it_waited() {
         let permits = permits(1);
-        let out = permits.acquire(LONG).await.unwrap();
-        let mut first: Acquiring<'_> = Box::pin(permits.acquire(LONG));
-        let mut second: Acquiring<'_> = Box::pin(permits.acquire(LONG));
+        let out = permits.acquire(Urgency::Interactive, LONG).await.unwrap();
+        let mut first: Acquiring<'_> = Box::pin(permits.acquire(Urgency::Interactive, LONG));
+        let mut second: Acquiring<'_> = Box::pin(permits.acquire(Urgency::Interactive, LONG));
         assert!(poll(&mut first).is_pending());
         assert!(poll(&mut second).is_pending());
         advance(Duration::from_millis(30)).await;
         drop(out);
-        assert!(permits.acquire(Duration::ZERO).await.is_err(), "a newcomer does not push in");
+        assert!(
+            permits.acquire(Urgency::Interactive, Duration::ZERO).await.is_err(),
+            "a newcomer does not push in"
+        );
         assert!(poll(&mut second).is_pending());
         let first = first.await.unwrap();
         assert_eq!(first.waited(), Duration::from_millis(30));
@@ -154,8 +188,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_who_leaves_the_line_with_its_permit_in_hand_gives_it_back() {
         let permits = permits(1);
-        let out = permits.acquire(LONG).await.unwrap();
-        let mut waiting: Acquiring<'_> = Box::pin(permits.acquire(LONG));
+        let out = permits.acquire(Urgency::Interactive, LONG).await.unwrap();
+        let mut waiting: Acquiring<'_> = Box::pin(permits.acquire(Urgency::Interactive, LONG));
         assert!(poll(&mut waiting).is_pending());
         drop(out);
         assert_eq!(permits.in_use(), 1, "it is meant for the one in line");
@@ -188,7 +222,7 @@ mod tests {
         let mut out = Vec::new();
         for step in steps {
             match step {
-                Step::Come => line.push(Box::pin(permits.acquire(LONG))),
+                Step::Come => line.push(Box::pin(permits.acquire(Urgency::Interactive, LONG))),
                 Step::Poll(which) if !line.is_empty() => {
                     let at = which.index(line.len());
                     if let Poll::Ready(turn) = poll(&mut line[at]) {

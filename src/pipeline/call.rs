@@ -7,6 +7,7 @@ use http::HeaderMap;
 
 use crate::{
     catalog::action::Action,
+    mechanism::permit::Urgency,
     telemetry::{
         outcome::{Outcome, Source},
         trail::Trail,
@@ -38,6 +39,17 @@ impl fmt::Debug for Call {
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// On what terms something is fetched.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// When nobody listens any more.
+    pub deadline: Deadline,
+    /// Who waits for it.
+    pub urgency: Urgency,
+    /// Where it is noted.
+    pub trail: Arc<Trail>,
 }
 
 /// What goes out when a call is answered.

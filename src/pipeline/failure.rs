@@ -118,7 +118,8 @@ impl Failure {
             Self::Unproven(Unproven::OutOfTime) | Self::Crowded => Some(SOON),
             Self::Limited(limited) => Some(limited.retry_after),
             Self::Unfetched(Unfetched::Upstream(error)) => match error {
-                UpstreamError::BreakerOpen { retry_after } => Some(*retry_after),
+                UpstreamError::BreakerOpen { retry_after }
+                | UpstreamError::Held { retry_after } => Some(*retry_after),
                 UpstreamError::Saturated => Some(SOON),
                 // Whose word these are, nobody behind us can tell: they say when to come back.
                 UpstreamError::Status { status: 429 | 503, retry_after } => {
@@ -151,7 +152,7 @@ fn upstream_outcome(error: &UpstreamError) -> Outcome {
         UpstreamError::TimedOut => Outcome::UpstreamTimeout,
         UpstreamError::CutShort => Outcome::DeadlineExceeded,
         UpstreamError::BreakerOpen { .. } => Outcome::BreakerOpen,
-        UpstreamError::Saturated => Outcome::Overloaded,
+        UpstreamError::Held { .. } | UpstreamError::Saturated => Outcome::Overloaded,
         UpstreamError::TooLarge | UpstreamError::Malformed => Outcome::MappingError,
         UpstreamError::Unrenderable => Outcome::InternalError,
     }
@@ -165,6 +166,7 @@ fn upstream_detail(error: &UpstreamError) -> Cow<'static, str> {
         UpstreamError::BreakerOpen { .. } => {
             "External API has been failing and is given a rest".into()
         }
+        UpstreamError::Held { .. } => "External API may not be asked again yet".into(),
         UpstreamError::Saturated => "External API has as many requests as it may have".into(),
         UpstreamError::TooLarge => "External API reply is too large".into(),
         UpstreamError::Malformed => "External API reply cannot be read".into(),

@@ -30,19 +30,19 @@ use crate::{
     },
     chance::Chance,
     client::{ClientError, Transport},
+    mechanism::permit::Urgency,
     telemetry::{
         meters::{self, Words},
         metrics::Registry,
         outcome::Source,
         stage::{Stage, instant_stage, stage},
-        trail::Trail,
     },
-    time::{Deadline, Wall},
+    time::Wall,
 };
 
 use authenticate::Schemes;
 use cache::{AnswerCache, Asked, Room, key::CacheKey};
-use call::{Answer, Call};
+use call::{Answer, Call, Terms};
 use failure::{Failure, Unfetched};
 use rate_limit::RateLimits;
 use upstream::{Upstreams, error::UpstreamError};
@@ -116,17 +116,22 @@ impl Pipeline {
         &'a self,
         action: &'a Arc<Action>,
         input: &'a ValidInput,
-    ) -> impl FnOnce(Deadline, Arc<Trail>) -> BoxedFetch + Send + 'a {
-        move |deadline, trail| {
+    ) -> impl FnOnce(Terms) -> BoxedFetch + Send + 'a {
+        move |terms| {
             let (fetcher, action) = (Arc::clone(&self.fetcher), Arc::clone(action));
             let input = input.clone();
-            Box::pin(async move { fetcher.fetch(&action, &input, deadline, &trail).await })
+            Box::pin(async move { fetcher.fetch(&action, &input, &terms).await })
         }
     }
 
     /// The fetch of an action without a cache: its caller's own, unless it changes something.
     async fn fetch_uncached(&self, call: &Call, input: &ValidInput) -> Result<Answer, Failure> {
-        let fetch = self.fetch(&call.action, input)(call.deadline, Arc::clone(&call.trail));
+        let terms = Terms {
+            deadline: call.deadline,
+            urgency: Urgency::Interactive,
+            trail: Arc::clone(&call.trail),
+        };
+        let fetch = self.fetch(&call.action, input)(terms);
         let body = match call.action.on_hang_up() {
             OnHangUp::Cancel => fetch.await?,
             OnHangUp::Finish => {
@@ -149,11 +154,11 @@ impl Fetcher {
         &self,
         action: &Action,
         input: &ValidInput,
-        deadline: Deadline,
-        trail: &Arc<Trail>,
+        terms: &Terms,
     ) -> Result<Bytes, Unfetched> {
+        let trail = &terms.trail;
         let failures = &self.mapping_failures[action.name.as_str()];
-        let reply = self.upstreams.fetch(action, input, deadline, trail);
+        let reply = self.upstreams.fetch(action, input, terms);
         let reply = stage(trail, Stage::Upstream, reply).await.inspect_err(|error| {
             // Replies that did not even come to the mapping.
             match error {

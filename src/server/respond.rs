@@ -204,9 +204,9 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
         | UpstreamError::TooLarge
         | UpstreamError::Malformed => StatusCode::BAD_GATEWAY,
         UpstreamError::TimedOut | UpstreamError::CutShort => StatusCode::GATEWAY_TIMEOUT,
-        UpstreamError::BreakerOpen { .. } | UpstreamError::Saturated => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        UpstreamError::BreakerOpen { .. }
+        | UpstreamError::Held { .. }
+        | UpstreamError::Saturated => StatusCode::SERVICE_UNAVAILABLE,
         UpstreamError::Unrenderable => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

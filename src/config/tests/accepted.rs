@@ -7,7 +7,7 @@ use crate::{
         action::{Envelope, Failures},
         caller::{Introspection, Proof},
         limit::LimitKey,
-        policy::{ConcurrencyPolicy, RetryOn, SharedBy},
+        policy::{ConcurrencyLimit, ConcurrencyPolicy, RetryOn, SharedBy},
     },
     config::{Loaded, builtin, load, parse},
     settings::{LogFormat, TraceProtocol},
@@ -116,7 +116,8 @@ fn the_tutorials_variables_steer_the_built_in_configuration() {
 #[test]
 fn what_is_not_written_takes_the_default_of_the_contract() {
     let loaded = accepted(&good_but("    concurrency: {limit: 50, wait: 100ms}\n", ""));
-    let expected = ConcurrencyPolicy { limit: 200, wait: Duration::from_millis(100) };
+    let limit = ConcurrencyLimit::Adaptive { start: 20, min: 4, max: 200 };
+    let expected = ConcurrencyPolicy { limit, wait: Duration::from_millis(100) };
     assert_eq!(loaded.catalog.upstreams["crm"].concurrency, expected);
     let yaml = good_but("      key: [customer_id]\n", "");
     let key = accepted(&yaml).catalog.actions["customer-lookup"].cache.clone().unwrap().key;

@@ -61,13 +61,6 @@ const KEYS: &[Fault] = &[
         &["4:3 server.handshake_timeout: is not supported in this version; remove it"],
     ),
     (
-        "  max_body: 256KiB",
-        "  max_in_flight_per_org: 50",
-        &[
-            "4:26 server.max_in_flight_per_org: a number above 0 is not supported in this version; write 0 or remove it",
-        ],
-    ),
-    (
         "sample_ratio: 0.1",
         "keep: {failures: true}",
         &["10:45 telemetry.traces.keep: is not supported in this version; remove it"],
@@ -95,24 +88,6 @@ const KEYS: &[Fault] = &[
         &["19:11 callers.portal.type: `apikey` is none of its words; write `api_key`"],
     ),
     (
-        "hedge: {enabled: false}",
-        "hedge: {enabled: true}",
-        &["32:22 upstreams.crm.hedge.enabled: is not supported in this version; write false"],
-    ),
-    (
-        "breaker: {failure_ratio: 0.5}",
-        "breaker: {slow: {after: 1s}}",
-        &["30:15 upstreams.crm.breaker.slow: is not supported in this version; remove it"],
-    ),
-    (
-        "{limit: 50, wait: 100ms}",
-        "{limit: adaptive, min: 4}",
-        &[
-            "31:26 upstreams.crm.concurrency.limit: adaptive is not supported in this version; write a number, such as 200",
-            "31:36 upstreams.crm.concurrency.min: is not supported in this version; remove it",
-        ],
-    ),
-    (
         "    timeouts: {",
         "    auth: {type: bearer, token: x}\n    timeouts: {",
         &[
@@ -121,11 +96,10 @@ const KEYS: &[Fault] = &[
     ),
     (
         "    timeouts: {",
-        "    quota: {rate: 1/s}\n    tls: {}\n    proxy: http://x\n    timeouts: {",
+        "    tls: {}\n    proxy: http://x\n    timeouts: {",
         &[
-            "28:5 upstreams.crm.quota: is not supported in this version; remove it",
-            "29:5 upstreams.crm.tls: is not supported in this version; remove it",
-            "30:5 upstreams.crm.proxy: is not supported in this version; remove it",
+            "28:5 upstreams.crm.tls: is not supported in this version; remove it",
+            "29:5 upstreams.crm.proxy: is not supported in this version; remove it",
         ],
     ),
 ];
@@ -136,6 +110,37 @@ fn values_of_the_wrong_form() {
 }
 
 const VALUES: &[Fault] = &[
+    (
+        "hedge: {enabled: false}",
+        "hedge: {enabled: true, after: p100}",
+        &[
+            "32:35 upstreams.crm.hedge.after: `p100` is no percentile from p50 to p99; write p50 to p99, such as p95",
+        ],
+    ),
+    (
+        "breaker: {failure_ratio: 0.5}",
+        "breaker: {slow: {after: 2s}}",
+        &[
+            "30:29 upstreams.crm.breaker.slow.after: is not below the attempt time-out, 2s: nothing would be slow; write a shorter time",
+        ],
+    ),
+    (
+        "{limit: 50, wait: 100ms}",
+        "{limit: adaptive, min: 40, max: 30}",
+        &[
+            "31:41 upstreams.crm.concurrency.min: min, start and max must rise in this order; write min <= start <= max",
+        ],
+    ),
+    (
+        "{limit: 50, wait: 100ms}",
+        "{limit: 50, min: 4}",
+        &["31:30 upstreams.crm.concurrency.min: means nothing beside a fixed limit; remove it"],
+    ),
+    (
+        "    timeouts: {",
+        "    quota: {rate: 1/s}\n    timeouts: {",
+        &["28:5 upstreams.crm.quota.burst: is missing; write how many may pass at once, like 100"],
+    ),
     (
         "timeout: 5s",
         "timeout: 5",

@@ -32,7 +32,7 @@ callers:
 limits:
   fast: {key: caller, rate: fast}
 upstreams:
-  crm: {base_url: 'ftp://crm', retry: {on: [429]}, quota: {}}
+  crm: {base_url: 'ftp://crm', retry: {on: [429]}, proxy: x}
 actions:
   look up:
     caller: genesys
@@ -57,7 +57,7 @@ actions:
         (8, "limits.fast.rate"),
         (10, "upstreams.crm.base_url"),
         (10, "upstreams.crm.retry.on[0]"),
-        (10, "upstreams.crm.quota"),
+        (10, "upstreams.crm.proxy"),
         (12, "actions.\"look up\""),
         (12, "actions.\"look up\".request"),
         (12, "actions.\"look up\".output"),

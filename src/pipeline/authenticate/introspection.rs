@@ -18,7 +18,7 @@ use crate::{
     background::Background,
     catalog::{
         caller::{Introspection, Proof, Scheme},
-        policy::{BreakerPolicy, ConcurrencyPolicy},
+        policy::{BreakerPolicy, ConcurrencyLimit, ConcurrencyPolicy},
         upstream::Pool,
     },
     client::{Client, ClientError, WireError},
@@ -26,7 +26,7 @@ use crate::{
     mechanism::{
         breaker::{Breaker, FailureKind, State, Verdict},
         flight::{Boarding, Flights, Takeoff, Waiter},
-        permit::Permits,
+        permit::{Permits, Urgency},
     },
     pipeline::authenticate::{
         BAD_TOKEN, Caller, How, Identified, Surroundings, Unproven,
@@ -93,6 +93,7 @@ impl Authority {
             open_max: Duration::from_secs(60),
             close_after: 1,
             ramp: Duration::ZERO,
+            slow: None,
             lease: policy.timeout + Duration::from_secs(1),
         };
         let caller = scheme.name.clone();
@@ -104,7 +105,10 @@ impl Authority {
                 "breaker of the token authority changed"
             );
         };
-        let permits = ConcurrencyPolicy { limit: policy.max_concurrent, wait: MAX_QUEUE };
+        let permits = ConcurrencyPolicy {
+            limit: ConcurrencyLimit::Fixed(policy.max_concurrent),
+            wait: MAX_QUEUE,
+        };
         let name = scheme.name.as_str();
         Ok(Arc::new(Self {
             client: Client::new(policy.timeout, pool, &around.transport)?,
@@ -233,7 +237,7 @@ impl Authority {
     async fn ask(&self, token: &str) -> Result<Said, Duration> {
         let policy = introspection(&self.scheme);
         let pass = self.breaker.admit(time::now()).map_err(|refused| refused.retry_after)?;
-        let Ok(_permit) = self.permits.acquire(MAX_QUEUE).await else {
+        let Ok(_permit) = self.permits.acquire(Urgency::Interactive, MAX_QUEUE).await else {
             return Err(RETRY_AFTER);
         };
         let exchanged = tokio::time::timeout(policy.timeout, self.exchange(policy, token)).await;

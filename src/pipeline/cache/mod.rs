@@ -31,7 +31,7 @@ use crate::{
     chance::Chance,
     fingerprint::{Fingerprint, FingerprintKey},
     mechanism::flight::Boarding,
-    pipeline::validate::ValidInput,
+    pipeline::{call::Terms, validate::ValidInput},
     telemetry::{
         meters::{CacheMeters, Staleness},
         metrics::Registry,
@@ -214,7 +214,7 @@ impl<E: FetchFailure> AnswerCache<E> {
         fetch: F,
     ) -> Result<Kept, NoAnswer<E>>
     where
-        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        F: FnOnce(Terms) -> Fut + Send,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
         let shelf = self
@@ -266,7 +266,7 @@ impl<E: FetchFailure> AnswerCache<E> {
         fetch: F,
     ) -> Result<Kept, NoAnswer<E>>
     where
-        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        F: FnOnce(Terms) -> Fut + Send,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
         let mark = self.mark(asked, Some(asked.trail));
@@ -302,7 +302,7 @@ impl<E: FetchFailure> AnswerCache<E> {
     /// Fetches behind an answer that is about to be served stale, unless somebody does.
     fn refresh<F, Fut>(self: &Arc<Self>, shelf: &Arc<Shelf<E>>, asked: &Asked<'_>, fetch: F)
     where
-        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        F: FnOnce(Terms) -> Fut + Send,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
         match shelf.flights.join_with(&asked.key, self.mark(asked, None)) {

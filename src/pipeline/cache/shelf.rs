@@ -9,11 +9,17 @@ use tracing::Instrument;
 use crate::{
     catalog::{name::Name, policy::CachePolicy},
     fingerprint::Fingerprint,
-    mechanism::flight::{Flights, Takeoff, Waiter},
-    pipeline::cache::{
-        AnswerCache, Asked, FetchFailure, Kept, Meaning, NoAnswer,
-        entry::{Entry, JITTER},
-        key::CacheKey,
+    mechanism::{
+        flight::{Flights, Takeoff, Waiter},
+        permit::Urgency,
+    },
+    pipeline::{
+        cache::{
+            AnswerCache, Asked, FetchFailure, Kept, Meaning, NoAnswer,
+            entry::{Entry, JITTER},
+            key::CacheKey,
+        },
+        call::Terms,
     },
     telemetry::{
         meters::{ActionCacheMeters, Staleness},
@@ -93,7 +99,7 @@ impl<E: FetchFailure> AnswerCache<E> {
         (trail, after): (Arc<Trail>, After),
         fetch: F,
     ) where
-        F: FnOnce(Deadline, Arc<Trail>) -> Fut + Send,
+        F: FnOnce(Terms) -> Fut + Send,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
         let began = time::now();
@@ -106,7 +112,12 @@ impl<E: FetchFailure> AnswerCache<E> {
             purges: self.purges.count(),
         };
         let (cache, shelf) = (Arc::clone(self), Arc::clone(shelf));
-        let (span, fetched) = (trail.root().clone(), fetch(deadline, Arc::clone(&trail)));
+        let urgency = match after {
+            After::Answering => Urgency::Interactive,
+            After::Refreshing => Urgency::Refresh,
+        };
+        let span = trail.root().clone();
+        let fetched = fetch(Terms { deadline, urgency, trail: Arc::clone(&trail) });
         let flight = async move {
             let result = fetched.await;
             cache.keep(&slot, &result);

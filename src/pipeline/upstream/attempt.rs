@@ -39,7 +39,8 @@ impl Middleware for InTurn {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         // At most a tenth of the time left: what waits longer could not finish in the rest.
-        let permit = self.permits.acquire(Errand::of(extensions).left() / 10).await;
+        let errand = Errand::of(extensions);
+        let permit = self.permits.acquire(errand.urgency, errand.left() / 10).await;
         let permit = permit.map_err(|saturated| {
             self.meters.queued(saturated.waited);
             AttemptError::Saturated.into_chain()
@@ -134,7 +135,10 @@ fn ended(result: &Result<http::Response<bytes::Bytes>, AttemptError>) -> Ended {
         Err(AttemptError::Wire(error)) => Ended::Error(error.label()),
         // Nobody waited for it any longer.
         Err(
-            AttemptError::CutShort | AttemptError::BreakerOpen { .. } | AttemptError::Saturated,
+            AttemptError::CutShort
+            | AttemptError::BreakerOpen { .. }
+            | AttemptError::Held { .. }
+            | AttemptError::Saturated,
         ) => Ended::Error("canceled"),
     }
 }

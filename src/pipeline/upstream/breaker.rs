@@ -64,6 +64,7 @@ fn verdict(result: &Result<Response, ChainError>, probe: bool) -> Verdict {
             AttemptError::Wire(WireError::BodyTooLarge)
             | AttemptError::CutShort
             | AttemptError::BreakerOpen { .. }
+            | AttemptError::Held { .. }
             | AttemptError::Saturated => Verdict::None,
         },
     }

@@ -11,13 +11,17 @@ use std::{
 
 use http::Extensions;
 
-use crate::{telemetry::trail::Trail, time::Deadline};
+use crate::{
+    mechanism::permit::Urgency, pipeline::call::Terms, telemetry::trail::Trail, time::Deadline,
+};
 
 /// One fetch on its way through the chain.
 #[derive(Debug, Clone)]
 pub(super) struct Errand {
     /// When nobody listens any more.
     pub(super) deadline: Deadline,
+    /// Who waits for it.
+    pub(super) urgency: Urgency,
     /// Whether it may be repeated.
     pub(super) repeatable: bool,
     /// The template of its path: what spans may tell of the address.
@@ -29,13 +33,9 @@ pub(super) struct Errand {
 
 impl Errand {
     /// A fetch that has not been attempted yet.
-    pub(super) fn new(
-        deadline: Deadline,
-        repeatable: bool,
-        url_template: Arc<str>,
-        trail: Arc<Trail>,
-    ) -> Self {
-        Self { deadline, repeatable, url_template, trail, attempts: Arc::default() }
+    pub(super) fn new(terms: &Terms, repeatable: bool, url_template: Arc<str>) -> Self {
+        let Terms { deadline, urgency, trail } = terms.clone();
+        Self { deadline, urgency, repeatable, url_template, trail, attempts: Arc::default() }
     }
 
     /// The errand of a request in the chain.

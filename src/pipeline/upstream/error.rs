@@ -26,6 +26,13 @@ pub enum AttemptError {
         /// After how long it may let one through.
         retry_after: Duration,
     },
+    /// The upstream may not be asked yet: its quota is spent, or it said when to come back; nothing
+    /// was sent.
+    #[error("the upstream may not be asked yet")]
+    Held {
+        /// After how long it may.
+        retry_after: Duration,
+    },
     /// No permit in time; nothing was sent.
     #[error("too many attempts are under way")]
     Saturated,
@@ -51,7 +58,7 @@ impl AttemptError {
     pub(super) fn never_sent(self) -> bool {
         match self {
             Self::Wire(error) => error.never_sent(),
-            Self::BreakerOpen { .. } | Self::Saturated => true,
+            Self::BreakerOpen { .. } | Self::Held { .. } | Self::Saturated => true,
             Self::CutShort => false,
         }
     }
@@ -78,6 +85,11 @@ pub enum UpstreamError {
         /// After how long it may let one through.
         retry_after: Duration,
     },
+    /// It may not be asked yet: its quota is spent, or it said when to come back.
+    Held {
+        /// After how long it may.
+        retry_after: Duration,
+    },
     /// Too much is under way to it.
     Saturated,
     /// The reply is larger than allowed.
@@ -99,6 +111,7 @@ impl From<AttemptError> for UpstreamError {
                 WireError::Connect | WireError::Dns | WireError::Tls | WireError::Reset,
             ) => Self::Unreachable,
             AttemptError::BreakerOpen { retry_after } => Self::BreakerOpen { retry_after },
+            AttemptError::Held { retry_after } => Self::Held { retry_after },
             AttemptError::Saturated => Self::Saturated,
         }
     }
@@ -109,7 +122,7 @@ impl UpstreamError {
     pub(super) fn result(&self) -> &'static str {
         match self {
             Self::BreakerOpen { .. } => "short_circuited",
-            Self::Saturated => "shed",
+            Self::Held { .. } | Self::Saturated => "shed",
             // A clean refusal is an answer, not a failure of the upstream or of the way to it.
             Self::Status { .. } if self.meaning() != Meaning::Broken => "success",
             _ => "failure",
@@ -127,6 +140,7 @@ impl Decided for UpstreamError {
             Self::TimedOut => "timeout",
             Self::CutShort => "deadline_exceeded",
             Self::BreakerOpen { .. } => "breaker_open",
+            Self::Held { .. } => "held",
             Self::Saturated => "saturated",
             Self::TooLarge => "too_large",
             Self::Malformed => "malformed",

@@ -24,12 +24,11 @@ use crate::{
         budget::Budget,
         permit::Permits,
     },
-    pipeline::{upstream::error::UpstreamError, validate::ValidInput},
+    pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
     telemetry::{
         attempts::AttemptMeters, meters::BreakerMeters, metrics::Registry, stage::Decided,
-        trail::Trail,
     },
-    time::{self, Deadline, Wall},
+    time::{self, Wall},
 };
 
 use chain::Links;
@@ -116,11 +115,10 @@ impl Upstreams {
         &self,
         action: &Action,
         input: &ValidInput,
-        deadline: Deadline,
-        trail: &Arc<Trail>,
+        terms: &Terms,
     ) -> Result<Reply, UpstreamError> {
         let lane = &self.0[action.upstream.as_str()];
-        lane.fetch(action, input, deadline, trail).await
+        lane.fetch(action, input, terms).await
     }
 
     /// How each upstream stands.
@@ -163,12 +161,11 @@ impl Lane {
         &self,
         action: &Action,
         input: &ValidInput,
-        deadline: Deadline,
-        trail: &Arc<Trail>,
+        terms: &Terms,
     ) -> Result<Reply, UpstreamError> {
         let request = self.request(action, input)?;
         let template = action.request.url.text().into();
-        let errand = Errand::new(deadline, action.safe, template, Arc::clone(trail));
+        let errand = Errand::new(terms, action.safe, template);
         let mut extensions = Extensions::new();
         extensions.insert(errand.clone());
         let result = if errand.left() < retry::least(self.upstream.timeouts.attempt) {

@@ -103,7 +103,7 @@ fn told(
     let refused_here = last.as_ref().is_err_and(|error| {
         matches!(
             AttemptError::of(error),
-            AttemptError::BreakerOpen { .. } | AttemptError::Saturated
+            AttemptError::BreakerOpen { .. } | AttemptError::Held { .. } | AttemptError::Saturated
         )
     });
     match before {
@@ -174,6 +174,7 @@ impl RetryableStrategy for RetryPolicy {
                 )
                 | AttemptError::CutShort
                 | AttemptError::BreakerOpen { .. }
+                | AttemptError::Held { .. }
                 | AttemptError::Saturated => return Some(Retryable::Fatal),
             },
         };

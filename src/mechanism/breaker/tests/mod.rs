@@ -30,6 +30,7 @@ fn policy() -> BreakerPolicy {
         open_max: 60 * SECOND,
         close_after: 3,
         ramp: 10 * SECOND,
+        slow: None,
         lease: 3 * SECOND,
     }
 }
