@@ -1,4 +1,4 @@
-//! One attempt: its turn, one exchange on the wire within the attempt's time, head and whole body,
+//! One attempt: one exchange on the wire within the attempt's time, head and whole body,
 //! and what it leaves in spans, metrics and the trail.
 //!
 //! The body is read in here, so that the time-out covers it, a retry sees a whole reply, and the
@@ -14,7 +14,6 @@ use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     client::{self, Script, WireError},
-    mechanism::permit::Permits,
     pipeline::upstream::{errand::Errand, error::AttemptError},
     telemetry::{
         attempts::{self, AttemptMeters, Ended},
@@ -22,33 +21,6 @@ use crate::{
     },
     time::{self, Deadline},
 };
-
-/// Holds an attempt back until it is its turn.
-#[derive(Debug)]
-pub(super) struct InTurn {
-    pub(super) permits: Permits,
-    pub(super) meters: Arc<AttemptMeters>,
-}
-
-#[async_trait]
-impl Middleware for InTurn {
-    async fn handle(
-        &self,
-        request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        // At most a tenth of the time left: what waits longer could not finish in the rest.
-        let errand = Errand::of(extensions);
-        let permit = self.permits.acquire(errand.urgency, errand.left() / 10).await;
-        let permit = permit.map_err(|saturated| {
-            self.meters.queued(saturated.waited);
-            AttemptError::Saturated.into_chain()
-        })?;
-        self.meters.queued(permit.waited());
-        next.run(request, extensions).await
-    }
-}
 
 /// Carries out one attempt.
 #[derive(Debug)]

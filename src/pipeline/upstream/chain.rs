@@ -17,9 +17,10 @@ use crate::{
     client::{Client, Transport},
     mechanism::{breaker::Breaker, budget::Budget, permit::Permits},
     pipeline::upstream::{
-        attempt::{Attempt, InTurn, Scripted},
+        attempt::{Attempt, Scripted},
         breaker::Guarded,
         retry::Retry,
+        turn::InTurn,
     },
     telemetry::attempts::AttemptMeters,
     time::Wall,

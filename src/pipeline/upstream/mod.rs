@@ -7,6 +7,7 @@ mod chain;
 mod errand;
 pub mod error;
 mod retry;
+mod turn;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 

@@ -1,0 +1,314 @@
+//! The rule of the limit, against an upstream that is simulated event by event in virtual time.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
+
+use proptest::prelude::*;
+
+use super::super::gradient::Gradient;
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How an upstream behaves at the moment.
+#[derive(Clone, Copy)]
+struct Nature {
+    /// How many it serves at once; the others queue, first come, first served.
+    places: usize,
+    /// How long it serves one.
+    service: Duration,
+    /// How much that varies: the sigma of a lognormal distribution.
+    spread: f64,
+    /// Beyond so many it refuses at once.
+    refuses_above: usize,
+    /// The share of refusals at random.
+    errors: f64,
+}
+
+/// 50 at a time in 50 ms: 1,000 calls/s.
+const FIFTY: Nature = Nature {
+    places: 50,
+    service: Duration::from_millis(50),
+    spread: 0.0,
+    refuses_above: usize::MAX,
+    errors: 0.0,
+};
+
+/// One upstream under load, with the limit in front of it.
+struct Sim {
+    nature: Nature,
+    gradient: Gradient,
+    now: Instant,
+    dice: fastrand::Rng,
+    /// When the next call comes.
+    next: Instant,
+    /// When those in line came.
+    line: VecDeque<Instant>,
+    /// When each place is free again.
+    places: BinaryHeap<Reverse<Instant>>,
+    /// When attempts are over, when they were granted and what they tell.
+    under_way: BinaryHeap<Reverse<(Instant, Instant, bool)>>,
+    seen: Seen,
+}
+
+/// What came of the calls since it was last looked at.
+#[derive(Debug, Default)]
+struct Seen {
+    answered: usize,
+    slowest: Duration,
+    refused: usize,
+    shed: usize,
+    lowest: usize,
+    highest: usize,
+}
+
+impl Sim {
+    fn new(nature: Nature) -> Self {
+        Self::starting(nature, 20)
+    }
+
+    fn starting(nature: Nature, start: u32) -> Self {
+        let began = now();
+        Self {
+            nature,
+            gradient: Gradient::new(start, 4, 200),
+            now: began,
+            dice: fastrand::Rng::with_seed(7),
+            next: began,
+            line: VecDeque::new(),
+            places: (0..nature.places).map(|_| Reverse(began)).collect(),
+            under_way: BinaryHeap::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Offers `rate` calls a second, at random instants, for that long; what came of them.
+    fn run(&mut self, rate: f64, length: Duration) -> Seen {
+        self.seen = Seen { lowest: usize::MAX, ..Seen::default() };
+        let end = self.now + length;
+        self.next = self.now;
+        loop {
+            let over = self.under_way.peek().map(|Reverse((over, ..))| *over);
+            self.now = over.map_or(self.next, |over| over.min(self.next));
+            if self.now >= end {
+                self.now = end;
+                return std::mem::take(&mut self.seen);
+            }
+            if over == Some(self.now) {
+                self.ends();
+            } else {
+                self.line.push_back(self.now);
+                let pause = -self.dice.f64().max(1e-12).ln() / rate;
+                self.next += Duration::from_secs_f64(pause).max(Duration::from_nanos(1));
+                self.gradient.used(self.now, self.under_way.len());
+            }
+            self.serve();
+            let limit = self.gradient.limit();
+            self.seen.highest = self.seen.highest.max(limit);
+            self.seen.lowest = self.seen.lowest.min(limit);
+        }
+    }
+
+    fn ends(&mut self) {
+        let Reverse((over, granted, answered)) = self.under_way.pop().unwrap();
+        self.gradient.used(over, self.under_way.len());
+        if answered {
+            self.seen.answered += 1;
+            self.seen.slowest = self.seen.slowest.max(over - granted);
+            self.gradient.told(granted, over, Load::Answered);
+        } else {
+            self.seen.refused += 1;
+            self.gradient.told(granted, over, Load::Overloaded);
+        }
+    }
+
+    /// Callers wait for 100 ms at most.
+    fn serve(&mut self) {
+        while self.line.front().is_some_and(|came| self.now - *came > WAIT) {
+            self.line.pop_front();
+            self.seen.shed += 1;
+        }
+        while self.under_way.len() < self.gradient.limit() && self.line.pop_front().is_some() {
+            self.send();
+            self.gradient.used(self.now, self.under_way.len());
+        }
+    }
+
+    fn send(&mut self) {
+        let Nature { service, spread, refuses_above, errors, .. } = self.nature;
+        let served = self.under_way.iter().filter(|Reverse((.., answered))| *answered).count();
+        if served >= refuses_above || self.dice.f64() < errors {
+            return self.under_way.push(Reverse((self.now + MS, self.now, false)));
+        }
+        let (a, b) = (self.dice.f64().max(1e-12), self.dice.f64());
+        let normal = (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos();
+        let service = service.mul_f64((spread * normal).exp());
+        let Reverse(free) = self.places.pop().unwrap();
+        let over = free.max(self.now) + service;
+        self.places.push(Reverse(over));
+        self.under_way.push(Reverse((over, self.now, true)));
+    }
+
+    fn limit(&self) -> usize {
+        self.gradient.limit()
+    }
+}
+
+#[test]
+fn it_settles_where_the_upstream_is_full_and_does_not_drift_for_ten_minutes() {
+    for overload in [2.0, 5.0, 10.0] {
+        let mut sim = Sim::new(FIFTY);
+        let first = sim.run(overload * 1000.0, 5 * SECOND);
+        assert!(first.answered >= 4_500, "{first:?}");
+        for _ in 0..10 {
+            let seen = sim.run(overload * 1000.0, MINUTE - SECOND);
+            assert!(seen.answered >= 59 * 950, "{overload}: {seen:?}");
+            assert!(seen.slowest <= 3 * FIFTY.service, "{overload}: {seen:?}");
+            assert!(seen.highest <= 130, "{overload}: {seen:?}");
+            // Only while the baseline is measured is it lower than what the upstream takes.
+            let seen = sim.run(overload * 1000.0, SECOND);
+            assert!((45..=130).contains(&seen.highest), "{overload}: {seen:?}");
+            assert!((20..=130).contains(&sim.limit()), "{overload}: {}", sim.limit());
+        }
+    }
+}
+
+#[test]
+fn a_small_upstream_keeps_its_speed_too() {
+    for places in [1, 4, 10] {
+        let mut sim = Sim::new(Nature { places, ..FIFTY });
+        let rate = 40.0 * places as f64;
+        sim.run(rate, 2 * MINUTE);
+        let seen = sim.run(rate, 5 * MINUTE);
+        assert!(seen.answered >= 300 * 20 * places * 94 / 100, "{places}: {seen:?}");
+        // Never below four, so the smallest has some queue in any case.
+        assert!(seen.highest <= (2 * places + 5), "{places}: {seen:?}");
+    }
+}
+
+#[test]
+fn an_upstream_that_becomes_slower_and_fast_again_is_followed() {
+    let mut sim = Sim::new(FIFTY);
+    sim.run(2_000.0, MINUTE);
+    for (service, capacity) in [(200 * MS, 250), (50 * MS, 1_000), (200 * MS, 250)] {
+        sim.nature.service = service;
+        sim.run(2_000.0, 15 * SECOND);
+        let seen = sim.run(2_000.0, MINUTE);
+        assert!(seen.answered >= 60 * capacity * 95 / 100, "{service:?}: {seen:?}");
+        assert!(seen.slowest <= 3 * service, "{service:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn it_rises_from_its_floor_within_five_seconds() {
+    let mut sim = Sim::starting(FIFTY, 4);
+    sim.run(2_000.0, 5 * SECOND);
+    let seen = sim.run(2_000.0, SECOND);
+    assert!(seen.answered >= 950 && seen.lowest >= 45, "{seen:?}");
+}
+
+#[test]
+fn it_recovers_within_five_seconds_after_all_was_refused() {
+    let mut sim = Sim::new(FIFTY);
+    sim.run(2_000.0, 10 * SECOND);
+    sim.nature.errors = 1.0;
+    sim.run(2_000.0, 20 * SECOND);
+    assert_eq!(sim.limit(), 4);
+    sim.nature.errors = 0.0;
+    sim.run(2_000.0, 5 * SECOND);
+    let seen = sim.run(2_000.0, SECOND);
+    assert!(seen.answered >= 950, "{seen:?}");
+}
+
+#[test]
+fn low_traffic_leaves_it_where_it_began() {
+    let mut sim = Sim::new(Nature { spread: 0.7, errors: 0.05, ..FIFTY });
+    for _ in 0..30 {
+        let seen = sim.run(5.0, MINUTE);
+        assert_eq!((seen.lowest, seen.highest, seen.shed), (20, 20, 0));
+    }
+}
+
+#[test]
+fn an_upstream_that_refuses_above_thirty_is_given_thirty() {
+    for rate in [1_000.0, 2_000.0, 10_000.0] {
+        let mut sim = Sim::new(Nature { refuses_above: 30, ..FIFTY });
+        sim.run(rate, 10 * SECOND);
+        let seen = sim.run(rate, 5 * MINUTE);
+        assert!(seen.highest <= 40 && sim.limit() >= 20, "{seen:?}");
+        assert!(seen.answered >= 300 * 600 * 90 / 100, "{seen:?}");
+    }
+}
+
+#[test]
+fn errors_at_random_do_not_make_anybody_wait() {
+    for errors in [0.01, 0.05, 0.2] {
+        let nature = Nature { errors, spread: 0.3, ..FIFTY };
+        let mut sim = Sim::new(nature);
+        let seen = sim.run(200.0, 5 * MINUTE);
+        assert!(seen.shed * 1000 <= seen.answered, "{errors}: {seen:?}");
+    }
+}
+
+#[test]
+fn an_upstream_of_uneven_speed_is_not_taken_for_a_slow_one() {
+    let uneven = Nature { places: 1_000, service: 400 * MS, spread: 0.5, ..FIFTY };
+    let mut sim = Sim::new(uneven);
+    sim.run(200.0, MINUTE);
+    let seen = sim.run(200.0, 10 * MINUTE);
+    assert!(seen.shed * 1000 <= seen.answered, "{seen:?}");
+}
+
+#[test]
+fn a_trial_that_hanging_attempts_hold_up_is_given_up() {
+    let mut gradient = Gradient::new(20, 4, 200);
+    let mut at = now();
+    // Old, slower and full: the next baseline is measured at half.
+    for latency in [50, 60] {
+        for _ in 0..3 {
+            for _ in 0..20 {
+                gradient.used(at, gradient.limit());
+                gradient.told(at, at + latency * MS, Load::Answered);
+            }
+            at += 200 * MS;
+        }
+        at += 31 * SECOND;
+    }
+    gradient.used(at, gradient.limit());
+    for _ in 0..100 {
+        gradient.told(at, at + 60 * MS, Load::Answered);
+        at += 2 * MS;
+    }
+    let half = gradient.limit();
+    gradient.used(at, 30);
+    assert_eq!(gradient.limit(), half);
+    gradient.used(at + 3 * SECOND, 30);
+    assert!(gradient.limit() >= 2 * half, "{} after {half}", gradient.limit());
+}
+
+proptest! {
+    #[test]
+    fn it_stays_within_its_bounds_whatever_it_is_told(
+        (min, start, max) in (1u32..30, 0u32..30, 0u32..300),
+        told in prop::collection::vec((0u64..3000, 0u64..3000, 0usize..400, 0u8..3), 1..500),
+    ) {
+        let (start, max) = (min + start, min + start + max);
+        let mut gradient = Gradient::new(start, min, max);
+        let mut at = now() + MINUTE;
+        for (pause, took, in_use, load) in told {
+            at += MS * pause as u32 / 10;
+            gradient.used(at, in_use);
+            match load {
+                0 => gradient.told(at - MS * took as u32, at, Load::Overloaded),
+                1 => {},
+                _ => gradient.told(at - MS * took as u32, at, Load::Answered),
+            }
+            let limit = gradient.limit();
+            prop_assert!(limit >= 1 && limit <= max as usize);
+        }
+    }
+}
