@@ -15,7 +15,10 @@ use tracing::{Instrument, Span, field::Empty};
 use crate::{
     client::{self, Script, WireError},
     mechanism::permit::Permits,
-    pipeline::upstream::{errand::Errand, error::AttemptError},
+    pipeline::upstream::{
+        errand::{Errand, ExchangeTime},
+        error::AttemptError,
+    },
     telemetry::{
         attempts::{self, AttemptMeters, Ended},
         stage::Stage,
@@ -96,6 +99,7 @@ impl Middleware for Attempt {
             } else {
                 AttemptError::CutShort
             }));
+        extensions.insert(ExchangeTime(time::now().saturating_duration_since(under_way.began)));
         under_way.end(ended(&result));
         match result {
             Ok(reply) => Ok(reply.into()),
