@@ -223,6 +223,7 @@ fn wire(
         connections: Arc::<AtomicUsize>::default(),
         revision: settings.revision.clone(),
         started: time::now(),
+        wall: around.wall,
     }))
 }
 

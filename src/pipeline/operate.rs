@@ -1,13 +1,18 @@
 //! The operator's view of the pipeline: what it holds, how its upstreams stand, and what can be
 //! pressed. Observable state is pulled from here; no stage pushes gauges.
 
+use std::{sync::Arc, time::Duration};
+
+pub use crate::mechanism::breaker::Force;
 use crate::{
     catalog::name::Name,
+    mechanism::breaker::{Forced, State},
     pipeline::{Pipeline, upstream::Condition},
     telemetry::{
         meters::PurgeMeters,
         metrics::{self as table, Registry},
     },
+    time,
 };
 
 /// What a purge removes.
@@ -55,6 +60,25 @@ impl Pipeline {
         self.fetcher.upstreams.conditions()
     }
 
+    /// Forces the breaker of an upstream for the time `lasts`, in place of any force before.
+    /// `reason` is the operator's own. Tells how the upstream stands then; `None`: there is none of
+    /// that name. The breaker of a token authority cannot be forced.
+    pub fn force_breaker(
+        &self,
+        upstream: &str,
+        force: Force,
+        lasts: Duration,
+        reason: Option<Arc<str>>,
+    ) -> Option<Condition<'_>> {
+        let forced = Forced { force, until: time::now() + lasts, reason };
+        self.fetcher.upstreams.force(upstream, Some(forced))
+    }
+
+    /// Gives the breaker of an upstream back to its own rules; `None`: there is none of that name.
+    pub fn release_breaker(&self, upstream: &str) -> Option<Condition<'_>> {
+        self.fetcher.upstreams.force(upstream, None)
+    }
+
     /// Fetches under way for the cache.
     pub fn flights(&self) -> usize {
         self.cache.flights()
@@ -84,10 +108,10 @@ impl Pipeline {
             gauge(&table::UPSTREAM_LIMIT, &[name], upstream.limit as f64);
             gauge(&table::RETRY_BUDGET, &[name], upstream.budget_left);
             gauge(&table::BREAKER_FAILURE_RATIO, &[name], upstream.breaker.failure_ratio);
-            let now = if upstream.guarded { upstream.breaker.state.as_str() } else { "disabled" };
-            for state in ["closed", "open", "half_open", "forced_open", "disabled"] {
-                let is = f64::from(u8::from(now == state));
-                gauge(&table::BREAKER_STATE, &[name, state], is);
+            gauge(&table::BREAKER_SLOW_RATIO, &[name], upstream.breaker.slow_ratio);
+            for state in State::ALL {
+                let is = f64::from(u8::from(upstream.breaker.state == state));
+                gauge(&table::BREAKER_STATE, &[name, state.as_str()], is);
             }
         }
     }

@@ -74,6 +74,8 @@ pub struct AttemptMeters {
     queue: Histogram,
     /// Refused by the breaker.
     pub short_circuited: Counter,
+    /// Let through by a breaker that only observes.
+    pub would_refuse: Counter,
 }
 
 impl fmt::Debug for AttemptMeters {
@@ -128,6 +130,7 @@ impl AttemptMeters {
             }),
             queue: registry.histogram(&table::QUEUE_WAIT, &[upstream]),
             short_circuited: registry.counter(&table::BREAKER_SHORT_CIRCUITED, &[upstream]),
+            would_refuse: registry.counter(&table::BREAKER_WOULD_REFUSE, &[upstream]),
         }
     }
 

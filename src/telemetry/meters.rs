@@ -245,17 +245,30 @@ impl fmt::Debug for BreakerMeters {
 }
 
 impl BreakerMeters {
-    const STATES: &[&str] = &["closed", "open", "half_open"];
+    const STATES: &[&str] =
+        &["closed", "open", "half_open", "forced_open", "forced_closed", "observing", "disabled"];
+
+    /// Whether a breaker can change so: by its rules, into a force, or at the end of one.
+    fn can_change(from: &str, to: &str) -> bool {
+        match (from, to) {
+            (_, "forced_open" | "forced_closed" | "observing") => from != to,
+            ("closed" | "half_open" | "observing", "open")
+            | ("open" | "forced_open" | "observing", "half_open")
+            | ("half_open" | "forced_closed" | "observing", "closed")
+            | ("forced_open" | "forced_closed" | "observing", "disabled") => true,
+            _ => false,
+        }
+    }
 
     /// The series of one upstream's breaker.
     pub fn new(registry: &Registry, upstream: &str) -> Self {
         let transitions = Self::STATES.iter().map(|from| {
-            let words = Words::new(Self::STATES, |to| match (*from, to) {
-                ("closed", "open") | ("open", "half_open") | ("half_open", "open" | "closed") => {
+            let words = Words::new(Self::STATES, |to| {
+                if Self::can_change(from, to) {
                     registry.counter(&table::BREAKER_TRANSITIONS, &[upstream, from, to])
+                } else {
+                    Counter::noop()
                 }
-                // not reachable: no series
-                _ => Counter::noop(),
             });
             (*from, words)
         });

@@ -133,15 +133,19 @@ catalogue! {
     QUEUE_WAIT = histogram("holdline_upstream_queue_wait_seconds", STAGE, &["upstream"],
         "How long attempts wait for their turn.");
     BREAKER_STATE = gauge("holdline_breaker_state", &["upstream", "state"],
-        "1 for the state that the breaker is in.");
+        "1 for the state that the breaker is in, forced ones included; 0 for all others.");
     BREAKER_TRANSITIONS = counter("holdline_breaker_transitions_total",
         &["upstream", "from", "to"], "Changes of a breaker's state.");
     BREAKER_SHORT_CIRCUITED = counter("holdline_breaker_short_circuited_total", &["upstream"],
         "Attempts that an open breaker refused.");
+    BREAKER_WOULD_REFUSE = counter("holdline_breaker_would_refuse_total", &["upstream"],
+        "Attempts that passed only because an operator has the breaker observe.");
     BREAKER_FAILURE_RATIO = gauge("holdline_breaker_failure_ratio", &["upstream"],
         "The share of failures that the breaker sees in its window.");
+    BREAKER_SLOW_RATIO = gauge("holdline_breaker_slow_ratio", &["upstream"],
+        "The share of slow attempts that the breaker sees in its window.");
     BREAKER_OPENED = gauge("holdline_breaker_last_opened_timestamp_seconds", &["upstream"],
-        "When the breaker last opened; 0: not since the start.");
+        "When the breaker last opened, or was forced open; 0: not since the start.");
     MAPPING_FAILURES = counter("holdline_mapping_failures_total", &["action", "phase", "reason"],
         "Replies that did not fit the action's outputs.");
     BUILD = gauge("holdline_build_info", &["version", "revision"], "1, for what runs here.");

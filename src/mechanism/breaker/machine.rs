@@ -1,14 +1,19 @@
-//! The rules of the breaker: a plain machine without lock, listener or pass.
+//! The rules of the breaker: a plain machine without lock, listener, pass or operator.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{mem, time::Duration};
 
-use super::{FailureKind, Refused, State, Verdict};
+use super::{
+    FailureKind, Verdict,
+    state::{Refused, State},
+};
 use crate::{
     catalog::policy::BreakerPolicy, chance::Chance, mechanism::window::Window, time::Instant,
 };
 
 const SUCCESSES: usize = 0;
 const FAILURES: usize = 1;
+/// Counted besides: a slow attempt is a success or a failure too.
+const SLOW: usize = 2;
 
 /// How far the open time is spread either way, so that replicas do not probe together.
 const JITTER: f64 = 0.5;
@@ -18,7 +23,7 @@ const RAMP: [f64; 2] = [0.25, 0.5];
 
 /// When to ask again where the answer may change at any moment: one second is the grain of the
 /// `Retry-After` header.
-const SHORTLY: Duration = Duration::from_secs(1);
+pub(super) const SHORTLY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Phase {
@@ -59,17 +64,39 @@ pub(super) struct Ticket {
     pub(super) probe: bool,
 }
 
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settled {
+    pub(super) verdict: Verdict,
+    /// How long the exchange with the upstream took.
+    pub(super) took: Duration,
+}
+
+impl Settled {
+    /// Nothing that tells anything.
+    pub(super) const NOTHING: Self = Self { verdict: Verdict::None, took: Duration::ZERO };
+}
+
 /// What the window holds.
 pub(super) struct Counts {
     pub(super) failures: u64,
+    pub(super) slow: u64,
     pub(super) attempts: u64,
 }
 
 impl Counts {
     pub(super) fn failure_ratio(&self) -> f64 {
+        self.ratio(self.failures)
+    }
+
+    pub(super) fn slow_ratio(&self) -> f64 {
+        self.ratio(self.slow)
+    }
+
+    fn ratio(&self, of: u64) -> f64 {
         match self.attempts {
             0 => 0.0,
-            attempts => self.failures as f64 / attempts as f64,
+            attempts => of as f64 / attempts as f64,
         }
     }
 }
@@ -80,15 +107,17 @@ pub(super) struct Machine {
     chance: Chance,
     phase: Phase,
     /// The number of the tickets whose verdict counts. Each probe gets a new one, and no breaker
-    /// closes without a probe, so verdicts on what was admitted before are told apart and ignored.
+    /// closes without a probe or a force, which takes a new one too; so verdicts on what was
+    /// admitted before are told apart and ignored.
     ticket: u64,
     /// How often it opened without being well in between.
     openings: u32,
-    window: Window<2>,
+    window: Window<3>,
     /// Failures in a row, and failures to connect in a row.
     run: u32,
     connect_run: u32,
-    untold: VecDeque<(State, State)>,
+    /// From, to and when: what nobody has taken yet.
+    changes: Vec<(State, State, Instant)>,
 }
 
 impl Machine {
@@ -102,34 +131,62 @@ impl Machine {
             window: Window::new(policy.window),
             run: 0,
             connect_run: 0,
-            untold: VecDeque::new(),
+            changes: Vec::new(),
         }
     }
 
-    /// Whether there are changes that nobody was told of.
-    pub(super) fn changed(&self) -> bool {
-        !self.untold.is_empty()
-    }
-
-    /// The oldest of them, from and to, which counts as told now.
-    pub(super) fn next_change(&mut self) -> Option<(State, State)> {
-        self.untold.pop_front()
+    /// What has changed since this was last asked: from, to, and when.
+    pub(super) fn take_changes(&mut self) -> Vec<(State, State, Instant)> {
+        mem::take(&mut self.changes)
     }
 
     /// The phase that an attempt at `now` meets.
     pub(super) fn phase_at(&self, now: Instant) -> Phase {
-        match self.phase {
-            Phase::Open { until } if now >= until => Phase::HalfOpen { good: 0, leased: None },
-            phase => phase,
+        match self.due(now) {
+            Some(_) => Phase::HalfOpen { good: 0, leased: None },
+            None => self.phase,
         }
     }
 
-    pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Refused> {
-        let phase = self.phase_at(now);
-        if phase.state() != self.phase.state() {
-            self.enter(phase);
+    /// When its open time was over, if that is so and nobody has asked since.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        self.phase.open_until().filter(|until| now >= *until)
+    }
+
+    /// Becomes half-open if its open time is over.
+    pub(super) fn catch_up(&mut self, now: Instant) {
+        if let Some(until) = self.due(now) {
+            self.enter(Phase::HalfOpen { good: 0, leased: None }, until);
         }
-        match phase {
+    }
+
+    /// Closed, as at the start. Whoever is out is not heard any more. It is not told.
+    pub(super) fn begin_anew(&mut self) {
+        self.phase = Phase::Closed { since: None };
+        self.ticket += 1;
+        self.openings = 0;
+        self.forget();
+    }
+
+    /// Half-open, with no good probe yet. A probe that is out keeps its place, so that there are
+    /// never two. It is not told.
+    pub(super) fn prepare_probes(&mut self, now: Instant) {
+        if self.was_well(now) {
+            self.openings = 0;
+        }
+        let leased = match self.phase {
+            Phase::HalfOpen { leased, .. } => leased,
+            Phase::Closed { .. } | Phase::Open { .. } => {
+                self.ticket += 1;
+                None
+            }
+        };
+        self.phase = Phase::HalfOpen { good: 0, leased };
+    }
+
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Refused> {
+        self.catch_up(now);
+        match self.phase {
             Phase::Closed { since } => match self.ramp(since, now) {
                 Some((share, left)) if self.chance.roll() >= share => {
                     Err(Refused { retry_after: left.min(SHORTLY) })
@@ -167,14 +224,16 @@ impl Machine {
         (!left.is_zero()).then_some((share, left))
     }
 
-    pub(super) fn settle(&mut self, ticket: u64, now: Instant, verdict: Verdict) {
+    pub(super) fn settle(&mut self, ticket: u64, now: Instant, settled: Settled) {
         if ticket != self.ticket {
             return;
         }
+        let Settled { verdict, took } = settled;
+        let slow = self.policy.slow.is_some_and(|slow| took > slow.after);
         match self.phase {
-            Phase::Closed { .. } => self.count(now, verdict),
+            Phase::Closed { .. } => self.count(now, verdict, slow),
             Phase::HalfOpen { good, leased: Some(end) } if now < end => {
-                self.judge(good, now, verdict);
+                self.judge(good, now, verdict, slow);
             }
             // Past its lease; the place is free already.
             Phase::HalfOpen { .. } => {}
@@ -184,7 +243,7 @@ impl Machine {
     }
 
     /// A verdict while closed.
-    fn count(&mut self, now: Instant, verdict: Verdict) {
+    fn count(&mut self, now: Instant, verdict: Verdict, slow: bool) {
         match verdict {
             Verdict::None => return,
             Verdict::Success => {
@@ -201,6 +260,9 @@ impl Machine {
                 };
             }
         }
+        if slow {
+            self.window.add(now, SLOW);
+        }
         if self.fails_too_often(now) {
             self.open(now);
         }
@@ -208,22 +270,28 @@ impl Machine {
 
     fn fails_too_often(&mut self, now: Instant) -> bool {
         let counts = self.counts(now);
-        let by_ratio = counts.failures > 0
-            && counts.attempts >= u64::from(self.policy.min_attempts)
-            && counts.failure_ratio() >= self.policy.failure_ratio;
+        let enough = counts.attempts >= u64::from(self.policy.min_attempts);
+        let by_ratio =
+            enough && counts.failures > 0 && counts.failure_ratio() >= self.policy.failure_ratio;
+        let by_slowness = enough
+            && counts.slow > 0
+            && self.policy.slow.is_some_and(|slow| counts.slow_ratio() >= slow.ratio);
         let by_run = self.run >= self.policy.run.max(1);
         let by_connect_run = self.connect_run >= self.policy.connect_run.max(1);
-        by_ratio || by_run || by_connect_run
+        by_ratio || by_slowness || by_run || by_connect_run
     }
 
-    /// The verdict on a probe, after so many `good` ones.
-    fn judge(&mut self, good: u32, now: Instant, verdict: Verdict) {
+    /// The verdict on a probe, after so many `good` ones. A slow one has failed, however it ended:
+    /// closed, its like would open the breaker again, and an upstream that is slow with one attempt
+    /// at a time will not be faster with all of them. (resilience4j weighs slow probes by the same
+    /// ratio as slow calls; with one probe at a time each one decides, as for failures.)
+    fn judge(&mut self, good: u32, now: Instant, verdict: Verdict, slow: bool) {
         match verdict {
             Verdict::None => self.phase = Phase::HalfOpen { good, leased: None },
+            Verdict::Success if slow => self.open(now),
             Verdict::Success if good + 1 >= self.policy.close_after => {
-                self.window.clear();
-                (self.run, self.connect_run) = (0, 0);
-                self.enter(Phase::Closed { since: Some(now) });
+                self.forget();
+                self.enter(Phase::Closed { since: Some(now) }, now);
             }
             Verdict::Success => self.phase = Phase::HalfOpen { good: good + 1, leased: None },
             Verdict::Failure(_) => self.open(now),
@@ -237,7 +305,7 @@ impl Machine {
         let doubled = self.policy.open_first.saturating_mul(2_u32.saturating_pow(self.openings));
         let rest = doubled.min(self.policy.open_max).mul_f64(self.chance.around_one(JITTER));
         self.openings = self.openings.saturating_add(1);
-        self.enter(Phase::Open { until: now + rest });
+        self.enter(Phase::Open { until: now + rest }, now);
     }
 
     /// Whether it stayed closed long enough to forget the openings before.
@@ -249,13 +317,23 @@ impl Machine {
         since.is_none_or(|closed| now.saturating_duration_since(closed) >= enough)
     }
 
-    fn enter(&mut self, phase: Phase) {
-        self.untold.push_back((self.phase.state(), phase.state()));
+    fn enter(&mut self, phase: Phase, at: Instant) {
+        self.changes.push((self.phase.state(), phase.state(), at));
         self.phase = phase;
+    }
+
+    /// Forgets what it has counted.
+    fn forget(&mut self) {
+        self.window.clear();
+        (self.run, self.connect_run) = (0, 0);
     }
 
     pub(super) fn counts(&mut self, now: Instant) -> Counts {
         let sums = self.window.sums(now);
-        Counts { failures: sums[FAILURES], attempts: sums[FAILURES] + sums[SUCCESSES] }
+        Counts {
+            failures: sums[FAILURES],
+            slow: sums[SLOW],
+            attempts: sums[FAILURES] + sums[SUCCESSES],
+        }
     }
 }

@@ -12,9 +12,12 @@
 //!
 //! Nothing here runs by itself: an open breaker becomes half-open when somebody asks after its time.
 //! A [`Pass`] that is dropped, whatever the reason, gives its place back; one that is kept loses it
-//! after a lease. So no history leaves a breaker shut for ever.
+//! after a lease. An operator's [`Force`] ends by itself. So no history leaves a breaker shut for
+//! ever.
 
 mod machine;
+mod state;
+mod steered;
 
 use std::{
     fmt,
@@ -22,10 +25,12 @@ use std::{
     time::Duration,
 };
 
+pub use state::{Change, Force, Forced, Refused, Snapshot, State};
+
 use crate::{
     catalog::policy::BreakerPolicy,
     chance::Chance,
-    mechanism::breaker::machine::{Machine, Ticket},
+    mechanism::breaker::{machine::Settled, steered::Steered},
     time::{Instant, now},
 };
 
@@ -49,62 +54,13 @@ pub enum FailureKind {
     Other,
 }
 
-/// What a breaker does with attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Lets them pass and counts.
-    Closed,
-    /// Refuses them.
-    Open,
-    /// Lets one at a time pass, to see.
-    HalfOpen,
-}
-
-impl State {
-    /// Its name: `closed`, `open`, `half_open`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-        }
-    }
-}
-
-/// The attempt may not be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the breaker lets nothing through for {retry_after:?}")]
-pub struct Refused {
-    /// When asking again makes sense, from now on.
-    pub retry_after: Duration,
-}
-
-/// What a breaker shows of itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Snapshot {
-    /// What the next attempt meets.
-    pub state: State,
-    /// Failures in the window. While it is not closed nothing new is counted: what opened it
-    /// fades.
-    pub failures: u64,
-    /// Failures and successes in the window.
-    pub attempts: u64,
-    /// Failures by attempts; zero when there are none.
-    pub failure_ratio: f64,
-    /// While it is open: until when.
-    pub open_until: Option<Instant>,
-    /// How much longer, after it closed, only a part of the attempts passes.
-    pub ramp_left: Duration,
-}
-
-/// Told of every change: from, to.
-type OnChange = Box<dyn Fn(State, State) + Send + Sync>;
+/// Told of every change.
+type OnChange = Box<dyn Fn(Change) + Send + Sync>;
 
 /// One breaker. It stands before all attempts to one upstream.
 pub struct Breaker {
-    enabled: bool,
     on_change: OnChange,
-    machine: Mutex<Machine>,
+    machine: Mutex<Steered>,
     /// Held by the one who tells the listener, so that it hears the changes in their order.
     telling: Mutex<()>,
 }
@@ -114,62 +70,57 @@ impl Breaker {
     /// the breaker.
     pub fn new(policy: BreakerPolicy, chance: Chance, on_change: OnChange) -> Arc<Self> {
         Arc::new(Self {
-            enabled: policy.enabled,
             on_change,
-            machine: Mutex::new(Machine::new(policy, chance)),
+            machine: Mutex::new(Steered::new(policy, chance)),
             telling: Mutex::default(),
         })
     }
 
     /// Asks for leave to make one attempt, at `now`.
     pub fn admit(self: &Arc<Self>, now: Instant) -> Result<Pass, Refused> {
-        if !self.enabled {
-            return Ok(Pass { breaker: Arc::clone(self), ticket: None, probe: false });
-        }
-        let (admitted, changed) = {
-            let mut machine = self.lock();
-            (machine.admit(now), machine.changed())
-        };
-        let pass = admitted.map(|Ticket { number, probe }| Pass {
-            breaker: Arc::clone(self),
-            ticket: Some(number),
-            probe,
-        });
-        if changed {
-            self.tell();
-        }
-        pass
+        self.change(|machine| {
+            let leave = machine.admit(now)?;
+            Ok(Pass {
+                breaker: Arc::clone(self),
+                probe: leave.ticket.as_ref().is_some_and(|ticket| ticket.probe),
+                ticket: leave.ticket.map(|ticket| ticket.number),
+                would_be_refused: leave.would_be_refused,
+                took: Duration::ZERO,
+            })
+        })
+    }
+
+    /// Puts a force into effect at `now`, in place of any other. One that is over already only
+    /// lifts the other.
+    pub fn force(&self, now: Instant, forced: Forced) {
+        self.change(|machine| machine.force(now, forced));
+    }
+
+    /// Lifts the force at `now`, if there is one.
+    pub fn release(&self, now: Instant) {
+        self.change(|machine| machine.release(now));
     }
 
     /// What an attempt at `now` would meet.
     pub fn state(&self, now: Instant) -> State {
-        self.lock().phase_at(now).state()
+        self.lock().state_at(now)
     }
 
-    /// The state and the counts behind it.
+    /// The state and the counts behind it. A force that is over is lifted by looking.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let mut machine = self.lock();
-        let phase = machine.phase_at(now);
-        let counts = machine.counts(now);
-        Snapshot {
-            state: phase.state(),
-            failures: counts.failures,
-            attempts: counts.attempts,
-            failure_ratio: counts.failure_ratio(),
-            open_until: phase.open_until(),
-            ramp_left: machine.ramp_left(now),
-        }
+        self.change(|machine| machine.snapshot(now))
     }
 
-    fn settle(&self, ticket: u64, now: Instant, verdict: Verdict) {
-        let changed = {
+    /// Carries out `work` on the machine and tells what it has changed.
+    fn change<T>(&self, work: impl FnOnce(&mut Steered) -> T) -> T {
+        let (done, changed) = {
             let mut machine = self.lock();
-            machine.settle(ticket, now, verdict);
-            machine.changed()
+            (work(&mut machine), machine.changed())
         };
         if changed {
             self.tell();
         }
+        done
     }
 
     /// Tells the listener what it has not heard yet. If somebody else is at it, they go on with
@@ -182,13 +133,13 @@ impl Breaker {
                 Err(TryLockError::WouldBlock) => return,
             };
             let change = self.lock().next_change();
-            if let Some((from, to)) = change {
-                (self.on_change)(from, to);
+            if let Some(change) = change {
+                (self.on_change)(change);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Machine> {
+    fn lock(&self) -> MutexGuard<'_, Steered> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -207,6 +158,8 @@ pub struct Pass {
     /// Absent: nothing is counted, or it has been.
     ticket: Option<u64>,
     probe: bool,
+    would_be_refused: bool,
+    took: Duration,
 }
 
 impl Pass {
@@ -215,19 +168,36 @@ impl Pass {
         self.probe
     }
 
+    /// Whether only observing let it through. What becomes of it counts for nothing.
+    pub fn would_be_refused(&self) -> bool {
+        self.would_be_refused
+    }
+
+    /// Notes how long the exchange with the upstream alone took: no wait of ours. By itself it is
+    /// no time at all, which is never slow.
+    pub fn took(mut self, time: Duration) -> Self {
+        self.took = time;
+        self
+    }
+
     /// Says at `now` what became of the attempt. Ignored if the breaker changed since it was
     /// admitted, or if it was a probe whose lease is over.
     pub fn settle(mut self, now: Instant, verdict: Verdict) {
+        self.tell(now, verdict);
+    }
+
+    fn tell(&mut self, now: Instant, verdict: Verdict) {
         if let Some(ticket) = self.ticket.take() {
-            self.breaker.settle(ticket, now, verdict);
+            let settled = Settled { verdict, took: self.took };
+            self.breaker.change(|machine| machine.settle(ticket, now, settled));
         }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.breaker.settle(ticket, now(), Verdict::None);
+        if self.ticket.is_some() {
+            self.tell(now(), Verdict::None);
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     client::{Client, ClientError, WireError},
     fingerprint::{Fingerprint, FingerprintKey},
     mechanism::{
-        breaker::{Breaker, FailureKind, State, Verdict},
+        breaker::{Breaker, Change, FailureKind, Verdict},
         flight::{Boarding, Flights, Takeoff, Waiter},
         permit::{Permits, Urgency},
     },
@@ -97,11 +97,11 @@ impl Authority {
             lease: policy.timeout + Duration::from_secs(1),
         };
         let caller = scheme.name.clone();
-        let told = move |from: State, to: State| {
+        let told = move |change: Change| {
             tracing::warn!(
                 caller = caller.as_str(),
-                from = from.as_str(),
-                to = to.as_str(),
+                from = change.from.as_str(),
+                to = change.to.as_str(),
                 "breaker of the token authority changed"
             );
         };

@@ -14,7 +14,10 @@ use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     client::{self, Script, WireError},
-    pipeline::upstream::{errand::Errand, error::AttemptError},
+    pipeline::upstream::{
+        errand::{Errand, ExchangeTime},
+        error::AttemptError,
+    },
     telemetry::{
         attempts::{self, AttemptMeters, Ended},
         stage::Stage,
@@ -68,6 +71,7 @@ impl Middleware for Attempt {
             } else {
                 AttemptError::CutShort
             }));
+        extensions.insert(ExchangeTime(time::now().saturating_duration_since(under_way.began)));
         under_way.end(ended(&result));
         match result {
             Ok(reply) => Ok(reply.into()),

@@ -11,7 +11,7 @@ use reqwest_middleware::{Error as ChainError, Middleware, Next};
 use crate::{
     client::WireError,
     mechanism::breaker::{Breaker, FailureKind, Verdict},
-    pipeline::upstream::error::AttemptError,
+    pipeline::upstream::{errand::ExchangeTime, error::AttemptError},
     telemetry::attempts::AttemptMeters,
     time,
 };
@@ -35,10 +35,14 @@ impl Middleware for Guarded {
             self.meters.short_circuited.increment(1);
             AttemptError::BreakerOpen { retry_after: refused.retry_after }.into_chain()
         })?;
+        if pass.would_be_refused() {
+            self.meters.would_refuse.increment(1);
+        }
         // Dropped half-way, the pass is given back without a verdict.
         let result = next.run(request, extensions).await;
         let verdict = verdict(&result, pass.is_probe());
-        pass.settle(time::now(), verdict);
+        // The wait for a turn is ours: only the exchange itself can make the upstream slow.
+        pass.took(ExchangeTime::take(extensions)).settle(time::now(), verdict);
         result
     }
 }

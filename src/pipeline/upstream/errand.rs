@@ -58,3 +58,15 @@ impl Errand {
         self.deadline.left()
     }
 }
+
+/// How long the last exchange took, without any wait of ours: noted by the attempt for the layers
+/// above it, in the extensions that only its own leg of the chain sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ExchangeTime(pub(super) Duration);
+
+impl ExchangeTime {
+    /// Takes the note; zero where nothing was sent.
+    pub(super) fn take(extensions: &mut Extensions) -> Duration {
+        extensions.remove::<Self>().map_or(Duration::ZERO, |noted| noted.0)
+    }
+}

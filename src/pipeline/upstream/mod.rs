@@ -21,7 +21,7 @@ use crate::{
     chance::{self, Chance},
     client::{Client, ClientError, Transport},
     mechanism::{
-        breaker::{Breaker, Snapshot, State},
+        breaker::{Breaker, Change, Forced, Snapshot},
         budget::Budget,
         permit::Permits,
     },
@@ -29,7 +29,7 @@ use crate::{
     telemetry::{
         attempts::AttemptMeters, meters::BreakerMeters, metrics::Registry, stage::Decided,
     },
-    time::{self, Wall},
+    time::{self, Instant, Wall},
 };
 
 use chain::Links;
@@ -68,7 +68,7 @@ struct Lane {
 }
 
 /// How an upstream stands, for operators and gauges.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Condition<'a> {
     /// Its name.
     pub name: &'a Name,
@@ -80,8 +80,6 @@ pub struct Condition<'a> {
     pub limit: usize,
     /// The part of its retry budget that is left.
     pub budget_left: f64,
-    /// Whether its breaker does anything.
-    pub guarded: bool,
 }
 
 /// What this stage needs from the outside.
@@ -125,14 +123,19 @@ impl Upstreams {
     /// How each upstream stands.
     pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
         let now = time::now();
-        self.0.iter().map(move |(name, lane)| Condition {
-            name,
-            breaker: lane.links.breaker.snapshot(now),
-            in_flight: lane.links.permits.in_use(),
-            limit: lane.links.permits.limit(),
-            guarded: lane.upstream.breaker.enabled,
-            budget_left: lane.links.budget.share_left(now),
-        })
+        self.0.iter().map(move |(name, lane)| lane.condition(name, now))
+    }
+
+    /// Puts a force on the breaker of the upstream of that name, or lifts it (`None`), and tells how
+    /// the upstream stands then; `None` where there is no such upstream.
+    pub fn force(&self, name: &str, forced: Option<Forced>) -> Option<Condition<'_>> {
+        let (name, lane) = self.0.get_key_value(name)?;
+        let now = time::now();
+        match forced {
+            Some(forced) => lane.links.breaker.force(now, forced),
+            None => lane.links.breaker.release(now),
+        }
+        Some(lane.condition(name, now))
     }
 }
 
@@ -156,6 +159,16 @@ impl Lane {
         let client = Client::new(upstream.timeouts.connect, upstream.pool, &around.transport)?;
         let client = chain::chain(upstream, &links, &client);
         Ok(Self { upstream: Arc::clone(upstream), client, links })
+    }
+
+    fn condition<'a>(&self, name: &'a Name, now: Instant) -> Condition<'a> {
+        Condition {
+            name,
+            breaker: self.links.breaker.snapshot(now),
+            in_flight: self.links.permits.in_use(),
+            limit: self.links.permits.limit(),
+            budget_left: self.links.budget.share_left(now),
+        }
     }
 
     async fn fetch(
@@ -223,21 +236,22 @@ impl Lane {
     }
 }
 
-/// The breaker of `upstream`, which tells its changes to metrics and the log.
+/// The breaker of `upstream`, which tells its changes to metrics and the log. What its rules come to
+/// while it only observes is logged; as nothing follows from it, no metric counts it as a change.
 fn breaker(upstream: &Upstream, around: &Surroundings<'_>) -> Arc<Breaker> {
     let meters = BreakerMeters::new(around.registry, upstream.name.as_str());
     let (name, wall) = (upstream.name.clone(), around.wall);
-    let told = move |from: State, to: State| {
-        meters.changed(from.as_str(), to.as_str());
-        if to == State::Open {
+    let told = move |change: Change| {
+        let (upstream, from, to) = (name.as_str(), change.from.as_str(), change.to.as_str());
+        if change.observed {
+            tracing::warn!(upstream, from, to, "breaker would have changed");
+            return;
+        }
+        meters.changed(from, to);
+        if change.to.refuses_all() {
             meters.opened.set(wall);
         }
-        tracing::warn!(
-            upstream = name.as_str(),
-            from = from.as_str(),
-            to = to.as_str(),
-            "breaker changed"
-        );
+        tracing::warn!(upstream, from, to, "breaker changed");
     };
     Breaker::new(upstream.breaker, around.chance, Box::new(told))
 }

@@ -19,10 +19,7 @@ use crate::{
     catalog::policy::{RetryOn, RetryPolicy},
     chance::Chance,
     client::WireError,
-    mechanism::{
-        breaker::{Breaker, State},
-        budget::Budget,
-    },
+    mechanism::{breaker::Breaker, budget::Budget},
     pipeline::upstream::{errand::Errand, error::AttemptError},
     telemetry::attempts::AttemptMeters,
     time::{self, Wall},
@@ -143,7 +140,7 @@ impl Retry {
             return Repeat::Suppressed("deadline");
         }
         // What would be refused then is not worth a wait now.
-        if self.breaker.state(time::now() + wait) == State::Open {
+        if self.breaker.state(time::now() + wait).refuses_all() {
             return Repeat::Suppressed("breaker_open");
         }
         if !self.budget.withdraw(time::now()) {

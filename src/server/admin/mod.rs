@@ -7,6 +7,7 @@ mod about;
 mod cache;
 mod probes;
 mod token;
+mod upstreams;
 
 use std::{
     ops::Deref,
@@ -34,7 +35,7 @@ use crate::{
         metrics::{ADMIN_ACTIONS, Registry},
         outcome::Outcome,
     },
-    time::Instant,
+    time::{Instant, Wall},
 };
 
 /// Bytes of an operator's request.
@@ -48,6 +49,7 @@ pub struct Desk {
     parts: DeskParts,
     purges: Arc<PurgeMeters>,
     purge_actions: Words,
+    breaker_actions: Words,
 }
 
 /// The parts of a [`Desk`] that others own.
@@ -69,17 +71,23 @@ pub struct DeskParts {
     pub revision: String,
     /// When the service started.
     pub started: Instant,
+    /// Where wall time comes from.
+    pub wall: Wall,
 }
 
 impl Desk {
     /// The desk over those parts.
     pub fn new(parts: DeskParts) -> Arc<Self> {
         let registry = &parts.registry;
+        let actions = |action: &str| {
+            Words::new(&["done", "refused"], |result| {
+                registry.counter(&ADMIN_ACTIONS, &[action, result])
+            })
+        };
         Arc::new(Self {
             purges: PurgeMeters::new(registry),
-            purge_actions: Words::new(&["done", "refused"], |result| {
-                registry.counter(&ADMIN_ACTIONS, &["purge", result])
-            }),
+            purge_actions: actions("purge"),
+            breaker_actions: actions("breaker"),
             parts,
         })
     }
@@ -109,6 +117,8 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
 pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router {
     let routes = Router::new()
         .route("/info", get(about::show))
+        .route("/upstreams", get(upstreams::show))
+        .route("/breakers/{upstream}", post(upstreams::force))
         .route("/cache/purge", post(cache::purge))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)

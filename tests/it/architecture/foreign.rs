@@ -22,7 +22,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("clap", &["cli", "main"]),
     ("saphyr_parser", &["config"]),
     ("strsim", &["config"]),
-    ("humantime", &["config", "cli", "demo", "telemetry"]),
+    ("humantime", &["config", "cli", "demo", "telemetry", "server/admin"]),
     ("jsonschema", &["catalog", "config"]),
     ("serde_json_path", &["catalog", "config", "pipeline/authenticate"]),
     ("anyhow", &["cli", "main", "pipeline/upstream"]),

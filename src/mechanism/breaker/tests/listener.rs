@@ -24,7 +24,7 @@ fn the_listener_may_ask_the_breaker_and_may_panic() {
     let (answers, own) = (Arc::clone(&asked), Arc::new(Mutex::new(None::<Arc<Breaker>>)));
     let breaker = Arc::clone(&own);
     let start = now();
-    let on_change = Box::new(move |_, to| {
+    let on_change = Box::new(move |Change { to, .. }| {
         let breaker = breaker.lock().unwrap().clone().unwrap();
         answers.lock().unwrap().push((to, breaker.state(start), breaker.admit(start).is_ok()));
         assert_ne!(to, State::Open, "a bug in the listener");

@@ -2,8 +2,11 @@
 
 mod recovery;
 
+mod force;
 mod listener;
 mod model;
+mod properties;
+mod slow;
 
 use super::*;
 
@@ -39,14 +42,14 @@ fn policy() -> BreakerPolicy {
 struct Bench {
     breaker: Arc<Breaker>,
     now: Instant,
-    heard: Arc<Mutex<Vec<(State, State)>>>,
+    heard: Arc<Mutex<Vec<Change>>>,
 }
 
 impl Bench {
     fn new(policy: BreakerPolicy, chance: Chance) -> Self {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);
-        let on_change = Box::new(move |from, to| ear.lock().unwrap().push((from, to)));
+        let on_change = Box::new(move |change| ear.lock().unwrap().push(change));
         Self { breaker: Breaker::new(policy, chance, on_change), now: now(), heard }
     }
 
@@ -88,8 +91,21 @@ impl Bench {
         bench
     }
 
+    /// The changes that were told, but for those that were only observed.
     fn heard(&self) -> Vec<(State, State)> {
-        self.heard.lock().unwrap().clone()
+        let heard = self.heard.lock().unwrap();
+        heard.iter().filter(|it| !it.observed).map(|it| (it.from, it.to)).collect()
+    }
+
+    /// The changes of which it was told that they were only observed.
+    fn observed(&self) -> Vec<(State, State)> {
+        let heard = self.heard.lock().unwrap();
+        heard.iter().filter(|it| it.observed).map(|it| (it.from, it.to)).collect()
+    }
+
+    /// Forces it for so long.
+    fn force(&self, force: Force, lasts: Duration) {
+        self.breaker.force(self.now, Forced { force, until: self.now + lasts, reason: None });
     }
 }
 
@@ -203,12 +219,14 @@ fn the_open_time_is_spread_by_half_either_way() {
 fn switched_off_it_lets_all_pass_and_counts_nothing() {
     let bench = Bench::new(BreakerPolicy { enabled: false, ..policy() }, EVEN);
     bench.attempts(1000, CONNECT);
-    assert_eq!((bench.state(), bench.counts()), (State::Closed, (0, 0)));
+    assert_eq!((bench.state(), bench.counts()), (State::Disabled, (0, 0)));
     assert!(bench.heard().is_empty());
 }
 
 #[test]
 fn states_have_the_names_that_metrics_show() {
-    let names = [State::Closed, State::Open, State::HalfOpen].map(State::as_str);
-    assert_eq!(names, ["closed", "open", "half_open"]);
+    let names = State::ALL.map(State::as_str);
+    let own = ["closed", "open", "half_open"];
+    assert_eq!(names[..3], own);
+    assert_eq!(names[3..], ["forced_open", "forced_closed", "observing", "disabled"]);
 }

@@ -1,41 +1,71 @@
-//! The breaker beside a small model that keeps every event in a list and knows nothing of tickets.
-
-use proptest::prelude::*;
+//! The breaker as a small model that keeps every event in a list and knows nothing of tickets.
 
 use super::*;
 
 /// The breaker as one would explain it.
-struct Model {
-    policy: BreakerPolicy,
+pub(super) struct Model {
+    pub(super) policy: BreakerPolicy,
     roll: f64,
-    now: Duration,
-    stage: Stage,
+    pub(super) now: Duration,
+    pub(super) stage: Stage,
+    pub(super) forced: Option<(Force, Duration)>,
     /// Changes so far. A pass is heard if it was admitted after as many.
     changes: usize,
+    /// How often it was forced closed.
+    pub(super) closings_by_force: usize,
     /// When a verdict was first counted: where the tenths of the window begin.
     began: Option<Duration>,
-    /// Each verdict since it closed last: in which tenth, and what.
-    verdicts: Vec<(u128, Verdict)>,
+    /// Each verdict since it closed last: in which tenth, what, and whether slow.
+    verdicts: Vec<(u128, Verdict, bool)>,
     /// Open times in a row.
     rests: i32,
     closed_at: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Stage {
+pub(super) enum Stage {
     Closed,
     Open { until: Duration },
     HalfOpen { good: u32, probe: Option<Admitted> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Admitted {
+pub(super) struct Admitted {
     id: usize,
-    at: Duration,
+    pub(super) at: Duration,
     after_changes: usize,
+    pub(super) after_closings: usize,
+}
+
+/// What an attempt meets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Answer {
+    Refused,
+    /// It passes, and its verdict counts.
+    Heard(Admitted),
+    /// It passes, and its verdict does not.
+    Unheard {
+        would_be_refused: bool,
+    },
 }
 
 impl Model {
+    pub(super) fn new(policy: BreakerPolicy, roll: f64) -> Self {
+        Self {
+            policy,
+            roll,
+            now: Duration::ZERO,
+            stage: Stage::Closed,
+            forced: None,
+            changes: 0,
+            closings_by_force: 0,
+            began: None,
+            verdicts: Vec::new(),
+            rests: 0,
+            closed_at: None,
+        }
+    }
+
     fn tenth(&self) -> u128 {
         let since = self.began.map_or(Duration::ZERO, |began| self.now - began);
         since.as_nanos() * 10 / self.policy.window.as_nanos()
@@ -46,12 +76,66 @@ impl Model {
         self.changes += 1;
     }
 
-    fn admit(&mut self, id: usize) -> bool {
+    fn force_now(&self) -> Option<Force> {
+        self.forced.filter(|(_, until)| self.now < *until).map(|(force, _)| force)
+    }
+
+    pub(super) fn force(&mut self, force: Force, lasts: Duration) {
+        self.turn_half_open();
+        match force {
+            Force::Open => {
+                self.forget_rests();
+                match self.stage {
+                    Stage::HalfOpen { probe, .. } => {
+                        self.stage = Stage::HalfOpen { good: 0, probe };
+                    }
+                    _ => self.change(Stage::HalfOpen { good: 0, probe: None }),
+                }
+            }
+            Force::Closed => {
+                self.closings_by_force += 1;
+                self.closed_at = None;
+                self.rests = 0;
+                self.verdicts.clear();
+                self.change(Stage::Closed);
+            }
+            Force::Observe => {}
+        }
+        self.forced = Some((force, self.now + lasts));
+    }
+
+    pub(super) fn release(&mut self) {
+        self.forced = None;
+    }
+
+    pub(super) fn admit(&mut self, id: usize) -> Answer {
+        match self.force_now() {
+            Some(Force::Open) => return Answer::Refused,
+            Some(Force::Closed) => return Answer::Unheard { would_be_refused: false },
+            Some(Force::Observe) | None => {}
+        }
+        match self.by_rules(id) {
+            Some(me) => Answer::Heard(me),
+            None if self.force_now().is_some() => Answer::Unheard { would_be_refused: true },
+            None => Answer::Refused,
+        }
+    }
+
+    fn turn_half_open(&mut self) {
         if matches!(self.stage, Stage::Open { until } if self.now >= until) {
             self.change(Stage::HalfOpen { good: 0, probe: None });
         }
-        let me = Admitted { id, at: self.now, after_changes: self.changes };
-        match self.stage {
+    }
+
+    fn by_rules(&mut self, id: usize) -> Option<Admitted> {
+        self.turn_half_open();
+        let me = Admitted {
+            id,
+            at: self.now,
+            after_changes: self.changes,
+            after_closings: self.closings_by_force,
+        };
+        let passes = match self.stage {
             Stage::Open { .. } => false,
             Stage::HalfOpen { good, probe } => {
                 let free = probe.is_none_or(|probe| self.now >= probe.at + self.policy.lease);
@@ -65,14 +149,18 @@ impl Model {
                 Some(time) if time < self.policy.ramp => self.roll < 0.5,
                 _ => true,
             },
-        }
+        };
+        passes.then_some(me)
     }
 
-    fn settle(&mut self, me: Admitted, verdict: Verdict) {
+    pub(super) fn settle(&mut self, me: Admitted, verdict: Verdict, took: Duration) {
+        let silenced = matches!(self.force_now(), Some(Force::Open | Force::Closed));
+        let verdict = if silenced { Verdict::None } else { verdict };
+        let slow = self.policy.slow.is_some_and(|slow| took > slow.after);
         match self.stage {
             Stage::Closed if me.after_changes == self.changes && verdict != Verdict::None => {
                 self.began.get_or_insert(self.now);
-                self.verdicts.push((self.tenth(), verdict));
+                self.verdicts.push((self.tenth(), verdict, slow));
                 if self.sick() {
                     self.rest();
                 }
@@ -83,6 +171,7 @@ impl Model {
                 match verdict {
                     Verdict::Failure(_) => self.rest(),
                     Verdict::None => self.stage = Stage::HalfOpen { good, probe: None },
+                    Verdict::Success if slow => self.rest(),
                     Verdict::Success if good + 1 < self.policy.close_after => {
                         self.stage = Stage::HalfOpen { good: good + 1, probe: None };
                     }
@@ -97,28 +186,38 @@ impl Model {
         }
     }
 
-    fn counts(&self) -> (u64, u64) {
-        let lately = self.verdicts.iter().filter(|(tenth, _)| tenth + 10 > self.tenth());
-        let failed = lately.clone().filter(|(_, verdict)| *verdict != Verdict::Success);
-        (failed.count() as u64, lately.count() as u64)
+    /// Failures, slow ones, and all.
+    pub(super) fn counts(&self) -> (u64, u64, u64) {
+        let lately = self.verdicts.iter().filter(|(tenth, ..)| tenth + 10 > self.tenth());
+        let failed = lately.clone().filter(|(_, verdict, _)| *verdict != Verdict::Success);
+        let slow = lately.clone().filter(|(.., slow)| *slow);
+        (failed.count() as u64, slow.count() as u64, lately.count() as u64)
     }
 
     fn sick(&self) -> bool {
-        let (failures, attempts) = self.counts();
+        let (failures, slow, attempts) = self.counts();
         let run = |of: fn(&Verdict) -> bool| {
-            self.verdicts.iter().rev().take_while(|(_, verdict)| of(verdict)).count() as u32
+            self.verdicts.iter().rev().take_while(|(_, verdict, _)| of(verdict)).count() as u32
         };
-        let many = attempts >= u64::from(self.policy.min_attempts) && failures > 0;
-        many && failures as f64 >= self.policy.failure_ratio * attempts as f64
+        let enough = attempts >= u64::from(self.policy.min_attempts);
+        let too_many =
+            |part: u64, ratio: f64| enough && part > 0 && part as f64 >= ratio * attempts as f64;
+        too_many(failures, self.policy.failure_ratio)
+            || self.policy.slow.is_some_and(|rule| too_many(slow, rule.ratio))
             || run(|one| *one != Verdict::Success) >= self.policy.run
             || run(|one| *one == Verdict::Failure(FailureKind::Connect)) >= self.policy.connect_run
     }
 
-    fn rest(&mut self) {
+    /// Whoever stayed well for long enough begins with short rests again.
+    fn forget_rests(&mut self) {
         let calm = if self.policy.ramp.is_zero() { self.policy.window } else { self.policy.ramp };
         if self.stage == Stage::Closed && self.closed_at.is_none_or(|at| self.now >= at + calm) {
             self.rests = 0;
         }
+    }
+
+    fn rest(&mut self) {
+        self.forget_rests();
         let doubled = self.policy.open_first.as_secs_f64() * 2_f64.powi(self.rests);
         let time = doubled.min(self.policy.open_max.as_secs_f64()) * (0.5 + self.roll);
         self.rests += 1;
@@ -126,221 +225,16 @@ impl Model {
         self.change(Stage::Open { until: self.now + time });
     }
 
-    fn state(&self) -> State {
+    /// The state by the rules alone.
+    pub(super) fn would_be(&self) -> State {
         match self.stage {
             Stage::Closed => State::Closed,
             Stage::Open { until } if self.now < until => State::Open,
             Stage::Open { .. } | Stage::HalfOpen { .. } => State::HalfOpen,
         }
     }
-}
 
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    Wait(u64),
-    Admit,
-    Settle(prop::sample::Index, Verdict),
-    /// An attempt that is over at once.
-    Attempt(Verdict),
-}
-
-fn verdict() -> impl Strategy<Value = Verdict> {
-    prop_oneof![
-        3 => Just(Verdict::Success),
-        2 => Just(Verdict::Failure(FailureKind::Connect)),
-        3 => Just(Verdict::Failure(FailureKind::Other)),
-        1 => Just(Verdict::None),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        2 => (0u64..3_000).prop_map(Step::Wait),
-        3 => Just(Step::Admit),
-        3 => (any::<prop::sample::Index>(), verdict()).prop_map(|(at, v)| Step::Settle(at, v)),
-        4 => verdict().prop_map(Step::Attempt),
-    ]
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(step(), 1..250)
-}
-
-/// Small numbers, so that short histories reach every rule. Ratios and rolls are halves of halves:
-/// both sides compute them without rounding.
-fn policies() -> impl Strategy<Value = BreakerPolicy> {
-    let rules = (prop::sample::select(vec![0.25, 0.5, 1.0]), 1u32..8, 1u32..6, 1u32..4);
-    let times = (1u64..4, 0u64..3, 1u32..4, 1u64..4);
-    (rules, times).prop_map(|((failure_ratio, min_attempts, run, connect_run), times)| {
-        let (open, ramp, close_after, lease) = times;
-        BreakerPolicy {
-            failure_ratio,
-            min_attempts,
-            run,
-            connect_run,
-            open_first: Duration::from_secs(open),
-            open_max: Duration::from_secs(open * 3),
-            close_after,
-            ramp: Duration::from_secs(ramp * 4),
-            lease: Duration::from_secs(lease),
-            ..policy()
-        }
-    })
-}
-
-fn rolls() -> impl Strategy<Value = f64> {
-    prop::sample::select(vec![0.0, 0.25, 0.5, 0.75])
-}
-
-/// Breaker and model, side by side.
-struct Pair {
-    breaker: Arc<Breaker>,
-    start: Instant,
-    model: Model,
-    out: Vec<(Pass, Admitted)>,
-    admissions: usize,
-}
-
-impl Pair {
-    fn new(policy: BreakerPolicy, roll: f64) -> Self {
-        let model = Model {
-            policy,
-            roll,
-            now: Duration::ZERO,
-            stage: Stage::Closed,
-            changes: 0,
-            began: None,
-            verdicts: Vec::new(),
-            rests: 0,
-            closed_at: None,
-        };
-        let breaker = Breaker::new(policy, Chance::Loaded(roll), Box::new(|_, _| {}));
-        Self { breaker, start: now(), model, out: Vec::new(), admissions: 0 }
-    }
-
-    fn now(&self) -> Instant {
-        self.start + self.model.now
-    }
-
-    fn admit(&mut self) -> bool {
-        self.admissions += 1;
-        let answer = self.breaker.admit(self.now());
-        assert_eq!(answer.is_ok(), self.model.admit(self.admissions));
-        let me =
-            Admitted { id: self.admissions, at: self.model.now, after_changes: self.model.changes };
-        match answer {
-            Ok(pass) => {
-                assert_eq!(pass.is_probe(), self.model.state() == State::HalfOpen);
-                self.out.push((pass, me));
-                true
-            }
-            Err(refused) => {
-                if let Stage::Open { until } = self.model.stage {
-                    assert_eq!(refused.retry_after, until - self.model.now);
-                }
-                assert!(!refused.retry_after.is_zero());
-                false
-            }
-        }
-    }
-
-    fn settle(&mut self, at: usize, verdict: Verdict) {
-        let (pass, me) = self.out.swap_remove(at);
-        pass.settle(self.now(), verdict);
-        self.model.settle(me, verdict);
-    }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Wait(milliseconds) => self.model.now += Duration::from_millis(milliseconds),
-            Step::Admit => {
-                self.admit();
-            }
-            Step::Settle(which, verdict) if !self.out.is_empty() => {
-                self.settle(which.index(self.out.len()), verdict);
-            }
-            Step::Settle(..) => {}
-            Step::Attempt(verdict) => {
-                if self.admit() {
-                    self.settle(self.out.len() - 1, verdict);
-                }
-            }
-        }
-        let snapshot = self.breaker.snapshot(self.now());
-        assert_eq!(snapshot.state, self.model.state());
-        assert_eq!((snapshot.failures, snapshot.attempts), self.model.counts());
-        assert!(self.probes_out() <= 1);
-    }
-
-    /// Probes whose verdict is still awaited.
-    fn probes_out(&self) -> usize {
-        let lease = self.model.policy.lease;
-        let leased = |me: &Admitted| self.model.now < me.at + lease;
-        self.out.iter().filter(|(pass, me)| pass.is_probe() && leased(me)).count()
-    }
-}
-
-proptest! {
-    #[test]
-    fn it_agrees_with_the_model(policy in policies(), roll in rolls(), steps in steps()) {
-        let mut pair = Pair::new(policy, roll);
-        for step in steps {
-            pair.step(step);
-        }
-    }
-
-    #[test]
-    fn no_history_keeps_a_healthy_upstream_out(
-        policy in policies(),
-        roll in rolls(),
-        steps in steps(),
-    ) {
-        let mut pair = Pair::new(policy, roll);
-        for step in steps {
-            pair.step(step);
-        }
-        // Whoever is out stays out for ever, and the upstream is well from here on. Failures before
-        // may still open it once.
-        let longest = policy.open_max.mul_f64(1.5) + policy.lease + policy.ramp * 2;
-        let deadline = pair.now() + longest;
-        for _ in 0..policy.min_attempts + policy.close_after {
-            let pass = loop {
-                match pair.breaker.admit(pair.now()) {
-                    Ok(pass) => break pass,
-                    Err(refused) => pair.model.now += refused.retry_after,
-                }
-                prop_assert!(pair.now() <= deadline);
-            };
-            pass.settle(pair.now(), Verdict::Success);
-        }
-        prop_assert_eq!(pair.breaker.state(pair.now()), State::Closed);
-        pair.model.now += policy.ramp;
-        prop_assert!(pair.breaker.admit(pair.now()).is_ok());
-    }
-
-    #[test]
-    fn attempts_without_a_verdict_leave_no_trace(
-        policy in policies(),
-        steps in prop::collection::vec((0u64..2_000, verdict(), 0usize..4), 1..150),
-    ) {
-        // Closed and half-open alike: of two breakers, one is also asked for nothing.
-        let breakers = [(), ()].map(|()| {
-            Breaker::new(policy, Chance::Loaded(0.0), Box::new(|_, _| {}))
-        });
-        let mut at = now();
-        for (pause, verdict, idle) in steps {
-            at += Duration::from_millis(pause);
-            for _ in 0..idle {
-                if let Ok(pass) = breakers[1].admit(at) {
-                    pass.settle(at, Verdict::None);
-                }
-                drop(breakers[1].admit(at));
-            }
-            let [plain, asked] = [0, 1].map(|which| {
-                breakers[which].admit(at).map(|pass| pass.settle(at, verdict))
-            });
-            prop_assert_eq!(plain, asked);
-            prop_assert_eq!(breakers[0].snapshot(at), breakers[1].snapshot(at));
-        }
+    pub(super) fn state(&self) -> State {
+        self.force_now().map_or_else(|| self.would_be(), Force::state)
     }
 }

@@ -1,0 +1,182 @@
+//! `GET /upstreams`: how each upstream stands. `POST /breakers/{upstream}`: its breaker is forced for
+//! a while, or given back to its own rules. The breakers of token authorities cannot be forced here:
+//! there is nothing to answer with while nobody can be asked who calls.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::PathRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    catalog::name::Name,
+    pipeline::{operate::Force, upstream::Condition},
+    server::admin::{Desk, refused},
+    time::{self, Instant},
+};
+
+/// How long a force lasts where the request does not say.
+const USUAL: Duration = Duration::from_secs(10 * 60);
+/// How long one may last: what is forgotten must not stay.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Characters of a reason.
+const MAX_REASON: usize = 200;
+
+const USAGE: &str = "Write {\"state\": \"open\"}, \"closed\", \"observe\" or \"auto\"; beside the first \
+                     three \"for\", such as \"10m\"; and a \"reason\" if you like";
+
+/// What may be asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    state: String,
+    r#for: Option<String>,
+    reason: Option<String>,
+}
+
+/// What is asked of a breaker: a force for a time, or none.
+struct Order {
+    force: Option<(Force, Duration)>,
+    reason: Option<Arc<str>>,
+}
+
+/// Shows every upstream.
+pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
+    let upstreams: Vec<Value> = desk.pipeline.upstreams().map(|it| told(&desk, &it)).collect();
+    Json(json!({ "upstreams": upstreams }))
+}
+
+/// Forces a breaker, or gives it back, and shows how its upstream stands then.
+pub(super) async fn force(
+    State(desk): State<Arc<Desk>>,
+    upstream: Result<Path<String>, PathRejection>,
+    body: Bytes,
+) -> Response {
+    let order = match read(&body) {
+        Ok(order) => order,
+        Err(detail) => {
+            desk.breaker_actions.count("refused");
+            return refused(StatusCode::BAD_REQUEST, detail);
+        }
+    };
+    let upstream = upstream.map(|Path(name)| name).unwrap_or_default();
+    let reason = order.reason.clone();
+    let condition = match order.force {
+        Some((force, lasts)) => desk.pipeline.force_breaker(&upstream, force, lasts, reason),
+        None => desk.pipeline.release_breaker(&upstream),
+    };
+    let Some(condition) = condition else {
+        desk.breaker_actions.count("refused");
+        return refused(StatusCode::NOT_FOUND, &no_such_upstream(&desk));
+    };
+    desk.breaker_actions.count("done");
+    let until = order.force.map(|(_, lasts)| shown_at(&desk, time::now() + lasts));
+    tracing::info!(
+        target: "holdline::audit",
+        upstream = condition.name.as_str(),
+        state = order.force.map_or("auto", |(force, _)| force.as_str()),
+        until,
+        reason = order.reason.as_deref(),
+        "breaker forced"
+    );
+    Json(told(&desk, &condition)).into_response()
+}
+
+fn read(body: &[u8]) -> Result<Order, &'static str> {
+    // A list would be read as the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(USAGE);
+    }
+    let wish: Wish = serde_json::from_slice(body).map_err(|_| USAGE)?;
+    let force = match &*wish.state {
+        "open" => Some(Force::Open),
+        "closed" => Some(Force::Closed),
+        "observe" => Some(Force::Observe),
+        "auto" => None,
+        _ => return Err(USAGE),
+    };
+    let reason = wish.reason.map(reason).transpose()?;
+    let force = match (force, wish.r#for) {
+        (Some(force), lasts) => Some((force, lasts.map_or(Ok(USUAL), |text| duration(&text))?)),
+        (None, None) => None,
+        (None, Some(_)) => return Err("`auto` ends a force at once: remove `for`"),
+    };
+    Ok(Order { force, reason })
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let within = |lasts: &Duration| !lasts.is_zero() && *lasts <= LONGEST;
+    humantime::parse_duration(text)
+        .ok()
+        .filter(within)
+        .ok_or("`for` must be a duration of at most 24h, such as 10m")
+}
+
+fn reason(text: String) -> Result<Arc<str>, &'static str> {
+    let fits = text.chars().count() <= MAX_REASON && text.chars().all(is_printable);
+    if fits { Ok(text.into()) } else { Err("`reason` takes at most 200 printable characters") }
+}
+
+/// Whether a character shows itself, and nothing but itself: no control, no end of a line, none of
+/// those that turn the direction of what follows.
+fn is_printable(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !turns && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
+fn no_such_upstream(desk: &Desk) -> String {
+    let names: Vec<&str> = desk.pipeline.catalog().upstreams.keys().map(Name::as_str).collect();
+    format!("There is no upstream of that name; there are: {}", names.join(", "))
+}
+
+/// How an upstream stands. The one place that writes it down.
+fn told(desk: &Desk, upstream: &Condition<'_>) -> Value {
+    json!({
+        "name": upstream.name.as_str(),
+        "breaker": breaker(desk, upstream),
+        "attempts_in_flight": upstream.in_flight,
+        "attempts_limit": upstream.limit,
+        "retry_budget_left": upstream.budget_left,
+    })
+}
+
+fn breaker(desk: &Desk, upstream: &Condition<'_>) -> Value {
+    let (breaker, now) = (&upstream.breaker, time::now());
+    let left = |until: Instant| until.saturating_duration_since(now).as_secs_f64();
+    let since = breaker.since.unwrap_or(desk.started);
+    let forced = breaker.forced.as_ref().map(|forced| {
+        json!({
+            "state": forced.force.as_str(),
+            "until": shown_at(desk, forced.until),
+            "seconds_left": left(forced.until),
+            "reason": forced.reason.as_deref(),
+        })
+    });
+    json!({
+        "state": breaker.state.as_str(),
+        "for_seconds": now.saturating_duration_since(since).as_secs_f64(),
+        // What it would be if it did not only observe.
+        "would_be": breaker.would_be.map(|state| state.as_str()),
+        "open_seconds_left": breaker.open_until.map_or(0.0, left),
+        "ramp_seconds_left": breaker.ramp_left.as_secs_f64(),
+        "failures": breaker.failures,
+        "slow": breaker.slow,
+        "attempts": breaker.attempts,
+        "failure_ratio": breaker.failure_ratio,
+        "slow_ratio": breaker.slow_ratio,
+        "forced": forced,
+    })
+}
+
+/// What the clock on the wall shows at an instant to come, such as `2026-01-31T12:00:00Z`.
+fn shown_at(desk: &Desk, instant: Instant) -> String {
+    let left = instant.saturating_duration_since(time::now());
+    humantime::format_rfc3339_seconds(desk.wall.system_time() + left).to_string()
+}
