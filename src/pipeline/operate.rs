@@ -83,6 +83,10 @@ impl Pipeline {
             gauge(&table::UPSTREAM_IN_FLIGHT, &[name], upstream.in_flight as f64);
             gauge(&table::UPSTREAM_LIMIT, &[name], upstream.limit as f64);
             gauge(&table::RETRY_BUDGET, &[name], upstream.budget_left);
+            gauge(&table::HELD_SECONDS, &[name], upstream.not_before_left.as_secs_f64());
+            if let Some(left) = upstream.quota_left {
+                gauge(&table::QUOTA_LEFT, &[name], left);
+            }
             gauge(&table::BREAKER_FAILURE_RATIO, &[name], upstream.breaker.failure_ratio);
             let now = if upstream.guarded { upstream.breaker.state.as_str() } else { "disabled" };
             for state in ["closed", "open", "half_open", "forced_open", "disabled"] {

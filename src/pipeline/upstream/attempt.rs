@@ -7,15 +7,15 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use http::Extensions;
+use http::{Extensions, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     client::{self, Script, WireError},
-    mechanism::permit::Permits,
-    pipeline::upstream::{errand::Errand, error::AttemptError},
+    mechanism::{latency::Latency, permit::Permits},
+    pipeline::upstream::{errand::Errand, error::AttemptError, pace},
     telemetry::{
         attempts::{self, AttemptMeters, Ended},
         stage::Stage,
@@ -38,9 +38,8 @@ impl Middleware for InTurn {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        // At most a tenth of the time left: what waits longer could not finish in the rest.
         let errand = Errand::of(extensions);
-        let permit = self.permits.acquire(errand.urgency, errand.left() / 10).await;
+        let permit = self.permits.acquire(errand.urgency, errand.patience()).await;
         let permit = permit.map_err(|saturated| {
             self.meters.queued(saturated.waited);
             AttemptError::Saturated.into_chain()
@@ -59,6 +58,8 @@ pub(super) struct Attempt {
     pub(super) max_reply: usize,
     /// Whether the upstream is sent our trace context.
     pub(super) propagate_trace: bool,
+    /// How long answers took lately.
+    pub(super) latency: Arc<Latency>,
     pub(super) meters: Arc<AttemptMeters>,
 }
 
@@ -71,6 +72,7 @@ impl Middleware for Attempt {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let errand = Errand::of(extensions);
+        pace::set_out(extensions)?;
         let span = span(&errand, &request, errand.next_attempt());
         let under_way = UnderWay {
             span: span.clone(),
@@ -96,12 +98,24 @@ impl Middleware for Attempt {
             } else {
                 AttemptError::CutShort
             }));
+        if let Ok(reply) = &result
+            && answers(reply.status())
+        {
+            let now = time::now();
+            self.latency.note(now, now.saturating_duration_since(under_way.began));
+        }
         under_way.end(ended(&result));
         match result {
             Ok(reply) => Ok(reply.into()),
             Err(error) => Err(error.into_chain()),
         }
     }
+}
+
+/// Whether a status answers the question, if only by a refusal. An upstream that fails or defers
+/// does so faster than it answers: how long that takes says nothing about how long to wait.
+pub(super) fn answers(status: StatusCode) -> bool {
+    !matches!(status.as_u16(), 408 | 429 | 500..)
 }
 
 /// An attempt that is under way. Dropped with its caller, it is noted as canceled: the slow ones,

@@ -22,8 +22,10 @@ use crate::{
     mechanism::{
         breaker::{Breaker, State},
         budget::Budget,
+        latency::Latency,
+        permit::Urgency,
     },
-    pipeline::upstream::{errand::Errand, error::AttemptError},
+    pipeline::upstream::{errand::Errand, error::AttemptError, pace::Pace},
     telemetry::attempts::AttemptMeters,
     time::{self, Wall},
 };
@@ -32,9 +34,11 @@ use crate::{
 /// take as long itself needs only its own time.
 const SHORTEST: Duration = Duration::from_millis(150);
 
-/// The least time in which an attempt of at most `attempt` is worth beginning.
-pub(super) fn least(attempt: Duration) -> Duration {
-    attempt.min(SHORTEST)
+/// The least time in which an attempt of at most `attempt` is worth beginning: as much as half of
+/// the recent answers took.
+pub(super) fn least(attempt: Duration, latency: &Latency) -> Duration {
+    let median = latency.quantile(time::now(), 0.5).unwrap_or_default();
+    attempt.min(median.max(SHORTEST))
 }
 
 /// The retry loop of one upstream.
@@ -45,6 +49,8 @@ pub(super) struct Retry {
     pub(super) attempt: Duration,
     pub(super) breaker: Arc<Breaker>,
     pub(super) budget: Arc<Budget>,
+    pub(super) pace: Arc<Pace>,
+    pub(super) latency: Arc<Latency>,
     pub(super) chance: Chance,
     pub(super) wall: Wall,
     pub(super) meters: Arc<AttemptMeters>,
@@ -74,8 +80,9 @@ impl Middleware for Retry {
             let again = request.try_clone().expect("a body of bytes can be cloned");
             let result = next.clone().run(again, extensions).await;
             // What never left this process earns no repeats: an open breaker would fill the budget
-            // for the very moment at which it closes.
-            if before.is_none() && errand.attempts() > 0 {
+            // for the very moment at which it closes. Nor does what nobody waits for.
+            let earns = errand.urgency == Urgency::Interactive && errand.attempts() > 0;
+            if before.is_none() && earns {
                 self.budget.deposit(time::now());
             }
             match self.repeat(&errand, &result) {
@@ -139,12 +146,15 @@ impl Retry {
         let doublings = attempts.saturating_sub(1).min(20);
         let ceiling = self.policy.first.saturating_mul(1 << doublings).min(self.policy.max);
         let wait = asked.unwrap_or_default() + ceiling.mul_f64(self.chance.roll());
-        if errand.left() < wait + least(self.attempt) {
+        if errand.left() < wait + least(self.attempt, &self.latency) {
             return Repeat::Suppressed("deadline");
         }
         // What would be refused then is not worth a wait now.
         if self.breaker.state(time::now() + wait) == State::Open {
             return Repeat::Suppressed("breaker_open");
+        }
+        if self.pace.holds(errand, time::now() + wait) {
+            return Repeat::Suppressed("held");
         }
         if !self.budget.withdraw(time::now()) {
             return Repeat::Suppressed("budget_exhausted");
