@@ -4,7 +4,10 @@
 pub mod breaker;
 pub mod budget;
 pub mod flight;
+pub mod latency;
+pub mod not_before;
 pub mod permit;
+pub mod quota;
 
-// No policy: the way of counting on which breaker and budget stand.
+// No policy: the way of counting on which breaker, budget and latency stand.
 pub mod window;

@@ -20,13 +20,21 @@ pub struct Window<const N: usize> {
     /// The newest bucket, counted from the origin.
     newest: u64,
     buckets: [[u64; N]; BUCKETS],
+    /// What all buckets hold together.
+    sums: [u64; N],
 }
 
 impl<const N: usize> Window<N> {
     /// An empty window of that length.
     pub fn new(span: Duration) -> Self {
         let width = nanoseconds(span) / BUCKETS as u64;
-        Self { width: width.max(1), origin: None, newest: 0, buckets: [[0; N]; BUCKETS] }
+        Self {
+            width: width.max(1),
+            origin: None,
+            newest: 0,
+            buckets: [[0; N]; BUCKETS],
+            sums: [0; N],
+        }
     }
 
     /// Counts one event at `now` in the counter of that number, below `N`. An instant before the
@@ -35,23 +43,19 @@ impl<const N: usize> Window<N> {
         self.origin.get_or_insert(now);
         self.slide(now);
         self.buckets[place(self.newest)][counter] += 1;
+        self.sums[counter] += 1;
     }
 
     /// The counters over the span that ends at `now`.
     pub fn sums(&mut self, now: Instant) -> [u64; N] {
         self.slide(now);
-        let mut sums = [0; N];
-        for bucket in &self.buckets {
-            for (sum, count) in sums.iter_mut().zip(bucket) {
-                *sum += count;
-            }
-        }
-        sums
+        self.sums
     }
 
     /// Forgets every event.
     pub fn clear(&mut self) {
         self.buckets = [[0; N]; BUCKETS];
+        self.sums = [0; N];
     }
 
     /// Makes the bucket of `now` the newest and empties those passed on the way.
@@ -60,7 +64,10 @@ impl<const N: usize> Window<N> {
         let current = nanoseconds(now.saturating_duration_since(origin)) / self.width;
         let steps = current.saturating_sub(self.newest);
         for step in 1..=steps.min(BUCKETS as u64) {
-            self.buckets[place(self.newest + step)] = [0; N];
+            let leaves = std::mem::replace(&mut self.buckets[place(self.newest + step)], [0; N]);
+            for (sum, count) in self.sums.iter_mut().zip(leaves) {
+                *sum -= count;
+            }
         }
         self.newest += steps;
     }

@@ -107,6 +107,10 @@ impl Pipeline {
             gauge(&table::UPSTREAM_IN_FLIGHT, &[name], upstream.in_flight as f64);
             gauge(&table::UPSTREAM_LIMIT, &[name], upstream.limit as f64);
             gauge(&table::RETRY_BUDGET, &[name], upstream.budget_left);
+            gauge(&table::HELD_SECONDS, &[name], upstream.not_before_left.as_secs_f64());
+            if let Some(left) = upstream.quota_left {
+                gauge(&table::QUOTA_LEFT, &[name], left);
+            }
             gauge(&table::BREAKER_FAILURE_RATIO, &[name], upstream.breaker.failure_ratio);
             gauge(&table::BREAKER_SLOW_RATIO, &[name], upstream.breaker.slow_ratio);
             for state in State::ALL {

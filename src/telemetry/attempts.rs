@@ -71,6 +71,8 @@ pub struct AttemptMeters {
     pub retries: Words,
     /// Repeats that were not made, by reason.
     pub suppressed: Words,
+    /// Attempts that were held back, by reason.
+    pub held: Words,
     queue: Histogram,
     /// Refused by the breaker.
     pub short_circuited: Counter,
@@ -92,8 +94,14 @@ impl AttemptMeters {
     const RESULTS: &[&str] = &["success", "failure", "short_circuited", "shed"];
     const REASONS: &[&str] =
         &["timeout", "connect", "reset", "status_4xx", "status_5xx", "retry_after"];
-    const SUPPRESSED: &[&str] =
-        &["limit_reached", "budget_exhausted", "deadline", "not_idempotent", "breaker_open"];
+    const SUPPRESSED: &[&str] = &[
+        "limit_reached",
+        "budget_exhausted",
+        "deadline",
+        "not_idempotent",
+        "breaker_open",
+        "held",
+    ];
 
     /// The series of one upstream at `address` and `port`.
     pub fn new(registry: &Arc<Registry>, upstream: &str, address: &str, port: u16) -> Self {
@@ -127,6 +135,9 @@ impl AttemptMeters {
             }),
             suppressed: Words::new(Self::SUPPRESSED, |reason| {
                 registry.counter(&table::RETRIES_SUPPRESSED, &[upstream, reason])
+            }),
+            held: Words::new(&["quota", "not_before"], |reason| {
+                registry.counter(&table::HELD, &[upstream, reason])
             }),
             queue: registry.histogram(&table::QUEUE_WAIT, &[upstream]),
             short_circuited: registry.counter(&table::BREAKER_SHORT_CIRCUITED, &[upstream]),
@@ -166,6 +177,39 @@ impl AttemptMeters {
     /// Counts the time an attempt waited for its turn.
     pub fn queued(&self, waited: Duration) {
         self.queue.record(waited.as_secs_f64());
+    }
+}
+
+/// What hedging leaves, where it is on.
+#[derive(Debug)]
+pub struct HedgeMeters {
+    /// Second attempts that were sent, by how they ended.
+    pub hedges: Words,
+    /// Those that were not sent, by reason.
+    pub suppressed: Words,
+}
+
+impl HedgeMeters {
+    const SUPPRESSED: &[&str] = &[
+        "limit_reached",
+        "deadline",
+        "breaker_open",
+        "held",
+        "saturated",
+        "hedge_budget",
+        "retry_budget",
+    ];
+
+    /// The series of one upstream.
+    pub fn new(registry: &Registry, upstream: &str) -> Self {
+        Self {
+            hedges: Words::new(&["won", "lost", "canceled"], |result| {
+                registry.counter(&table::HEDGES, &[upstream, result])
+            }),
+            suppressed: Words::new(Self::SUPPRESSED, |reason| {
+                registry.counter(&table::HEDGES_SUPPRESSED, &[upstream, reason])
+            }),
+        }
     }
 }
 

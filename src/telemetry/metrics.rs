@@ -124,6 +124,10 @@ catalogue! {
         "Attempts that were repeated, and why.");
     RETRIES_SUPPRESSED = counter("holdline_upstream_retries_suppressed_total",
         &["upstream", "reason"], "Attempts that failed and were not repeated, and why not.");
+    HEDGES = counter("holdline_upstream_hedges_total", &["upstream", "result"],
+        "Attempts that were sent beside a late one, by which of the two answered first.");
+    HEDGES_SUPPRESSED = counter("holdline_upstream_hedges_suppressed_total",
+        &["upstream", "reason"], "Late attempts beside which none was sent, and why not.");
     RETRY_BUDGET = gauge("holdline_upstream_retry_budget_ratio", &["upstream"],
         "The part of the retry budget that is left.");
     UPSTREAM_IN_FLIGHT = gauge("holdline_upstream_inflight_requests", &["upstream"],
@@ -132,6 +136,12 @@ catalogue! {
         "Attempts that may be under way.");
     QUEUE_WAIT = histogram("holdline_upstream_queue_wait_seconds", STAGE, &["upstream"],
         "How long attempts wait for their turn.");
+    HELD = counter("holdline_upstream_held_total", &["upstream", "reason"],
+        "Attempts that were not sent because the upstream may not be asked yet.");
+    HELD_SECONDS = gauge("holdline_upstream_held_seconds", &["upstream"],
+        "For how long yet an upstream does not want to be asked.");
+    QUOTA_LEFT = gauge("holdline_upstream_quota_left_ratio", &["upstream"],
+        "The part of the quota's burst that is left.");
     BREAKER_STATE = gauge("holdline_breaker_state", &["upstream", "state"],
         "1 for the state that the breaker is in, forced ones included; 0 for all others.");
     BREAKER_TRANSITIONS = counter("holdline_breaker_transitions_total",

@@ -7,16 +7,18 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use http::Extensions;
+use http::{Extensions, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     client::{self, Script, WireError},
+    mechanism::latency::Latency,
     pipeline::upstream::{
         errand::{Errand, ExchangeTime},
         error::AttemptError,
+        pace,
     },
     telemetry::{
         attempts::{self, AttemptMeters, Ended},
@@ -34,6 +36,8 @@ pub(super) struct Attempt {
     pub(super) max_reply: usize,
     /// Whether the upstream is sent our trace context.
     pub(super) propagate_trace: bool,
+    /// How long answers took lately.
+    pub(super) latency: Arc<Latency>,
     pub(super) meters: Arc<AttemptMeters>,
 }
 
@@ -46,6 +50,7 @@ impl Middleware for Attempt {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let errand = Errand::of(extensions);
+        pace::set_out(extensions)?;
         let span = span(&errand, &request, errand.next_attempt());
         let under_way = UnderWay {
             span: span.clone(),
@@ -71,13 +76,25 @@ impl Middleware for Attempt {
             } else {
                 AttemptError::CutShort
             }));
-        extensions.insert(ExchangeTime(time::now().saturating_duration_since(under_way.began)));
+        let took = time::now().saturating_duration_since(under_way.began);
+        extensions.insert(ExchangeTime(took));
+        if let Ok(reply) = &result
+            && answers(reply.status())
+        {
+            self.latency.note(time::now(), took);
+        }
         under_way.end(ended(&result));
         match result {
             Ok(reply) => Ok(reply.into()),
             Err(error) => Err(error.into_chain()),
         }
     }
+}
+
+/// Whether a status answers the question, if only by a refusal. An upstream that fails or defers
+/// does so faster than it answers: how long that takes says nothing about how long to wait.
+pub(super) fn answers(status: StatusCode) -> bool {
+    !matches!(status.as_u16(), 408 | 429 | 500..)
 }
 
 /// An attempt that is under way. Dropped with its caller, it is noted as canceled: the slow ones,

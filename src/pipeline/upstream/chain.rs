@@ -3,7 +3,9 @@
 //! | layer | why it sits there |
 //! |---|---|
 //! | [`Retry`] | one loop per flight; a backoff holds neither a permit nor a probe |
+//! | [`Hedge`] | where it is on: under the retry, so that both legs are one try; above all else, so that each is an attempt of its own |
 //! | [`Guarded`] | under the retry, so that it counts attempts and opens in time; above the permit, so that nothing queues in front of a dead upstream |
+//! | [`Paced`] | under the breaker, whose refusals cost no quota, and whose probe keeps to what the upstream asked for; paid per attempt |
 //! | [`InTurn`] | paid per attempt; a time-out in the queue is no verdict about the upstream |
 //! | [`Attempt`] | the innermost: its time-out must cover nothing but the exchange, and all of it |
 
@@ -15,14 +17,16 @@ use crate::{
     catalog::upstream::Upstream,
     chance::Chance,
     client::{Client, Transport},
-    mechanism::{breaker::Breaker, budget::Budget, permit::Permits},
+    mechanism::{breaker::Breaker, budget::Budget, latency::Latency, permit::Permits},
     pipeline::upstream::{
         attempt::{Attempt, Scripted},
         breaker::Guarded,
+        hedge::{self, Hedge},
+        pace::{Pace, Paced},
         retry::Retry,
         turn::InTurn,
     },
-    telemetry::attempts::AttemptMeters,
+    telemetry::attempts::{AttemptMeters, HedgeMeters},
     time::Wall,
 };
 
@@ -32,7 +36,11 @@ pub(super) struct Links {
     pub(super) breaker: Arc<Breaker>,
     pub(super) budget: Arc<Budget>,
     pub(super) permits: Permits,
+    pub(super) pace: Arc<Pace>,
+    pub(super) latency: Arc<Latency>,
     pub(super) meters: Arc<AttemptMeters>,
+    /// Present where hedging is on.
+    pub(super) hedges: Option<Arc<HedgeMeters>>,
     pub(super) chance: Chance,
     pub(super) wall: Wall,
 }
@@ -40,26 +48,50 @@ pub(super) struct Links {
 /// Builds the chain towards `upstream`.
 pub(super) fn chain(upstream: &Upstream, links: &Links, client: &Client) -> ClientWithMiddleware {
     let meters = || Arc::clone(&links.meters);
-    let chain = ClientBuilder::new(client.network().clone())
-        .with(Retry {
-            policy: upstream.retry.clone(),
-            attempt: upstream.timeouts.attempt,
-            breaker: Arc::clone(&links.breaker),
-            budget: Arc::clone(&links.budget),
-            chance: links.chance,
-            wall: links.wall,
-            meters: meters(),
-        })
+    let mut chain = ClientBuilder::new(client.network().clone()).with(Retry {
+        policy: upstream.retry.clone(),
+        attempt: upstream.timeouts.attempt,
+        breaker: Arc::clone(&links.breaker),
+        budget: Arc::clone(&links.budget),
+        pace: Arc::clone(&links.pace),
+        latency: Arc::clone(&links.latency),
+        chance: links.chance,
+        wall: links.wall,
+        meters: meters(),
+    });
+    if let Some(hedge) = hedge(upstream, links) {
+        chain = chain.with(hedge);
+    }
+    let chain = chain
         .with(Guarded { breaker: Arc::clone(&links.breaker), meters: meters() })
+        .with(Paced { pace: Arc::clone(&links.pace), wall: links.wall })
         .with(InTurn { permits: links.permits.clone(), meters: meters() })
         .with(Attempt {
             timeout: upstream.timeouts.attempt,
             max_reply: upstream.max_reply,
             propagate_trace: upstream.propagate_trace,
+            latency: Arc::clone(&links.latency),
             meters: meters(),
         });
     match client.transport() {
         Transport::Network => chain.build(),
         Transport::Scripted(script) => chain.with(Scripted(Arc::clone(script))).build(),
     }
+}
+
+/// The hedging of `upstream`, where it is on.
+fn hedge(upstream: &Upstream, links: &Links) -> Option<Hedge> {
+    let policy = upstream.hedge?;
+    Some(Hedge {
+        policy,
+        own: hedge::own_budget(policy),
+        attempts: upstream.retry.attempts,
+        attempt: upstream.timeouts.attempt,
+        breaker: Arc::clone(&links.breaker),
+        budget: Arc::clone(&links.budget),
+        pace: Arc::clone(&links.pace),
+        permits: links.permits.clone(),
+        latency: Arc::clone(&links.latency),
+        meters: Arc::clone(links.hedges.as_ref()?),
+    })
 }

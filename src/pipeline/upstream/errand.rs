@@ -24,6 +24,8 @@ pub(super) struct Errand {
     pub(super) urgency: Urgency,
     /// Whether it may be repeated.
     pub(super) repeatable: bool,
+    /// Whether it may stand in a line. If not, it is sent at once or not at all.
+    may_wait: bool,
     /// The template of its path: what spans may tell of the address.
     pub(super) url_template: Arc<str>,
     /// Where its attempts are noted.
@@ -35,7 +37,20 @@ impl Errand {
     /// A fetch that has not been attempted yet.
     pub(super) fn new(terms: &Terms, repeatable: bool, url_template: Arc<str>) -> Self {
         let Terms { deadline, urgency, trail } = terms.clone();
-        Self { deadline, urgency, repeatable, url_template, trail, attempts: Arc::default() }
+        Self {
+            deadline,
+            urgency,
+            repeatable,
+            may_wait: true,
+            url_template,
+            trail,
+            attempts: Arc::default(),
+        }
+    }
+
+    /// The same errand for an attempt that never waits. Both count their attempts together.
+    pub(super) fn at_once(&self) -> Self {
+        Self { may_wait: false, ..self.clone() }
     }
 
     /// The errand of a request in the chain.
@@ -51,6 +66,17 @@ impl Errand {
     /// How many attempts were made.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// How long it may stand in a line. A caller's spends at most a tenth of the time left there:
+    /// what waits longer could not finish in the rest. Nobody waits for a refresh; it has still to
+    /// be in time.
+    pub(super) fn patience(&self) -> Duration {
+        match self.urgency {
+            _ if !self.may_wait => Duration::ZERO,
+            Urgency::Interactive => self.left() / 10,
+            Urgency::Refresh => self.left() / 2,
+        }
     }
 
     /// Time left for it.

@@ -6,10 +6,12 @@ mod breaker;
 mod chain;
 mod errand;
 pub mod error;
+mod hedge;
+mod pace;
 mod retry;
 mod turn;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Extensions, HeaderValue, StatusCode};
@@ -27,7 +29,10 @@ use crate::{
     },
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
     telemetry::{
-        attempts::AttemptMeters, meters::BreakerMeters, metrics::Registry, stage::Decided,
+        attempts::{AttemptMeters, HedgeMeters},
+        meters::BreakerMeters,
+        metrics::Registry,
+        stage::Decided,
     },
     time::{self, Instant, Wall},
 };
@@ -35,6 +40,7 @@ use crate::{
 use chain::Links;
 use errand::Errand;
 use error::AttemptError;
+use pace::Pace;
 
 /// What an upstream said: a success, with its whole body.
 pub struct Reply {
@@ -80,6 +86,14 @@ pub struct Condition<'a> {
     pub limit: usize,
     /// The part of its retry budget that is left.
     pub budget_left: f64,
+    /// For how long yet it does not want to be asked; zero when it may be.
+    pub not_before_left: Duration,
+    /// The part of its quota's burst that is left; `None`: it has no quota.
+    pub quota_left: Option<f64>,
+    /// Within which time half of its recent answers came; `None`: there were too few.
+    pub median: Option<Duration>,
+    /// The same for 95 of a hundred.
+    pub p95: Option<Duration>,
 }
 
 /// What this stage needs from the outside.
@@ -148,11 +162,17 @@ impl Lane {
             url.host_str().unwrap_or_default(),
             url.port_or_known_default().unwrap_or_default(),
         );
+        let meters = Arc::new(meters);
+        let hedges =
+            upstream.hedge.map(|_| HedgeMeters::new(around.registry, upstream.name.as_str()));
         let links = Links {
             breaker: breaker(upstream, around),
             budget: Arc::new(Budget::new(upstream.retry.budget)),
             permits: Permits::new(upstream.concurrency),
-            meters: Arc::new(meters),
+            pace: Pace::new(upstream, Arc::clone(&meters)),
+            latency: Arc::default(),
+            meters,
+            hedges: hedges.map(Arc::new),
             chance: around.chance,
             wall: around.wall,
         };
@@ -168,6 +188,10 @@ impl Lane {
             in_flight: self.links.permits.in_use(),
             limit: self.links.permits.limit(),
             budget_left: self.links.budget.share_left(now),
+            not_before_left: self.links.pace.not_before_left(now),
+            quota_left: self.links.pace.quota_left(now),
+            median: self.links.latency.quantile(now, 0.5),
+            p95: self.links.latency.quantile(now, 0.95),
         }
     }
 
@@ -182,12 +206,13 @@ impl Lane {
         let errand = Errand::new(terms, action.safe, template);
         let mut extensions = Extensions::new();
         extensions.insert(errand.clone());
-        let result = if errand.left() < retry::least(self.upstream.timeouts.attempt) {
-            Err(UpstreamError::CutShort)
-        } else {
-            let sent = self.client.execute_with_extensions(request, &mut extensions).await;
-            self.settle(sent, errand.attempts()).await
-        };
+        let result =
+            if errand.left() < retry::least(self.upstream.timeouts.attempt, &self.links.latency) {
+                Err(UpstreamError::CutShort)
+            } else {
+                let sent = self.client.execute_with_extensions(request, &mut extensions).await;
+                self.settle(sent, errand.attempts()).await
+            };
         let word = result.as_ref().map_or_else(UpstreamError::result, |_| "success");
         self.links.meters.called(word, errand.attempts() as usize);
         result

@@ -19,8 +19,8 @@ use crate::{
     catalog::policy::{RetryOn, RetryPolicy},
     chance::Chance,
     client::WireError,
-    mechanism::{breaker::Breaker, budget::Budget},
-    pipeline::upstream::{errand::Errand, error::AttemptError},
+    mechanism::{breaker::Breaker, budget::Budget, latency::Latency, permit::Urgency},
+    pipeline::upstream::{errand::Errand, error::AttemptError, pace::Pace},
     telemetry::attempts::AttemptMeters,
     time::{self, Wall},
 };
@@ -29,9 +29,11 @@ use crate::{
 /// take as long itself needs only its own time.
 const SHORTEST: Duration = Duration::from_millis(150);
 
-/// The least time in which an attempt of at most `attempt` is worth beginning.
-pub(super) fn least(attempt: Duration) -> Duration {
-    attempt.min(SHORTEST)
+/// The least time in which an attempt of at most `attempt` is worth beginning: as much as half of
+/// the recent answers took.
+pub(super) fn least(attempt: Duration, latency: &Latency) -> Duration {
+    let median = latency.quantile(time::now(), 0.5).unwrap_or_default();
+    attempt.min(median.max(SHORTEST))
 }
 
 /// The retry loop of one upstream.
@@ -42,6 +44,8 @@ pub(super) struct Retry {
     pub(super) attempt: Duration,
     pub(super) breaker: Arc<Breaker>,
     pub(super) budget: Arc<Budget>,
+    pub(super) pace: Arc<Pace>,
+    pub(super) latency: Arc<Latency>,
     pub(super) chance: Chance,
     pub(super) wall: Wall,
     pub(super) meters: Arc<AttemptMeters>,
@@ -71,8 +75,9 @@ impl Middleware for Retry {
             let again = request.try_clone().expect("a body of bytes can be cloned");
             let result = next.clone().run(again, extensions).await;
             // What never left this process earns no repeats: an open breaker would fill the budget
-            // for the very moment at which it closes.
-            if before.is_none() && errand.attempts() > 0 {
+            // for the very moment at which it closes. Nor does what nobody waits for.
+            let earns = errand.urgency == Urgency::Interactive && errand.attempts() > 0;
+            if before.is_none() && earns {
                 self.budget.deposit(time::now());
             }
             match self.repeat(&errand, &result) {
@@ -136,12 +141,15 @@ impl Retry {
         let doublings = attempts.saturating_sub(1).min(20);
         let ceiling = self.policy.first.saturating_mul(1 << doublings).min(self.policy.max);
         let wait = asked.unwrap_or_default() + ceiling.mul_f64(self.chance.roll());
-        if errand.left() < wait + least(self.attempt) {
+        if errand.left() < wait + least(self.attempt, &self.latency) {
             return Repeat::Suppressed("deadline");
         }
         // What would be refused then is not worth a wait now.
         if self.breaker.state(time::now() + wait).refuses_all() {
             return Repeat::Suppressed("breaker_open");
+        }
+        if self.pace.holds(errand, time::now() + wait) {
+            return Repeat::Suppressed("held");
         }
         if !self.budget.withdraw(time::now()) {
             return Repeat::Suppressed("budget_exhausted");

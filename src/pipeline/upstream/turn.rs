@@ -1,7 +1,7 @@
 //! The permit's place in the chain: an attempt is held back until it is its turn, and what it tells
 //! about the upstream's load is decided here.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -10,7 +10,7 @@ use reqwest_middleware::{Error as ChainError, Middleware, Next};
 
 use crate::{
     client::WireError,
-    mechanism::permit::{Load, Permits, Urgency},
+    mechanism::permit::{Load, Permits},
     pipeline::upstream::{errand::Errand, error::AttemptError},
     telemetry::attempts::AttemptMeters,
     time,
@@ -32,7 +32,7 @@ impl Middleware for InTurn {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let errand = Errand::of(extensions);
-        let permit = self.permits.acquire(errand.urgency, longest_wait(&errand)).await;
+        let permit = self.permits.acquire(errand.urgency, errand.patience()).await;
         let permit = permit.map_err(|saturated| {
             self.meters.queued(saturated.waited);
             AttemptError::Saturated.into_chain()
@@ -44,15 +44,6 @@ impl Middleware for InTurn {
             permit.settle(time::now(), load);
         }
         result
-    }
-}
-
-/// A caller spends at most a tenth of the time left in line: what waits longer could not finish in
-/// the rest. Nobody waits for a refresh; it has still to be in time.
-fn longest_wait(errand: &Errand) -> Duration {
-    match errand.urgency {
-        Urgency::Interactive => errand.left() / 10,
-        Urgency::Refresh => errand.left() / 2,
     }
 }
 

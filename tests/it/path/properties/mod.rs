@@ -27,13 +27,24 @@ fn for_all<S: Strategy>(
     strategy: &S,
     case: &impl AsyncFn(&Rig, S::Value) -> Result<(), TestCaseError>,
 ) {
+    for_many(Config::default().cases, setup, strategy, case);
+}
+
+/// The same for so many values.
+fn for_many<S: Strategy>(
+    cases: u32,
+    setup: &Setup<'_>,
+    strategy: &S,
+    case: &impl AsyncFn(&Rig, S::Value) -> Result<(), TestCaseError>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
     let rig = runtime.block_on(async { setup.rig() });
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let result = runner.run(strategy, |value| {
         runtime.block_on(async {
             tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -5,31 +5,65 @@ use std::time::Duration;
 use holdline::client::WireError;
 use proptest::prelude::*;
 
-use super::{any_error, any_line, for_all};
-use crate::support::{rig::Setup, scripted::Line};
+use super::{any_error, any_line, for_all, for_many};
+use crate::support::{
+    rig::{Rig, Setup},
+    scripted::Line,
+};
 
 const RATIO: f64 = 0.2;
 const PER_SECOND: f64 = 1.0;
 const WINDOW: f64 = 10.0;
 
+/// What the upstream says to one attempt: mostly nothing good, and now and then late enough for a
+/// hedge.
+fn says() -> impl Strategy<Value = Line> {
+    let line = prop_oneof![
+        4 => prop::sample::select(vec![502_u16, 503, 504]).prop_map(Line::status),
+        1 => Just(Line::fails(WireError::Connect)),
+        1 => Just(Line::status(429).header("retry-after", "1")),
+        1 => Just(Line::status(404)),
+        2 => Just(Line::json(&serde_json::json!({"name": "Ada"}))),
+    ];
+    let after = prop_oneof![2 => Just(0), 1 => 0..60_u64, 2 => 60..1_500_u64];
+    (line, after).prop_map(|(line, after)| line.after(after))
+}
+
+/// Looks up those customers at once; returns how many calls that were.
+async fn ask_about(rig: &Rig, ids: std::ops::Range<i64>) -> usize {
+    let mut tasks = tokio::task::JoinSet::new();
+    for id in ids {
+        tasks.spawn(rig.lookup().id(id).heard());
+    }
+    tasks.join_all().await.len()
+}
+
+/// Repeats, hedges and refreshes are paid out of one budget: a call causes one attempt, that of the
+/// refresh behind its stale answer included, and all further ones are a share of the calls.
 #[test]
 fn attempts_are_calls_and_what_the_budget_allows() {
-    let step = (0..2_500_u64, 1..6_usize);
-    let steps = prop::collection::vec(step, 1..40);
-    let fails = prop::collection::vec(prop::bool::weighted(0.8), 1..60);
-    let crm = ["breaker: {enabled: false}", "retry: {attempts: 10}"];
-    let setup = Setup { crm: &crm, ..Setup::PLAIN };
-    for_all(&setup, &(steps, fails), &async |rig, (steps, fails)| {
+    let step = (0..2_500_u64, 1..6_i64, 0..4_i64);
+    let steps = prop::collection::vec(step, 1..8);
+    let says = prop::collection::vec(says(), 1..40);
+    let crm = [
+        "breaker: {enabled: false}",
+        "retry: {attempts: 10}",
+        "hedge: {enabled: true, after: p50, budget: 1}",
+    ];
+    let cache = ["ttl: 500ms", "stale_while_revalidate: 5s", "stale_if_error: 10s"];
+    let setup = Setup { crm: &crm, cache: &cache, ..Setup::PLAIN };
+    for_many(10_000, &setup, &(steps, says), &async |rig, (steps, says)| {
+        let (before, began, mut calls) = (rig.upstream().count(), rig.now(), 0);
+        // Enough answers for a hedge to be possible at once.
+        calls += ask_about(rig, 100..120).await;
         let count = std::sync::atomic::AtomicUsize::new(0);
         rig.upstream().rule(move |_| {
             let at = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if fails[at % fails.len()] { Line::status(503) } else { Line::status(404) }
+            says[at % says.len()].clone()
         });
-        let (before, began, mut calls) = (rig.upstream().count(), rig.now(), 0);
-        for (pause, batch) in steps {
+        for (pause, batch, id) in steps {
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            rig.lookup().times(batch).await;
-            calls += batch;
+            calls += ask_about(rig, id..id + batch).await;
             let time = (rig.now() - began) as f64 / 1000.0;
             let attempts = rig.upstream().count() - before;
             // One window and the tenth by which it slides may hold an older allowance.

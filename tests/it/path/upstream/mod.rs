@@ -1,8 +1,12 @@
 //! From valid inputs to a reply: what is sent, and what each way to fail comes to. Retries, the
-//! breaker and the attempt itself have files of their own.
+//! breaker, the attempt itself, hedges and what an upstream may be asked have files of their own.
 
 mod attempt;
 mod breaker;
+mod hedge;
+mod latency;
+mod not_before;
+mod quota;
 mod retry;
 
 use std::time::Duration;
@@ -17,6 +21,11 @@ use crate::support::{rig::Setup, scripted::Line};
 
 /// Every attempt stands for itself: nothing is repeated, no breaker opens.
 const ONCE: &[&str] = &["retry: {attempts: 1}", "breaker: {enabled: false}"];
+
+/// What the action `lookup` answers.
+fn ada() -> Line {
+    Line::json(&json!({"name": "Ada"}))
+}
 
 #[tokio::test(start_paused = true)]
 async fn the_request_is_the_actions_own_and_carries_nothing_of_the_call() {

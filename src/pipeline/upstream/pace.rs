@@ -1,0 +1,172 @@
+//! When an upstream may be asked: not before the instant that it named itself, and not more often
+//! than its vendor allows. Every attempt of every call keeps to both, repeats and hedges too.
+//!
+//! A call waits for a moment if that is enough; refreshes never wait, and leave the last fifth of
+//! the burst to calls. Everything else fails at once: whoever has an old answer or a fallback gives
+//! it now, and nobody is held for a wait that is longer than the call.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use http::{Extensions, StatusCode};
+use reqwest::{Request, Response};
+use reqwest_middleware::{Middleware, Next};
+
+use crate::{
+    catalog::upstream::Upstream,
+    mechanism::{
+        not_before::NotBefore,
+        permit::Urgency,
+        quota::{Paid, Quota},
+    },
+    pipeline::upstream::{errand::Errand, error::AttemptError, retry},
+    telemetry::attempts::AttemptMeters,
+    time::{self, Instant, Wall},
+};
+
+/// When one upstream may be asked.
+#[derive(Debug)]
+pub(super) struct Pace {
+    not_before: NotBefore,
+    quota: Option<Arc<Quota>>,
+    /// How long an attempt waits at most.
+    wait: Duration,
+    meters: Arc<AttemptMeters>,
+}
+
+impl Pace {
+    /// The pace of `upstream`, which has not been asked yet.
+    pub(super) fn new(upstream: &Upstream, meters: Arc<AttemptMeters>) -> Arc<Self> {
+        Arc::new(Self {
+            not_before: NotBefore::default(),
+            quota: upstream.quota.map(|policy| Quota::new(policy, time::now())),
+            wait: upstream.concurrency.wait,
+            meters,
+        })
+    }
+
+    /// For how long yet it does not want to be asked.
+    pub(super) fn not_before_left(&self, now: Instant) -> Duration {
+        self.not_before.left(now)
+    }
+
+    /// The part of the burst that its quota has left; `None` where it has no quota.
+    pub(super) fn quota_left(&self, now: Instant) -> Option<f64> {
+        let quota = self.quota.as_ref()?;
+        Some(f64::from(quota.left(now)) / f64::from(quota.burst()))
+    }
+
+    /// Whether an attempt may be sent at once.
+    pub(super) fn is_free(&self, now: Instant) -> bool {
+        let has_place = self.quota.as_ref().is_none_or(|quota| quota.left(now) > 0);
+        has_place && self.not_before.left(now).is_zero()
+    }
+
+    /// Whether an attempt at `then` would be refused for what the upstream has asked for by now.
+    pub(super) fn holds(&self, errand: &Errand, then: Instant) -> bool {
+        self.not_before.left(then) > self.patience(errand)
+    }
+
+    fn patience(&self, errand: &Errand) -> Duration {
+        match errand.urgency {
+            Urgency::Interactive => errand.patience().min(self.wait),
+            Urgency::Refresh => Duration::ZERO,
+        }
+    }
+
+    /// Waits until an attempt may be made, and pays for it.
+    async fn leave(&self, errand: &Errand) -> Result<Option<Paid>, AttemptError> {
+        let gives_up = time::now() + self.patience(errand);
+        self.not_before_is_over(gives_up).await?;
+        let Some(quota) = &self.quota else { return Ok(None) };
+        let keep_back = match errand.urgency {
+            Urgency::Interactive => 0,
+            Urgency::Refresh => quota.burst() / 5,
+        };
+        let now = time::now();
+        let paid = quota
+            .take(now, gives_up.saturating_duration_since(now), keep_back)
+            .map_err(|used_up| self.held("quota", used_up.retry_after))?;
+        if !paid.wait().is_zero() {
+            tokio::time::sleep(paid.wait()).await;
+        }
+        Ok(Some(paid))
+    }
+
+    /// Waits for the end of the mark, which may be moved meanwhile.
+    async fn not_before_is_over(&self, gives_up: Instant) -> Result<(), AttemptError> {
+        loop {
+            let now = time::now();
+            let left = self.not_before.left(now);
+            if left.is_zero() {
+                return Ok(());
+            }
+            if now + left > gives_up {
+                return Err(self.held("not_before", left));
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+
+    fn held(&self, reason: &str, retry_after: Duration) -> AttemptError {
+        self.meters.held.count(reason);
+        AttemptError::Held { retry_after }
+    }
+}
+
+/// Holds attempts back until the upstream may be asked.
+#[derive(Debug)]
+pub(super) struct Paced {
+    pub(super) pace: Arc<Pace>,
+    pub(super) wall: Wall,
+}
+
+/// What an attempt carries to the place where it is sent.
+#[derive(Debug, Clone)]
+struct Toll {
+    pace: Arc<Pace>,
+    paid: Option<Arc<Paid>>,
+}
+
+#[async_trait]
+impl Middleware for Paced {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let paid = self.pace.leave(&Errand::of(extensions)).await;
+        let paid = paid.map_err(AttemptError::into_chain)?.map(Arc::new);
+        extensions.insert(Toll { pace: Arc::clone(&self.pace), paid });
+        let result = next.run(request, extensions).await;
+        // What was refused further in was not sent.
+        drop(extensions.remove::<Toll>());
+        if let Ok(response) = &result
+            && defers(response.status())
+            && let Some(wait) = retry::retry_after(response, self.wall)
+        {
+            self.pace.not_before.set(time::now(), wait);
+        }
+        result
+    }
+}
+
+/// Whether a status with `Retry-After` speaks for the whole upstream.
+fn defers(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// The last look before an attempt is sent: the upstream may have asked to wait while it stood in
+/// line for its turn. From here on its place in the quota is spent.
+pub(super) fn set_out(extensions: &mut Extensions) -> reqwest_middleware::Result<()> {
+    let toll = extensions.remove::<Toll>().expect("an attempt has come past its pace");
+    let left = toll.pace.not_before.left(time::now());
+    if !left.is_zero() {
+        return Err(toll.pace.held("not_before", left).into_chain());
+    }
+    if let Some(paid) = toll.paid {
+        paid.spend();
+    }
+    Ok(())
+}
