@@ -23,7 +23,11 @@ use crate::{
         upstream::error::UpstreamError,
     },
     server::problem::{json_response, problem},
-    telemetry::{outcome::Outcome, stage::Stage, trail::Trail},
+    telemetry::{
+        outcome::{Outcome, Source},
+        stage::Stage,
+        trail::Trail,
+    },
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -254,18 +258,7 @@ pub(super) fn add_debug_headers(
     trail: &Trail,
     result: &Result<Answer, Failure>,
 ) {
-    let ttl = result.as_ref().map_or(0, |answer| answer.ttl.as_secs());
-    let status = match trail.decision(Stage::Cache) {
-        Some("hit" | "negative_hit") => format!("holdline; hit; ttl={ttl}"),
-        // Answered at once while a refresh runs, or because the fetch failed or took too long.
-        Some("stale") if trail.took(Stage::Flight).is_none() => {
-            "holdline; hit; detail=stale-while-revalidate".to_owned()
-        }
-        Some("stale") => "holdline; fwd=stale; detail=stale-if-error".to_owned(),
-        Some("coalesced") => "holdline; fwd=miss; collapsed".to_owned(),
-        Some(_) => "holdline; fwd=miss".to_owned(),
-        None => "holdline; fwd=bypass".to_owned(),
-    };
+    let status = cache_status(trail, result);
     let timing: Vec<String> = trail
         .steps()
         .iter()
@@ -278,4 +271,30 @@ pub(super) fn add_debug_headers(
     for (header, value) in [(CACHE_STATUS, status), (SERVER_TIMING, timing.join(", "))] {
         headers.extend(HeaderValue::try_from(value).ok().map(|value| (header, value)));
     }
+}
+
+/// What the cache did, in the words of RFC 9211: `hit` where nothing was sent, else why it was.
+fn cache_status(trail: &Trail, result: &Result<Answer, Failure>) -> String {
+    let flight = trail.decision(Stage::Flight);
+    let nothing_sent = matches!(flight, None | Some("remembered" | "full"));
+    let did = match trail.decision(Stage::Cache) {
+        None => "fwd=bypass".to_owned(),
+        Some("hit" | "negative_hit") => match result {
+            Ok(answer) => format!("hit; ttl={}", answer.ttl.as_secs()),
+            Err(_) => "hit".to_owned(),
+        },
+        Some("stale" | "failed") if nothing_sent => "hit".to_owned(),
+        Some("stale" | "refreshed") => "fwd=stale".to_owned(),
+        Some(_) => "fwd=miss".to_owned(),
+    };
+    let collapsed = if flight == Some("joined") { "; collapsed" } else { "" };
+    let detail = match result {
+        // Answered at once while a refresh runs, or because the fetch failed or took too long.
+        Ok(answer) if answer.is_stale() && flight.is_none() => "stale-while-revalidate",
+        Ok(answer) if answer.is_stale() => "stale-if-error",
+        Ok(answer) if answer.source == Source::Fallback => Source::Fallback.as_str(),
+        Ok(_) => return format!("holdline; {did}{collapsed}"),
+        Err(failure) => failure.outcome().as_str(),
+    };
+    format!("holdline; {did}{collapsed}; detail={detail}")
 }

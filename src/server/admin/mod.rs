@@ -5,6 +5,7 @@
 
 mod about;
 mod cache;
+mod caches;
 mod probes;
 mod token;
 
@@ -109,6 +110,7 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
 pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router {
     let routes = Router::new()
         .route("/info", get(about::show))
+        .route("/caches", get(caches::show))
         .route("/cache/purge", post(cache::purge))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
