@@ -298,3 +298,86 @@ fn cache_status(trail: &Trail, result: &Result<Answer, Failure>) -> String {
     };
     format!("holdline; {did}{collapsed}; detail={detail}")
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        chance::Chance,
+        telemetry::{metrics::Registry, trail::Tracer},
+        time,
+    };
+
+    fn answer(source: Source) -> Result<Answer, Failure> {
+        let (age, ttl) = (Duration::ZERO, Duration::from_secs(7));
+        Ok(Answer { body: Bytes::from_static(b"{}"), source, age, ttl })
+    }
+
+    fn failed(error: UpstreamError) -> Result<Answer, Failure> {
+        Err(Failure::Unfetched(Unfetched::Upstream(error)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_cache_did_is_told_for_every_end_of_a_call() {
+        let broken = || failed(UpstreamError::Unreachable);
+        for (flight, cache, result, expected) in [
+            (None, None, answer(Source::Upstream), "fwd=bypass"),
+            (None, Some("hit"), answer(Source::CacheFresh), "hit; ttl=7"),
+            (
+                None,
+                Some("negative_hit"),
+                Err(Failure::NotFound(Source::CacheFresh)),
+                "hit; detail=not_found",
+            ),
+            (Some("landed"), Some("miss"), answer(Source::Upstream), "fwd=miss"),
+            (Some("joined"), Some("coalesced"), answer(Source::Coalesced), "fwd=miss; collapsed"),
+            (Some("landed"), Some("refreshed"), answer(Source::Upstream), "fwd=stale"),
+            (Some("joined"), Some("refreshed"), answer(Source::Coalesced), "fwd=stale; collapsed"),
+            (None, Some("stale"), answer(Source::CacheStale), "hit; detail=stale-while-revalidate"),
+            (
+                Some("unreachable"),
+                Some("stale"),
+                answer(Source::CacheStale),
+                "fwd=stale; detail=stale-if-error",
+            ),
+            (
+                Some("left"),
+                Some("stale"),
+                answer(Source::CacheStale),
+                "fwd=stale; detail=stale-if-error",
+            ),
+            (
+                Some("remembered"),
+                Some("stale"),
+                answer(Source::CacheStale),
+                "hit; detail=stale-if-error",
+            ),
+            (Some("full"), Some("stale"), answer(Source::CacheStale), "hit; detail=stale-if-error"),
+            (
+                Some("unreachable"),
+                Some("failed"),
+                answer(Source::Fallback),
+                "fwd=miss; detail=fallback",
+            ),
+            (Some("remembered"), Some("failed"), answer(Source::Fallback), "hit; detail=fallback"),
+            (None, None, answer(Source::Fallback), "fwd=bypass; detail=fallback"),
+            (
+                Some("unreachable"),
+                Some("failed"),
+                broken(),
+                "fwd=miss; detail=upstream_unreachable",
+            ),
+            (Some("remembered"), Some("failed"), broken(), "hit; detail=upstream_unreachable"),
+            (None, None, broken(), "fwd=bypass; detail=upstream_unreachable"),
+        ] {
+            let tracer = Tracer::new(&Registry::new(), None, false, "/{action}", Chance::Random);
+            let trail = tracer.begin(time::now(), None, ("POST", "lookup"));
+            for (stage, decision) in [(Stage::Flight, flight), (Stage::Cache, cache)] {
+                decision.into_iter().for_each(|word| trail.step(stage, time::now(), word));
+            }
+            assert_eq!(cache_status(&trail, &result), format!("holdline; {expected}"));
+        }
+    }
+}
