@@ -21,7 +21,8 @@ fn customer(customer: &str, action: &str) -> Purge {
 
 /// Every purge that covers a lookup of customer 1, in both manners.
 fn every_purge() -> impl Iterator<Item = (Purge, Manner)> {
-    let purges = [customer("1", "lookup"), Purge::Action(Name::new("lookup").unwrap()), Purge::All];
+    let lookup = Purge::Action(Name::new("lookup").expect("a name"));
+    let purges = [customer("1", "lookup"), lookup, Purge::All];
     purges.into_iter().flat_map(|purge| [(purge.clone(), Manner::Hard), (purge, Manner::Soft)])
 }
 
