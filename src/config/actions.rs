@@ -61,7 +61,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     }
     let cache = section.optional("cache", |value| {
         refuse_unsafe_cache(value, safe);
-        cache(&value.section(), fields, asked.as_ref())
+        cache(&value.section(), fields, asked.as_ref(), timeout)
     });
     let fallback = fallback(section, output.as_ref());
     let revision = revision(name.as_str(), section, asked.as_ref(), parts.upstreams);
@@ -232,6 +232,7 @@ fn cache(
     section: &Section<'_>,
     fields: Option<&[Field]>,
     asked: Option<&Request>,
+    timeout: Option<Duration>,
 ) -> Option<CachePolicy> {
     const SHARED: [(&str, SharedBy); 3] =
         [("org", SharedBy::Org), ("caller", SharedBy::Caller), ("all", SharedBy::All)];
@@ -252,6 +253,11 @@ fn cache(
     let stale_while_revalidate = time("stale_while_revalidate", Duration::ZERO);
     let stale_if_error = time("stale_if_error", Duration::ZERO);
     let stale_after = time("stale_after", Duration::from_millis(300));
+    if let (Some(timeout), Some(spare), Some(after)) = (timeout, stale_if_error, stale_after)
+        && !spare.is_zero()
+    {
+        warn_of_late_spare(section, after, action::patience(timeout, None));
+    }
     let not_found = time("not_found", Duration::ZERO);
     let max_waiters = section.read("max_waiters", 5000, |value| count(value, 1, 1_000_000));
     section.finish()?;
@@ -268,6 +274,20 @@ fn cache(
         not_found: not_found?,
         max_waiters: max_waiters?,
     })
+}
+
+/// Warns where a call's time is up before it is given the old answer that is at hand.
+fn warn_of_late_spare(section: &Section<'_>, after: Duration, patience: Duration) {
+    if after >= patience {
+        let at = section.value("stale_after").or_else(|| section.value("stale_if_error"));
+        let most = humantime::format_duration(patience);
+        let what = format!(
+            "an old answer that is at hand is given after {}, and a call may take no longer than {most}: \
+             it would come at the very end",
+            humantime::format_duration(after)
+        );
+        at.iter().for_each(|at| at.warn(&*what, format!("write a stale_after below {most}")));
+    }
 }
 
 /// Refuses a key that lacks what the upstream is asked with: one customer would be given the answer

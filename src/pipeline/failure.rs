@@ -254,4 +254,18 @@ impl FetchFailure for Unfetched {
             Self::Mapping(_) => Meaning::Broken,
         }
     }
+
+    fn is_upstreams_own(&self) -> bool {
+        match self {
+            Self::Upstream(error) => error.is_upstreams_own(),
+            Self::Mapping(_) => true,
+        }
+    }
+
+    fn told_after(self, age: Duration) -> Self {
+        match self {
+            Self::Upstream(error) => Self::Upstream(error.told_after(age)),
+            mapping @ Self::Mapping(_) => mapping,
+        }
+    }
 }

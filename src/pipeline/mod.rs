@@ -189,7 +189,7 @@ impl TryFrom<cache::Kept> for Answer {
     type Error = Failure;
 
     fn try_from(kept: cache::Kept) -> Result<Self, Failure> {
-        let cache::Kept { answer, source, age, ttl } = kept;
+        let cache::Kept { answer, source, age, ttl, .. } = kept;
         let body = answer.ok_or(Failure::NotFound(source))?;
         Ok(Self { body, source, age, ttl })
     }

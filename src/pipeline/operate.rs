@@ -7,7 +7,12 @@ pub use crate::mechanism::breaker::Force;
 use crate::{
     catalog::name::Name,
     mechanism::breaker::{Forced, State},
-    pipeline::{Pipeline, upstream::Condition},
+    pipeline::{
+        Pipeline,
+        authenticate::VerdictTables,
+        cache::{Inventory, Manner},
+        upstream::Condition,
+    },
     telemetry::{
         meters::PurgeMeters,
         metrics::{self as table, Registry},
@@ -15,7 +20,7 @@ use crate::{
     time,
 };
 
-/// What a purge removes.
+/// What a purge is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purge {
     /// The answers of one action about one customer.
@@ -43,16 +48,27 @@ impl Purge {
 }
 
 impl Pipeline {
-    /// Removes cached answers at once; a fetch under way will not be kept. Returns how many went.
-    pub fn purge(&self, purge: &Purge, meters: &PurgeMeters) -> u64 {
-        let removed = match purge {
-            Purge::Customer { customer, action } => self.cache.purge(Some(action), Some(customer)),
-            Purge::Action(action) => self.cache.purge(Some(action), None),
-            Purge::All => self.cache.purge(None, None),
+    /// Removes cached answers at once, or marks them stale; a fetch under way will not be kept.
+    /// Returns how many.
+    pub fn purge(&self, purge: &Purge, manner: Manner, meters: &PurgeMeters) -> u64 {
+        let (action, customer) = match purge {
+            Purge::Customer { customer, action } => (Some(action), Some(&**customer)),
+            Purge::Action(action) => (Some(action), None),
+            Purge::All => (None, None),
         };
-        meters.purges.count(purge.scope());
-        meters.removed.add(purge.scope(), removed);
-        removed
+        let count = self.cache.purge(action, customer, manner);
+        meters.purged(purge.scope(), manner.as_str(), count);
+        count
+    }
+
+    /// What the cache of answers holds.
+    pub fn answers(&self) -> Inventory {
+        self.cache.inventory()
+    }
+
+    /// What is remembered of each token authority's verdicts.
+    pub fn verdicts(&self) -> impl Iterator<Item = VerdictTables<'_>> {
+        self.schemes.verdicts()
     }
 
     /// How each upstream stands.
@@ -84,7 +100,7 @@ impl Pipeline {
         self.cache.flights()
     }
 
-    /// Forgets what is of no use any more: expired answers and verdicts, full buckets.
+    /// Forgets what is of no use any more: expired answers and verdicts, memos, full buckets.
     pub fn sweep(&self) {
         self.cache.sweep();
         self.limits.sweep();

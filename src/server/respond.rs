@@ -23,7 +23,11 @@ use crate::{
         upstream::error::UpstreamError,
     },
     server::problem::{json_response, problem},
-    telemetry::{outcome::Outcome, stage::Stage, trail::Trail},
+    telemetry::{
+        outcome::{Outcome, Source},
+        stage::Stage,
+        trail::Trail,
+    },
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -254,18 +258,7 @@ pub(super) fn add_debug_headers(
     trail: &Trail,
     result: &Result<Answer, Failure>,
 ) {
-    let ttl = result.as_ref().map_or(0, |answer| answer.ttl.as_secs());
-    let status = match trail.decision(Stage::Cache) {
-        Some("hit" | "negative_hit") => format!("holdline; hit; ttl={ttl}"),
-        // Answered at once while a refresh runs, or because the fetch failed or took too long.
-        Some("stale") if trail.took(Stage::Flight).is_none() => {
-            "holdline; hit; detail=stale-while-revalidate".to_owned()
-        }
-        Some("stale") => "holdline; fwd=stale; detail=stale-if-error".to_owned(),
-        Some("coalesced") => "holdline; fwd=miss; collapsed".to_owned(),
-        Some(_) => "holdline; fwd=miss".to_owned(),
-        None => "holdline; fwd=bypass".to_owned(),
-    };
+    let status = cache_status(trail, result);
     let timing: Vec<String> = trail
         .steps()
         .iter()
@@ -277,5 +270,114 @@ pub(super) fn add_debug_headers(
     let headers = response.headers_mut();
     for (header, value) in [(CACHE_STATUS, status), (SERVER_TIMING, timing.join(", "))] {
         headers.extend(HeaderValue::try_from(value).ok().map(|value| (header, value)));
+    }
+}
+
+/// What the cache did, in the words of RFC 9211: `hit` where nothing was sent, else why it was.
+fn cache_status(trail: &Trail, result: &Result<Answer, Failure>) -> String {
+    let flight = trail.decision(Stage::Flight);
+    let nothing_sent = matches!(flight, None | Some("remembered" | "full"));
+    let did = match trail.decision(Stage::Cache) {
+        None => "fwd=bypass".to_owned(),
+        Some("hit" | "negative_hit") => match result {
+            Ok(answer) => format!("hit; ttl={}", answer.ttl.as_secs()),
+            Err(_) => "hit".to_owned(),
+        },
+        Some("stale" | "failed") if nothing_sent => "hit".to_owned(),
+        Some("stale" | "refreshed") => "fwd=stale".to_owned(),
+        Some(_) => "fwd=miss".to_owned(),
+    };
+    let collapsed = if flight == Some("joined") { "; collapsed" } else { "" };
+    let detail = match result {
+        // Answered at once while a refresh runs, or because the fetch failed or took too long.
+        Ok(answer) if answer.is_stale() && flight.is_none() => "stale-while-revalidate",
+        Ok(answer) if answer.is_stale() => "stale-if-error",
+        Ok(answer) if answer.source == Source::Fallback => Source::Fallback.as_str(),
+        Ok(_) => return format!("holdline; {did}{collapsed}"),
+        Err(failure) => failure.outcome().as_str(),
+    };
+    format!("holdline; {did}{collapsed}; detail={detail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        chance::Chance,
+        telemetry::{metrics::Registry, trail::Tracer},
+        time,
+    };
+
+    fn answer(source: Source) -> Result<Answer, Failure> {
+        let (age, ttl) = (Duration::ZERO, Duration::from_secs(7));
+        Ok(Answer { body: Bytes::from_static(b"{}"), source, age, ttl })
+    }
+
+    fn failed(error: UpstreamError) -> Result<Answer, Failure> {
+        Err(Failure::Unfetched(Unfetched::Upstream(error)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_cache_did_is_told_for_every_end_of_a_call() {
+        let broken = || failed(UpstreamError::Unreachable);
+        for (flight, cache, result, expected) in [
+            (None, None, answer(Source::Upstream), "fwd=bypass"),
+            (None, Some("hit"), answer(Source::CacheFresh), "hit; ttl=7"),
+            (
+                None,
+                Some("negative_hit"),
+                Err(Failure::NotFound(Source::CacheFresh)),
+                "hit; detail=not_found",
+            ),
+            (Some("landed"), Some("miss"), answer(Source::Upstream), "fwd=miss"),
+            (Some("joined"), Some("coalesced"), answer(Source::Coalesced), "fwd=miss; collapsed"),
+            (Some("landed"), Some("refreshed"), answer(Source::Upstream), "fwd=stale"),
+            (Some("joined"), Some("refreshed"), answer(Source::Coalesced), "fwd=stale; collapsed"),
+            (None, Some("stale"), answer(Source::CacheStale), "hit; detail=stale-while-revalidate"),
+            (
+                Some("unreachable"),
+                Some("stale"),
+                answer(Source::CacheStale),
+                "fwd=stale; detail=stale-if-error",
+            ),
+            (
+                Some("left"),
+                Some("stale"),
+                answer(Source::CacheStale),
+                "fwd=stale; detail=stale-if-error",
+            ),
+            (
+                Some("remembered"),
+                Some("stale"),
+                answer(Source::CacheStale),
+                "hit; detail=stale-if-error",
+            ),
+            (Some("full"), Some("stale"), answer(Source::CacheStale), "hit; detail=stale-if-error"),
+            (
+                Some("unreachable"),
+                Some("failed"),
+                answer(Source::Fallback),
+                "fwd=miss; detail=fallback",
+            ),
+            (Some("remembered"), Some("failed"), answer(Source::Fallback), "hit; detail=fallback"),
+            (None, None, answer(Source::Fallback), "fwd=bypass; detail=fallback"),
+            (
+                Some("unreachable"),
+                Some("failed"),
+                broken(),
+                "fwd=miss; detail=upstream_unreachable",
+            ),
+            (Some("remembered"), Some("failed"), broken(), "hit; detail=upstream_unreachable"),
+            (None, None, broken(), "fwd=bypass; detail=upstream_unreachable"),
+        ] {
+            let tracer = Tracer::new(&Registry::new(), None, false, "/{action}", Chance::Random);
+            let trail = tracer.begin(time::now(), None, ("POST", "lookup"));
+            for (stage, decision) in [(Stage::Flight, flight), (Stage::Cache, cache)] {
+                decision.into_iter().for_each(|word| trail.step(stage, time::now(), word));
+            }
+            assert_eq!(cache_status(&trail, &result), format!("holdline; {expected}"));
+        }
     }
 }

@@ -3,7 +3,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -176,8 +179,9 @@ impl CacheMeters {
 
 /// What the cache does for one action.
 pub struct ActionCacheMeters {
-    /// Look-ups.
-    pub lookups: Words,
+    lookups: Words,
+    /// The same for people: a series can only be counted up, never read.
+    looked_up: [AtomicU64; Self::RESULTS.len()],
     /// Refreshes.
     pub refreshes: Words,
     /// Shared fetches.
@@ -196,12 +200,27 @@ impl ActionCacheMeters {
     const RESULTS: &[&str] =
         &["hit", "stale", "negative_hit", "miss", "expired", "bypass", "error"];
 
+    /// Counts a look-up.
+    pub fn looked_up(&self, result: &str) {
+        self.lookups.count(result);
+        if let Some(at) = Self::RESULTS.iter().position(|known| *known == result) {
+            self.looked_up[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Look-ups since the start, by result.
+    pub fn lookups(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.looked_up.iter().map(|count| count.load(Ordering::Relaxed));
+        Self::RESULTS.iter().copied().zip(counts)
+    }
+
     /// The series of one action.
     pub fn new(registry: &Registry, action: &str) -> Self {
         Self {
             lookups: Words::new(Self::RESULTS, |result| {
                 registry.counter(&table::CACHE_LOOKUPS, &["response", action, result])
             }),
+            looked_up: Default::default(),
             refreshes: Words::new(&["success", "failure", "skipped"], |result| {
                 registry.counter(&table::CACHE_REFRESHES, &[action, result])
             }),
@@ -321,27 +340,35 @@ pub fn mapping_meters(registry: &Registry, action: &str) -> Words {
     })
 }
 
-/// Purges, by scope.
+/// Purges, by scope and manner.
 #[derive(Debug)]
 pub struct PurgeMeters {
-    /// Purges.
-    pub purges: Words,
-    /// Entries removed.
-    pub removed: Words,
+    manners: Vec<(&'static str, Words, Words)>,
 }
 
 impl PurgeMeters {
     const SCOPES: &[&str] = &["customer", "action", "all"];
+    const MANNERS: [&str; 2] = ["hard", "soft"];
 
     /// The series.
     pub fn new(registry: &Registry) -> Arc<Self> {
-        Arc::new(Self {
-            purges: Words::new(Self::SCOPES, |scope| {
-                registry.counter(&table::CACHE_PURGES, &[scope])
-            }),
-            removed: Words::new(Self::SCOPES, |scope| {
-                registry.counter(&table::CACHE_PURGED, &[scope])
-            }),
-        })
+        let manners = Self::MANNERS.into_iter().map(|manner| {
+            let words = |metric| {
+                Words::new(Self::SCOPES, |scope| registry.counter(metric, &[scope, manner]))
+            };
+            (manner, words(&table::CACHE_PURGES), words(&table::CACHE_PURGED))
+        });
+        Arc::new(Self { manners: manners.collect() })
+    }
+
+    /// Counts a purge that removed or marked so many entries.
+    pub fn purged(&self, scope: &str, manner: &str, count: u64) {
+        match self.manners.iter().find(|(known, ..)| *known == manner) {
+            Some((_, purges, entries)) => {
+                purges.count(scope);
+                entries.add(scope, count);
+            }
+            None => debug_assert!(false, "{manner} is no manner of a purge"),
+        }
     }
 }

@@ -109,9 +109,10 @@ catalogue! {
         "How old answers out of the cache are.");
     CACHE_REFRESHES = counter("holdline_cache_refreshes_total", &["action", "result"],
         "Fetches behind an answer that was served stale.");
-    CACHE_PURGES = counter("holdline_cache_purges_total", &["scope"], "Purges by an operator.");
-    CACHE_PURGED = counter("holdline_cache_purged_entries_total", &["scope"],
-        "Entries that purges removed.");
+    CACHE_PURGES = counter("holdline_cache_purges_total", &["scope", "manner"],
+        "Purges by an operator: hard ones remove, soft ones mark stale.");
+    CACHE_PURGED = counter("holdline_cache_purged_entries_total", &["scope", "manner"],
+        "Entries that purges removed or marked stale.");
     COALESCED = counter("holdline_coalesced_requests_total", &["action", "role"],
         "Calls that shared a fetch: who led, who followed, who was turned away.");
     ATTEMPT_DURATION = histogram("http_client_request_duration_seconds", CALL,

@@ -1,6 +1,9 @@
 //! The listeners that are not for calls: probes and metrics for machines, and the operator's.
 
-use holdline::settings::Settings;
+use holdline::{
+    demo::fault::{Fault, Standing},
+    settings::Settings,
+};
 use serde_json::{Value, json};
 
 use crate::support::{form::Form, proxy::Setup};
@@ -68,12 +71,68 @@ async fn one_customer_is_purged_however_the_number_is_written() {
 }
 
 #[tokio::test]
+async fn a_soft_purge_leaves_what_may_stand_in_for_a_failure() {
+    let proxy = Setup::new()
+        .action("cache: {ttl: 60s, customer: customer_id, stale_if_error: 5m}")
+        .start()
+        .await;
+    let form = Form::OUTCOME;
+    proxy.ask(form, 1).send().await;
+    for marked in [1, 0] {
+        let wish = json!({"customer": 1, "soft": true});
+        let (status, text) = proxy.operate("/cache/purge", &wish).await;
+        let expected = format!(r#"{{"scope":"customer","soft":true,"marked":{marked}}}"#);
+        assert_eq!((status, text), (200, expected));
+    }
+    proxy.crm_stands(Standing::every(Fault::status(503))).await;
+    assert!(form.kept(&proxy.ask(form, 1).send().await, &proxy.outputs(1)), "it is stale");
+    let purges = "holdline_cache_purges_total";
+    let soft = [r#"scope="customer""#, r#"manner="soft""#];
+    assert_eq!(proxy.metric(purges, soft).await, 8.0, "two, each of four actions");
+    let (_, text) = proxy.operate("/cache/purge", &json!({"all": true, "soft": false})).await;
+    assert_eq!(text, r#"{"scope":"all","removed":1}"#);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn caches_tells_how_full_they_are_and_nothing_about_anybody() {
+    let proxy = cached().start().await;
+    proxy.works().await;
+    proxy.works().await;
+    proxy.call(2).await;
+    proxy.ask(Form::TUTORIAL, 1).token("planted-token").send().await;
+    let (status, text) = proxy.fetch(proxy.client.network().get(proxy.admin_url("/caches"))).await;
+    assert_eq!(status, 200);
+    let told: Value = serde_json::from_str(&text).expect("JSON");
+    let answers = &told["answers"];
+    assert_eq!((&answers["entries"], &answers["capacity_bytes"]), (&json!(2), &json!(64 << 20)));
+    let lookup = &answers["actions"]["lookup"];
+    assert_eq!((&lookup["entries"], &lookup["bytes"]), (&json!(2), &answers["bytes"]));
+    assert_eq!((&lookup["lookups"]["hit"], &lookup["lookups"]["miss"]), (&json!(1), &json!(2)));
+    for now in ["flights", "waiters", "memos"] {
+        assert_eq!(lookup[now], 0, "{now}");
+    }
+    assert_eq!(answers["actions"]["lookup-flat"]["entries"], 0);
+    let verdicts = &told["verdicts"]["genesys"];
+    assert_eq!(verdicts["good"], json!({"entries": 1, "capacity": 100_000}));
+    assert_eq!(verdicts["refused"], json!({"entries": 1, "capacity": 10_000}));
+    for planted in ["good-token", "planted-token", "Leanne", "Sincere@april.biz"] {
+        assert!(!text.contains(planted), "{planted}");
+    }
+    let post = proxy.client.network().post(proxy.admin_url("/caches"));
+    assert_eq!(proxy.fetch(post).await.0, 405);
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn a_purge_that_says_nothing_or_too_much_removes_nothing_and_is_told_what_to_write() {
     let proxy = cached().start().await;
     proxy.ask(Form::OUTCOME, 1).send().await;
     for wish in [
         json!({}),
         json!({"customer": "1", "all": true}),
+        json!({"soft": true}),
+        json!({"all": true, "soft": "planted-4711"}),
         json!({"customr": "planted-4711"}),
         json!({"customer": ["planted-4711"]}),
         json!({"customer": "planted-4711"}),

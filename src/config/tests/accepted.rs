@@ -257,3 +257,21 @@ fn the_revision_of_the_file_is_hexadecimal_and_leaves_comments_out() {
     assert_eq!(revision(&good_but("version: 1\n", "# x\nversion: 1\n\n")), first);
     assert_ne!(revision(&good_but("    timeout: 5s\n", "    timeout: 6s\n")), first);
 }
+
+#[test]
+fn an_old_answer_that_would_come_with_the_end_of_the_call_is_warned_of() {
+    let warnings = |cache: &str| -> Vec<String> {
+        let yaml = good_but("ttl: 60s", &format!("ttl: 60s\n      {cache}"));
+        accepted(&yaml).warnings.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        warnings("stale_if_error: 5m\n      stale_after: 4750ms"),
+        [
+            "f:52:20 actions.customer-lookup.cache.stale_after: an old answer that is at hand is given \
+          after 4s 750ms, and a call may take no longer than 4s 750ms: it would come at the very \
+          end; write a stale_after below 4s 750ms"
+        ]
+    );
+    assert!(warnings("stale_if_error: 5m\n      stale_after: 4749ms").is_empty());
+    assert!(warnings("stale_after: 10s").is_empty(), "nothing is at hand");
+}

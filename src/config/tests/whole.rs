@@ -126,3 +126,57 @@ fn a_key_without_what_is_sent_is_refused_and_a_fallback_takes_the_order_of_the_o
     let fallback = loaded.catalog.actions["customer-lookup"].fallback.as_deref();
     assert_eq!(fallback, Some(&br#"{"name":"x","premium":true}"#[..]));
 }
+
+#[test]
+fn whatever_may_be_answered_without_a_reply_must_keep_the_output_contract() {
+    let output = |output: &str| {
+        super::good_but("name: {type: string, from: $.name, default: Unknown}", output)
+    };
+    let fallback = |output: &str, fallback: &str| {
+        let from = "name: {type: string, from: $.name, default: Unknown}";
+        super::good_but(from, output)
+            .replace("genesys_timeout: 10s", &format!("fallback: {fallback}"))
+    };
+    let keyed = "name: {type: string, from: $.name, default: Unknown, maxLength: 9}";
+    let bare = "name: {type: string, from: $.name}";
+    for (yaml, path, what) in [
+        (
+            output("name: {type: string, from: $.name, default: Unknown, maxLength: 3}"),
+            "output.name",
+            "default must have at most 3 characters",
+        ),
+        (
+            output("name: {type: string, from: $.name, default: \"\", minLength: 1}"),
+            "output.name",
+            "default must have at least 1 character",
+        ),
+        (
+            output("name: {type: integer, value: 0, minimum: 1}"),
+            "output.name",
+            "value must be at least 1",
+        ),
+        (
+            output("name: {type: string, from: $.name, default: 5}"),
+            "output.name",
+            "default must be a string",
+        ),
+        (
+            fallback(keyed, "{name: a long name indeed}"),
+            "fallback",
+            "name must have at most 9 characters",
+        ),
+        (fallback(keyed, "{name: 7}"), "fallback", "name must be a string"),
+        (fallback(keyed, "{nmae: x}"), "fallback", "nmae is not an output"),
+        (fallback(bare, "{premium: true}"), "fallback", "name is required: it has no default"),
+    ] {
+        for failures in ["status", "outcome"] {
+            let told = refused(&yaml.replace(
+                "    timeout: 5s\n",
+                &format!("    timeout: 5s\n    failures: {failures}\n"),
+            ));
+            let path = format!("actions.customer-lookup.{path}");
+            let found = told.problems().iter().any(|p| p.path == path && p.what == what);
+            assert!(found, "{told}");
+        }
+    }
+}

@@ -123,6 +123,12 @@ impl<K, V, M> Flights<K, V, M> {
         self.shared.lock().len()
     }
 
+    /// How many wait for those that others lead.
+    pub fn followers(&self) -> usize {
+        let flights = self.shared.lock();
+        flights.values().map(|flight| flight.followers.load(Ordering::Relaxed)).sum()
+    }
+
     /// Whether none is under way.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

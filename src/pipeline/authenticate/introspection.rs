@@ -303,6 +303,11 @@ impl Authority {
         self.verdicts.sweep();
     }
 
+    /// How full its tables of verdicts are.
+    pub(super) fn fill(&self) -> [u64; 4] {
+        self.verdicts.fill()
+    }
+
     /// How many verdicts are remembered.
     pub(super) fn remembered(&self) -> u64 {
         self.verdicts.len()

@@ -147,6 +147,21 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) chance: Chance,
 }
 
+/// What is remembered of one authority's verdicts.
+#[derive(Debug, Clone, Copy)]
+pub struct VerdictTables<'a> {
+    /// The scheme.
+    pub caller: &'a Name,
+    /// Good verdicts.
+    pub good: u64,
+    /// How many of them may be kept.
+    pub good_capacity: u64,
+    /// Refusals.
+    pub refused: u64,
+    /// How many of them may be kept.
+    pub refused_capacity: u64,
+}
+
 /// All schemes of the service.
 #[derive(Debug)]
 pub struct Schemes {
@@ -223,6 +238,15 @@ impl Schemes {
     /// How many verdicts are remembered.
     pub fn remembered(&self) -> u64 {
         self.authorities().map(|authority| authority.remembered()).sum()
+    }
+
+    /// What is remembered of each authority's verdicts.
+    pub fn verdicts(&self) -> impl Iterator<Item = VerdictTables<'_>> {
+        self.schemes.iter().filter_map(|(caller, checked)| {
+            let [good, good_capacity, refused, refused_capacity] =
+                checked.authority.as_ref()?.fill();
+            Some(VerdictTables { caller, good, good_capacity, refused, refused_capacity })
+        })
     }
 
     fn authorities(&self) -> impl Iterator<Item = &Arc<Authority>> {

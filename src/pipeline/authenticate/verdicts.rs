@@ -130,6 +130,14 @@ impl Verdicts {
         self.refused.run_pending_tasks();
     }
 
+    /// Good verdicts, how many may be kept, refusals, and how many of those.
+    pub(super) fn fill(&self) -> [u64; 4] {
+        self.good.run_pending_tasks();
+        self.refused.run_pending_tasks();
+        let VerdictPolicy { capacity, refused_capacity, .. } = self.policy;
+        [self.good.entry_count(), capacity, self.refused.entry_count(), refused_capacity]
+    }
+
     /// How many verdicts are kept, good and refused.
     pub(super) fn len(&self) -> u64 {
         self.good.entry_count() + self.refused.entry_count()

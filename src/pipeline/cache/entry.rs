@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -14,9 +14,6 @@ use crate::{catalog::policy::CachePolicy, fingerprint::Fingerprint, time::Instan
 /// loaded together must not expire together.
 pub(super) const JITTER: f64 = 0.1;
 
-/// How long no refresh is begun after one that failed. Without it, each stale hit would send one.
-const REST: Duration = Duration::from_secs(1);
-
 /// A cached answer.
 pub(super) struct Entry {
     /// The flat object, serialised; `None`: the upstream said that there is no such record.
@@ -26,11 +23,13 @@ pub(super) struct Entry {
     /// Whose data it is, as a keyed fingerprint.
     pub(super) customer: Option<Fingerprint>,
     stored: Instant,
+    /// The end of its time to live, unless it was marked stale before.
     fresh_until: Instant,
-    revalidate_until: Instant,
-    usable_until: Instant,
-    /// Before this no refresh is begun: the last one failed.
-    rest_until: Mutex<Option<Instant>>,
+    /// How long after that it is refreshed behind, and how long it is worth anything.
+    revalidated_for: Duration,
+    usable_for: Duration,
+    /// When it was marked stale, where it was.
+    marked: OnceLock<Instant>,
 }
 
 impl fmt::Debug for Entry {
@@ -62,19 +61,16 @@ impl Entry {
         now: Instant,
         of: (Arc<str>, Option<Fingerprint>),
     ) -> Self {
-        let fresh_until = now + policy.ttl.mul_f64(stretch);
-        let revalidate_until = fresh_until + policy.stale_while_revalidate;
-        let usable_until = fresh_until + policy.stale_while_revalidate.max(policy.stale_if_error);
         let (action, customer) = of;
         Self {
             answer: Some(answer),
             action,
             customer,
             stored: now,
-            fresh_until,
-            revalidate_until,
-            usable_until,
-            rest_until: Mutex::default(),
+            fresh_until: now + policy.ttl.mul_f64(stretch),
+            revalidated_for: policy.stale_while_revalidate,
+            usable_for: policy.stale_while_revalidate.max(policy.stale_if_error),
+            marked: OnceLock::new(),
         }
     }
 
@@ -84,42 +80,43 @@ impl Entry {
         now: Instant,
         of: (Arc<str>, Option<Fingerprint>),
     ) -> Self {
-        let until = now + ttl;
         let (action, customer) = of;
         Self {
             answer: None,
             action,
             customer,
             stored: now,
-            fresh_until: until,
-            revalidate_until: until,
-            usable_until: until,
-            rest_until: Mutex::default(),
+            fresh_until: now + ttl,
+            revalidated_for: Duration::ZERO,
+            usable_for: Duration::ZERO,
+            marked: OnceLock::new(),
         }
     }
 
     /// What it is worth at `now`.
     pub(super) fn standing(&self, now: Instant) -> Standing {
-        if now < self.fresh_until {
-            Standing::Fresh
-        } else if now < self.revalidate_until {
+        let fresh_until = self.fresh_until();
+        if now < fresh_until {
+            return Standing::Fresh;
+        }
+        let past = now.saturating_duration_since(fresh_until);
+        if past < self.revalidated_for {
             Standing::Revalidating
-        } else if now < self.usable_until {
+        } else if past < self.usable_for {
             Standing::Spare
         } else {
             Standing::Expired
         }
     }
 
-    /// Notes that a refresh failed at `now`.
-    pub(super) fn rest(&self, now: Instant) {
-        *self.rest_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(now + REST);
+    /// Marks it stale from `now` on: what follows its time to live begins at once, and so also ends
+    /// sooner, never later. Returns whether it was not marked before; the first mark holds.
+    pub(super) fn mark(&self, now: Instant) -> bool {
+        self.marked.set(now).is_ok()
     }
 
-    /// Whether a refresh failed a moment ago.
-    pub(super) fn is_resting(&self, now: Instant) -> bool {
-        let until = *self.rest_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| now < until)
+    fn fresh_until(&self) -> Instant {
+        self.marked.get().map_or(self.fresh_until, |marked| self.fresh_until.min(*marked))
     }
 
     /// How old it is at `now`.
@@ -129,7 +126,7 @@ impl Entry {
 
     /// How many seconds of its time to live are left at `now`, for `Cache-Status`.
     pub(super) fn ttl_left(&self, now: Instant) -> Duration {
-        self.fresh_until.saturating_duration_since(now)
+        self.fresh_until().saturating_duration_since(now)
     }
 }
 
@@ -182,5 +179,40 @@ mod tests {
         let entry = Entry::not_found(Duration::from_secs(10), now, of());
         assert_eq!(entry.standing(now + Duration::from_secs(9)), Standing::Fresh);
         assert_eq!(entry.standing(now + Duration::from_secs(10)), Standing::Expired);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mark_begins_at_once_what_follows_the_time_to_live_and_the_first_one_holds() {
+        let now = time::now();
+        let entry = Entry::found(Bytes::new(), &policy(), 1.0, now, of());
+        let after = |secs| now + Duration::from_secs(secs);
+        assert!(entry.mark(after(10)));
+        assert!(!entry.mark(after(20)));
+        let at = |secs| entry.standing(after(secs));
+        assert_eq!(at(9), Standing::Fresh);
+        assert_eq!(at(10), Standing::Revalidating);
+        assert_eq!(at(40), Standing::Spare);
+        assert_eq!(at(309), Standing::Spare);
+        assert_eq!(at(310), Standing::Expired);
+        assert_eq!(entry.ttl_left(after(10)), Duration::ZERO);
+        assert_eq!(entry.age(after(10)), Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mark_on_a_stale_entry_adds_nothing_to_its_time() {
+        let now = time::now();
+        let entry = Entry::found(Bytes::new(), &policy(), 1.0, now, of());
+        entry.mark(now + Duration::from_secs(80));
+        let at = |secs| entry.standing(now + Duration::from_secs(secs));
+        assert_eq!((at(89), at(90)), (Standing::Revalidating, Standing::Spare));
+        assert_eq!((at(359), at(360)), (Standing::Spare, Standing::Expired));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_remembered_absence_that_is_marked_is_as_good_as_removed() {
+        let now = time::now();
+        let entry = Entry::not_found(Duration::from_secs(10), now, of());
+        entry.mark(now + Duration::from_secs(1));
+        assert_eq!(entry.standing(now + Duration::from_secs(1)), Standing::Expired);
     }
 }

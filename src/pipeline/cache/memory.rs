@@ -1,7 +1,7 @@
 //! The store of entries in this process: moka, bounded by bytes. What an entry is worth is its own
 //! affair (moka's clock cannot be replaced); moka only decides who has to go when memory is full.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use moka::{notification::RemovalCause, sync::Cache};
 
@@ -10,7 +10,7 @@ use crate::{
         Room,
         entry::{Entry, Standing},
         key::CacheKey,
-        purge::Which,
+        purge::{Manner, Which},
     },
     telemetry::meters::CacheMeters,
     time,
@@ -74,11 +74,21 @@ impl Memory {
         self.entries.invalidate(key);
     }
 
-    /// Removes entries; returns how many.
-    pub(super) fn purge(&self, which: &Which) -> u64 {
-        let removed = self.remove_where(|entry| which.covers(&entry.action, entry.customer));
-        self.meters.evictions.add("purged", removed);
-        removed
+    /// Removes entries, or marks them stale; returns how many, those marked before not counted.
+    pub(super) fn purge(&self, which: &Which, manner: Manner) -> u64 {
+        let covered = |entry: &Entry| which.covers(&entry.action, entry.customer);
+        match manner {
+            Manner::Hard => {
+                let removed = self.remove_where(covered);
+                self.meters.evictions.add("purged", removed);
+                removed
+            }
+            Manner::Soft => {
+                let now = time::now();
+                let entries = self.entries.iter().filter(|(_, entry)| covered(entry));
+                entries.map(|(_, entry)| u64::from(entry.mark(now))).sum()
+            }
+        }
     }
 
     /// Removes what is good for nothing any more.
@@ -109,6 +119,17 @@ impl Memory {
     /// Bytes kept.
     pub(super) fn bytes(&self) -> u64 {
         self.entries.weighted_size()
+    }
+
+    /// Entries and bytes of each action. Walks the whole table.
+    pub(super) fn by_action(&self) -> BTreeMap<Arc<str>, (u64, u64)> {
+        let mut kept = BTreeMap::new();
+        for (_, entry) in &self.entries {
+            let (entries, bytes) = kept.entry(Arc::clone(&entry.action)).or_default();
+            *entries += 1;
+            *bytes += u64::from(weight(&entry));
+        }
+        kept
     }
 
     /// Bytes that may be kept.

@@ -5,6 +5,7 @@
 //!    │ ────── past ttl, within stale_while_revalidate ───────► answer stale, refresh behind
 //!    ▼
 //!  join the flight, or lead it: a task of its own, which goes on when its caller hangs up
+//!    │ ────── it failed within the last second ──────────────► the same failure, nothing is sent
 //!    │ ────── lands ─────────────────────────────────────────► answer, kept
 //!    │ ────── fails, or takes too long, spare entry at hand ─► answer stale
 //!    ▼
@@ -17,9 +18,11 @@
 
 mod entry;
 pub mod key;
+mod memo;
 mod memory;
 mod purge;
 mod shelf;
+mod upkeep;
 
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -36,7 +39,7 @@ use crate::{
         meters::{CacheMeters, Staleness},
         metrics::Registry,
         outcome::Source,
-        stage::Decided,
+        stage::{Decided, Stage},
         trail::Trail,
     },
     time::{self, Deadline},
@@ -45,8 +48,11 @@ use crate::{
 use entry::{Entry, Standing};
 use key::CacheKey;
 use memory::Memory;
-use purge::{Purges, Which};
+use purge::Purges;
 use shelf::{After, Mark, Shelf};
+
+pub use purge::Manner;
+pub use upkeep::{Inventory, OfAction};
 
 /// How much the cache may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +80,15 @@ pub enum Meaning {
 pub trait FetchFailure: Decided + Clone + Send + Sync + 'static {
     /// What it means for what is kept.
     fn meaning(&self) -> Meaning;
+
+    /// Whether the upstream itself brought it about, so that whoever asks for the same a moment
+    /// later would be told the same. Nothing that we refused, that our credentials or a short
+    /// deadline brought about, and no wish to wait.
+    fn is_upstreams_own(&self) -> bool;
+
+    /// The same, told so much later: a wait that it names has shrunk.
+    #[must_use]
+    fn told_after(self, age: Duration) -> Self;
 }
 
 /// An answer, and who gave it.
@@ -87,6 +102,8 @@ pub struct Kept {
     pub age: Duration,
     /// How long it stays fresh.
     pub ttl: Duration,
+    /// Whether it came in time to be given in place of an old one that was at hand.
+    pub refreshed: bool,
 }
 
 impl fmt::Debug for Kept {
@@ -117,6 +134,7 @@ impl Decided for Kept {
             (Source::CacheFresh, Some(_)) => "hit",
             (Source::CacheFresh, None) => "negative_hit",
             (Source::CacheStale, _) => "stale",
+            (Source::Upstream | Source::Coalesced, _) if self.refreshed => "refreshed",
             (Source::Coalesced, _) => "coalesced",
             (Source::Upstream | Source::Fallback | Source::None, _) => "miss",
         }
@@ -223,56 +241,60 @@ impl<E: FetchFailure> AnswerCache<E> {
             .expect("every action with a cache policy has its shelf");
         let known = self.memory.get(&asked.key);
         let standing = known.as_ref().map(|entry| entry.standing(time::now()));
-        let spare = match (known, standing) {
+        let (spare, without) = match (known, standing) {
             (Some(entry), Some(Standing::Fresh)) => {
                 let word = if entry.answer.is_some() { "hit" } else { "negative_hit" };
-                shelf.meters.lookups.count(word);
+                shelf.meters.looked_up(word);
                 return Ok(shelf.serve(&entry, Staleness::Fresh));
             }
             (Some(entry), Some(Standing::Revalidating)) => {
-                shelf.meters.lookups.count("stale");
-                if entry.is_resting(time::now()) {
-                    shelf.meters.refreshes.count("skipped");
-                } else {
-                    self.refresh(shelf, asked, fetch);
-                }
+                shelf.meters.looked_up("stale");
+                self.refresh(shelf, asked, fetch);
                 return Ok(shelf.serve(&entry, Staleness::Stale));
             }
-            (Some(entry), Some(Standing::Spare)) => Some(entry),
-            (Some(_), _) => {
-                shelf.meters.lookups.count("expired");
-                None
-            }
-            (None, _) => {
-                shelf.meters.lookups.count("miss");
-                None
-            }
+            (Some(entry), Some(Standing::Spare)) => (Some(entry), "expired"),
+            (Some(_), _) => (None, "expired"),
+            (None, _) => (None, "miss"),
         };
         let had_spare = spare.is_some();
-        let answered = self.board(shelf, asked, spare, fetch).await;
+        let answered = self.board(shelf, asked, (spare, without), fetch).await;
         if had_spare {
             let stale = answered.as_ref().is_ok_and(|kept| kept.source == Source::CacheStale);
-            shelf.meters.lookups.count(if stale { "stale" } else { "expired" });
+            shelf.meters.looked_up(if stale { "stale" } else { without });
         }
         answered
     }
 
-    /// Joins the flight or leads it, and waits for it as long as it pays.
+    /// Joins the flight or leads it, and waits for it as long as it pays. `without` is the word for
+    /// a look-up that found nothing.
     async fn board<F, Fut>(
         self: &Arc<Self>,
         shelf: &Arc<Shelf<E>>,
         asked: &Asked<'_>,
-        spare: Option<Arc<Entry>>,
+        (spare, without): (Option<Arc<Entry>>, &'static str),
         fetch: F,
     ) -> Result<Kept, NoAnswer<E>>
     where
         F: FnOnce(Terms) -> Fut + Send,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
-        let mark = self.mark(asked, Some(asked.trail));
-        let waited = match shelf.flights.join_with(&asked.key, mark) {
-            Boarding::Lead(takeoff, waiter) => {
-                // The flight before this one may have landed between the look-up and the joining.
+        let boarding = shelf.flights.join_with(&asked.key, self.mark(asked, Some(asked.trail)));
+        // Looked for only by who would lead, and after it was found that nobody does: the flight
+        // before may have landed between the look-up and the joining.
+        let memo = match &boarding {
+            Boarding::Lead(..) => shelf.memos.told(&asked.key, time::now()),
+            Boarding::Follow(_) | Boarding::Full => None,
+        };
+        if spare.is_none() {
+            shelf.meters.looked_up(if memo.is_some() { "negative_hit" } else { without });
+        }
+        let waited = match (boarding, memo) {
+            (Boarding::Lead(takeoff, _), Some(failure)) => {
+                asked.trail.step(Stage::Flight, time::now(), "remembered");
+                takeoff.land(Err(failure.clone()));
+                Err(NoAnswer::Fetch(failure, Source::Coalesced))
+            }
+            (Boarding::Lead(takeoff, waiter), None) => {
                 if let Some(entry) = self.fresh(asked) {
                     takeoff.land(Ok(entry.answer.clone()));
                     return Ok(shelf.serve(&entry, Staleness::Fresh));
@@ -282,11 +304,12 @@ impl<E: FetchFailure> AnswerCache<E> {
                 self.take_off(shelf, asked, takeoff, (Arc::clone(&trail), After::Answering), fetch);
                 shelf::lead(asked, spare.as_deref(), waiter, &trail).await
             }
-            Boarding::Follow(waiter) => {
+            (Boarding::Follow(waiter), _) => {
                 shelf.meters.coalesced.count("follower");
                 shelf::follow(asked, spare.as_deref(), waiter).await
             }
-            Boarding::Full => {
+            (Boarding::Full, _) => {
+                asked.trail.step(Stage::Flight, time::now(), "full");
                 shelf.meters.coalesced.count("abandoned");
                 Err(NoAnswer::Crowded)
             }
@@ -305,6 +328,10 @@ impl<E: FetchFailure> AnswerCache<E> {
         F: FnOnce(Terms) -> Fut + Send,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
+        // One that has just failed is not repeated by each stale hit.
+        if shelf.memos.rests(&asked.key, time::now()) {
+            return shelf.meters.refreshes.count("skipped");
+        }
         match shelf.flights.join_with(&asked.key, self.mark(asked, None)) {
             Boarding::Lead(takeoff, _) => {
                 if let Some(entry) = self.fresh(asked) {
@@ -335,37 +362,5 @@ impl<E: FetchFailure> AnswerCache<E> {
     fn customer(&self, policy: &CachePolicy, input: &ValidInput) -> Option<Fingerprint> {
         let value = input.inputs().get(policy.customer.as_deref()?)?;
         Some(self.customers.of(value.as_text().as_bytes()))
-    }
-
-    /// Removes the entries of an action, of a customer, of both, or all. Returns how many. A fetch
-    /// under way is not kept when it lands, and who asks from now on does not join it.
-    pub fn purge(&self, action: Option<&Name>, customer: Option<&str>) -> u64 {
-        let which = match (action, customer) {
-            (None, None) => Which::All,
-            (action, customer) => Which::Of {
-                action: action.map(Name::shared),
-                customer: customer.map(|customer| self.customers.of(customer.as_bytes())),
-            },
-        };
-        self.purges.note(which.clone());
-        for (name, shelf) in &self.shelves {
-            shelf.flights.detach_where(|mark| which.covers(name.as_str(), mark.customer));
-        }
-        self.memory.purge(&which)
-    }
-
-    /// Forgets entries that are good for nothing any more.
-    pub fn sweep(&self) {
-        self.memory.sweep();
-    }
-
-    /// Entries, bytes, and bytes that may be kept.
-    pub fn fill(&self) -> (u64, u64, u64) {
-        (self.memory.len(), self.memory.bytes(), self.memory.capacity())
-    }
-
-    /// Fetches under way.
-    pub fn flights(&self) -> usize {
-        self.shelves.values().map(|shelf| shelf.flights.len()).sum()
     }
 }

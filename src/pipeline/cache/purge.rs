@@ -1,5 +1,5 @@
-//! Purges: which entries they remove, and which fetches under way they make void. A purge is never
-//! undone by a fetch that began before it.
+//! Purges: which entries they remove or mark stale, and which fetches under way they make void. A
+//! purge is never undone by a fetch that began before it.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,26 @@ use crate::fingerprint::Fingerprint;
 /// be void whatever it fetches: that many purges within one fetch are rare.
 const REMEMBERED: usize = 256;
 
-/// Which entries a purge removes.
+/// What a purge does to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Manner {
+    /// Marks it stale: it is still good for what stale entries are good for.
+    Soft,
+    /// Removes it.
+    Hard,
+}
+
+impl Manner {
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+            Self::Hard => "hard",
+        }
+    }
+}
+
+/// Which entries a purge is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Which {
     /// All.
@@ -48,7 +67,7 @@ struct Log {
     /// How many there have been.
     count: u64,
     /// The last of them.
-    recent: VecDeque<Which>,
+    recent: VecDeque<(Which, Manner)>,
 }
 
 impl Purges {
@@ -58,21 +77,30 @@ impl Purges {
     }
 
     /// Notes one more.
-    pub(super) fn note(&self, which: Which) {
+    pub(super) fn note(&self, which: Which, manner: Manner) {
         let mut log = self.log();
         log.count += 1;
-        log.recent.push_back(which);
+        log.recent.push_back((which, manner));
         if log.recent.len() > REMEMBERED {
             log.recent.pop_front();
         }
     }
 
-    /// Whether any since the first `since` covers an answer of that action about that customer.
-    pub(super) fn void(&self, since: u64, action: &str, customer: Option<Fingerprint>) -> bool {
+    /// How those after the first `since` void an answer of that action about that customer: hard
+    /// where any of them is; `None` where none covers it.
+    pub(super) fn void(
+        &self,
+        since: u64,
+        action: &str,
+        customer: Option<Fingerprint>,
+    ) -> Option<Manner> {
         let log = self.log();
         let missed = usize::try_from(log.count - since).unwrap_or(usize::MAX);
-        missed > log.recent.len()
-            || log.recent.iter().rev().take(missed).any(|which| which.covers(action, customer))
+        if missed > log.recent.len() {
+            return Some(Manner::Hard);
+        }
+        let since = log.recent.iter().rev().take(missed);
+        since.filter(|(which, _)| which.covers(action, customer)).map(|(_, manner)| *manner).max()
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -92,29 +120,41 @@ mod tests {
     fn a_purge_voids_what_began_before_it_and_nothing_that_began_after() {
         let purges = Purges::default();
         let before = purges.count();
-        purges.note(of("lookup"));
-        assert!(purges.void(before, "lookup", None));
-        assert!(!purges.void(before, "orders", None));
-        assert!(!purges.void(purges.count(), "lookup", None));
+        purges.note(of("lookup"), Manner::Hard);
+        assert_eq!(purges.void(before, "lookup", None), Some(Manner::Hard));
+        assert_eq!(purges.void(before, "orders", None), None);
+        assert_eq!(purges.void(purges.count(), "lookup", None), None);
+    }
+
+    #[test]
+    fn of_several_purges_the_hard_one_counts() {
+        let purges = Purges::default();
+        purges.note(of("lookup"), Manner::Soft);
+        assert_eq!(purges.void(0, "lookup", None), Some(Manner::Soft));
+        purges.note(of("lookup"), Manner::Hard);
+        purges.note(Which::All, Manner::Soft);
+        assert_eq!(purges.void(0, "lookup", None), Some(Manner::Hard));
+        assert_eq!(purges.void(2, "lookup", None), Some(Manner::Soft));
+        assert_eq!(purges.void(0, "orders", None), Some(Manner::Soft));
     }
 
     #[test]
     fn a_customers_purge_spares_the_others() {
         let (one, two) = (Fingerprint::of(b"1"), Fingerprint::of(b"2"));
         let purges = Purges::default();
-        purges.note(Which::Of { action: None, customer: Some(one) });
-        assert!(purges.void(0, "lookup", Some(one)));
-        assert!(!purges.void(0, "lookup", Some(two)));
-        assert!(!purges.void(0, "lookup", None));
+        purges.note(Which::Of { action: None, customer: Some(one) }, Manner::Hard);
+        assert!(purges.void(0, "lookup", Some(one)).is_some());
+        assert!(purges.void(0, "lookup", Some(two)).is_none());
+        assert!(purges.void(0, "lookup", None).is_none());
     }
 
     #[test]
     fn a_fetch_that_slept_through_more_than_is_remembered_is_void() {
         let purges = Purges::default();
         for _ in 0..=REMEMBERED {
-            purges.note(of("orders"));
+            purges.note(of("orders"), Manner::Soft);
         }
-        assert!(purges.void(0, "lookup", None));
-        assert!(!purges.void(1, "lookup", None));
+        assert_eq!(purges.void(0, "lookup", None), Some(Manner::Hard));
+        assert_eq!(purges.void(1, "lookup", None), None);
     }
 }

@@ -18,6 +18,8 @@ use crate::{
             AnswerCache, Asked, FetchFailure, Kept, Meaning, NoAnswer,
             entry::{Entry, JITTER},
             key::CacheKey,
+            memo::Memos,
+            purge::Manner,
         },
         call::Terms,
     },
@@ -48,6 +50,7 @@ pub(super) struct Mark {
 #[derive(Debug)]
 pub(super) struct Shelf<E> {
     pub(super) flights: Flights<CacheKey, Landed<E>, Mark>,
+    pub(super) memos: Memos<CacheKey, E>,
     pub(super) meters: ActionCacheMeters,
 }
 
@@ -72,6 +75,7 @@ impl<E: FetchFailure> Shelf<E> {
     pub(super) fn new(action: &Name, policy: &CachePolicy, registry: &Registry) -> Self {
         Self {
             flights: Flights::new(policy.max_waiters),
+            memos: Memos::default(),
             meters: ActionCacheMeters::new(registry, action.as_str()),
         }
     }
@@ -85,7 +89,8 @@ impl<E: FetchFailure> Shelf<E> {
             Staleness::Fresh => Source::CacheFresh,
             Staleness::Stale => Source::CacheStale,
         };
-        Kept { answer: entry.answer.clone(), source, age, ttl: entry.ttl_left(now) }
+        let ttl = entry.ttl_left(now);
+        Kept { answer: entry.answer.clone(), source, age, ttl, refreshed: false }
     }
 }
 
@@ -120,13 +125,8 @@ impl<E: FetchFailure> AnswerCache<E> {
         let fetched = fetch(Terms { deadline, urgency, trail: Arc::clone(&trail) });
         let flight = async move {
             let result = fetched.await;
-            cache.keep(&slot, &result);
+            cache.keep(&shelf, &slot, after, &result);
             if after == After::Refreshing {
-                if result.is_err()
-                    && let Some(entry) = cache.memory.get(&slot.key)
-                {
-                    entry.rest(time::now());
-                }
                 shelf.meters.refreshes.count(if result.is_ok() { "success" } else { "failure" });
             }
             let landing = Landing(&result);
@@ -136,32 +136,51 @@ impl<E: FetchFailure> AnswerCache<E> {
         self.background.finish(flight.instrument(span));
     }
 
-    /// Keeps what a flight brought, unless a purge came in between.
-    fn keep(&self, slot: &Slot, result: &Result<Bytes, E>) {
-        let void = || self.purges.void(slot.purges, slot.action.as_str(), slot.customer);
-        let of = (slot.action.shared(), slot.customer);
-        let now = time::now();
-        let entry = match result {
+    /// Keeps what a flight brought, unless a purge came in between: nothing that began before a
+    /// purge changes what is kept after it.
+    fn keep(&self, shelf: &Shelf<E>, slot: &Slot, after: After, result: &Result<Bytes, E>) {
+        if self.void(slot).is_some() {
+            if result.is_ok() {
+                self.stores.stores.count("uncacheable");
+            }
+            return;
+        }
+        let (of, now) = ((slot.action.shared(), slot.customer), time::now());
+        match result {
             Ok(answer) => {
                 let stretch = self.chance.around_one(JITTER);
-                Entry::found(answer.clone(), &slot.policy, stretch, now, of)
+                let entry = Entry::found(answer.clone(), &slot.policy, stretch, now, of);
+                self.memory.put(slot.key, entry);
             }
             Err(failure) => match failure.meaning() {
                 Meaning::NotFound if !slot.policy.not_found.is_zero() => {
-                    Entry::not_found(slot.policy.not_found, now, of)
+                    self.memory.put(slot.key, Entry::not_found(slot.policy.not_found, now, of));
                 }
-                Meaning::NotFound | Meaning::Gone => return self.memory.remove(&slot.key),
-                Meaning::Refused | Meaning::Broken => return,
+                Meaning::NotFound | Meaning::Gone => self.memory.remove(&slot.key),
+                // Of the others only those make a memo that are told, or that a refresh met.
+                Meaning::Refused | Meaning::Broken => {
+                    if failure.is_upstreams_own() || after == After::Refreshing {
+                        shelf.memos.note(slot.key, failure.clone(), slot.customer, now);
+                    }
+                }
             },
-        };
-        if void() {
-            return self.stores.stores.count("uncacheable");
         }
-        self.memory.put(slot.key, entry);
-        // One that came just now has not seen the entry, or has: either way it must not stay.
-        if void() {
-            self.memory.remove(&slot.key);
+        // A purge that came just now has not seen what was kept, or has: it must not stay either way.
+        let Some(manner) = self.void(slot) else { return };
+        shelf.memos.forget(&slot.key);
+        match manner {
+            Manner::Hard => self.memory.remove(&slot.key),
+            Manner::Soft => {
+                if let Some(entry) = self.memory.get(&slot.key) {
+                    entry.mark(time::now());
+                }
+            }
         }
+    }
+
+    /// How a purge has made void what a flight brings, if one has.
+    fn void(&self, slot: &Slot) -> Option<Manner> {
+        self.purges.void(slot.purges, slot.action.as_str(), slot.customer)
     }
 }
 
@@ -201,7 +220,7 @@ pub(super) async fn lead<E: FetchFailure>(
     if landed.is_err() && asked.trail.decision(Stage::Flight).is_none() {
         asked.trail.step(Stage::Flight, began, "left");
     }
-    kept(asked, landed.ok(), Source::Upstream)
+    kept(asked, spare, landed.ok(), Source::Upstream)
 }
 
 /// Waits for a flight that another call leads.
@@ -216,7 +235,7 @@ pub(super) async fn follow<E: FetchFailure>(
     let landed = landing.instrument(span.clone()).await;
     let wait = Wait(if landed.is_ok() { "joined" } else { "left" });
     asked.trail.note(Stage::Flight, began, &wait, &span);
-    kept(asked, landed.ok(), Source::Coalesced)
+    kept(asked, spare, landed.ok(), Source::Coalesced)
 }
 
 /// Until when a call waits: its deadline; where an old answer is at hand, only as long as the policy
@@ -232,12 +251,14 @@ fn give_up_at(asked: &Asked<'_>, spare: Option<&Entry>) -> Instant {
 /// What a landing means to a call. `None`: it did not wait for it; `Some(None)`: it never came.
 fn kept<E>(
     asked: &Asked<'_>,
+    spare: Option<&Entry>,
     landed: Option<Option<Landed<E>>>,
     source: Source,
 ) -> Result<Kept, NoAnswer<E>> {
     match landed {
         Some(Some(Ok(answer))) => {
-            Ok(Kept { answer, source, age: Duration::ZERO, ttl: asked.policy.ttl })
+            let (age, ttl) = (Duration::ZERO, asked.policy.ttl);
+            Ok(Kept { answer, source, age, ttl, refreshed: spare.is_some() })
         }
         Some(Some(Err(failure))) => Err(NoAnswer::Fetch(failure, source)),
         Some(None) => Err(NoAnswer::Lost),

@@ -168,4 +168,30 @@ impl FetchFailure for UpstreamError {
             _ => Meaning::Broken,
         }
     }
+
+    fn is_upstreams_own(&self) -> bool {
+        match self {
+            Self::Status { status: 500.., .. }
+            | Self::Unreachable
+            | Self::TimedOut
+            | Self::TooLarge
+            | Self::Malformed => true,
+            Self::Status { .. }
+            | Self::CutShort
+            | Self::BreakerOpen { .. }
+            | Self::Held { .. }
+            | Self::Saturated
+            | Self::Unrenderable => false,
+        }
+    }
+
+    fn told_after(mut self, age: Duration) -> Self {
+        match &mut self {
+            Self::Status { retry_after: Some(wait), .. }
+            | Self::BreakerOpen { retry_after: wait }
+            | Self::Held { retry_after: wait } => *wait = wait.saturating_sub(age),
+            _ => {}
+        }
+        self
+    }
 }

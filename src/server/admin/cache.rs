@@ -1,5 +1,5 @@
-//! `POST /cache/purge`: cached answers are removed, by customer, by action, or all. The request says
-//! in so many words what it wants; an empty one removes nothing.
+//! `POST /cache/purge`: cached answers are removed, or marked stale, by customer, by action, or all.
+//! The request says in so many words what it wants; an empty one removes nothing.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
         name::Name,
         scalar::{Kind, Scalar},
     },
-    pipeline::operate::Purge,
+    pipeline::{cache::Manner, operate::Purge},
     server::admin::{Desk, refused},
 };
 
@@ -33,40 +33,50 @@ struct Wish<'a> {
     action: Option<String>,
     #[serde(default)]
     all: bool,
+    #[serde(default)]
+    soft: bool,
 }
 
 const USAGE: &str = "Write one of {\"customer\": \"42\"}, {\"customer\": \"42\", \"action\": \"NAME\"}, \
-                     {\"action\": \"NAME\"}, {\"all\": true}";
+                     {\"action\": \"NAME\"}, {\"all\": true}; add \"soft\": true to mark stale \
+                     what is kept instead of removing it";
 
-/// Removes what is asked for and says how many entries went.
+/// Does what is asked for and says of how many entries.
 pub(super) async fn purge(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
-    let purges = match read(desk.pipeline.catalog(), &body) {
-        Ok(purges) => purges,
+    let (purges, manner) = match read(desk.pipeline.catalog(), &body) {
+        Ok(read) => read,
         Err(detail) => {
             desk.purge_actions.count("refused");
             return refused(StatusCode::BAD_REQUEST, &detail);
         }
     };
     let scope = purges.first().map_or("all", Purge::scope);
-    let removed: u64 = purges.iter().map(|purge| desk.pipeline.purge(purge, &desk.purges)).sum();
+    let each = purges.iter().map(|purge| desk.pipeline.purge(purge, manner, &desk.purges));
+    let count: u64 = each.sum();
     desk.purge_actions.count("done");
-    tracing::info!(target: "holdline::audit", scope, removed, "cache purged");
-    Json(json!({ "scope": scope, "removed": removed })).into_response()
+    let manner_word = manner.as_str();
+    tracing::info!(target: "holdline::audit", scope, manner = manner_word, count, "cache purged");
+    let told = match manner {
+        Manner::Hard => json!({ "scope": scope, "removed": count }),
+        Manner::Soft => json!({ "scope": scope, "soft": true, "marked": count }),
+    };
+    Json(told).into_response()
 }
 
-fn read(catalog: &Catalog, body: &[u8]) -> Result<Vec<Purge>, String> {
+fn read(catalog: &Catalog, body: &[u8]) -> Result<(Vec<Purge>, Manner), String> {
     // The parser's own sentence may quote the body, and with it a customer.
     let wish: Wish<'_> = serde_json::from_slice(body).map_err(|_| USAGE.to_owned())?;
     let action = match wish.action {
         None => None,
         Some(text) => Some(catalog.action(&text).ok_or_else(|| no_such_action(catalog))?),
     };
-    match (wish.customer, action, wish.all) {
-        (Some(customer), action, false) => customers(catalog, customer, action),
-        (None, Some(action), false) => Ok(vec![Purge::Action(action.name.clone())]),
-        (None, None, true) => Ok(vec![Purge::All]),
-        _ => Err(USAGE.to_owned()),
-    }
+    let purges = match (wish.customer, action, wish.all) {
+        (Some(customer), action, false) => customers(catalog, customer, action)?,
+        (None, Some(action), false) => vec![Purge::Action(action.name.clone())],
+        (None, None, true) => vec![Purge::All],
+        _ => return Err(USAGE.to_owned()),
+    };
+    Ok((purges, if wish.soft { Manner::Soft } else { Manner::Hard }))
 }
 
 /// A purge for each action that keeps answers by customer, with the customer read as that action

@@ -5,6 +5,7 @@
 
 mod about;
 mod cache;
+mod caches;
 mod probes;
 mod token;
 mod upstreams;
@@ -119,6 +120,7 @@ pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router 
         .route("/info", get(about::show))
         .route("/upstreams", get(upstreams::show))
         .route("/breakers/{upstream}", post(upstreams::force))
+        .route("/caches", get(caches::show))
         .route("/cache/purge", post(cache::purge))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)

@@ -5,6 +5,7 @@ mod answered;
 mod callers;
 mod inputs;
 mod keys;
+mod tiers;
 
 mod refused;
 mod unavailable;

@@ -196,7 +196,9 @@ impl Talkative {
     }
 
     async fn failures(&self) {
-        for (fault, status) in [
+        // Each about another one, for a failure is remembered for a moment.
+        let missing = (0..).map(|place| MISSING * 10 + place);
+        let faults = [
             (Fault::status(500), 500),
             (Fault::status(503), 503),
             (Fault::status(401), 502),
@@ -206,9 +208,10 @@ impl Talkative {
             (Fault::Garbage, 502),
             (Fault::Truncate, 502),
             (Fault::Hang, 504),
-        ] {
+        ];
+        for ((fault, status), customer) in faults.into_iter().zip(missing) {
             self.crm(fault).await;
-            self.ends(self.lookup(MISSING), status).await;
+            self.ends(self.lookup(customer), status).await;
         }
         // Known once, and now out of the cache.
         self.ends(self.lookup(CUSTOMER), 200).await;

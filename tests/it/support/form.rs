@@ -47,6 +47,11 @@ impl Form {
         ]
     }
 
+    /// Whether a failure is a 200 that says so.
+    pub(crate) fn is_by_outcome(self) -> bool {
+        self.by_outcome
+    }
+
     /// A body with these inputs.
     pub(crate) fn wrap(self, inputs: Value) -> Value {
         if self.enveloped { json!({ "data": inputs }) } else { inputs }
@@ -59,7 +64,7 @@ impl Form {
 
     /// The outputs of a 200.
     #[track_caller]
-    fn outputs(self, answer: &Answer) -> Value {
+    pub(crate) fn outputs(self, answer: &Answer) -> Value {
         assert_eq!(answer.status, 200, "{self:?}: {answer:?}");
         let mut body = answer.json();
         if !self.enveloped {

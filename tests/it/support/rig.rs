@@ -11,7 +11,12 @@ use holdline::{
     chance::Chance,
     client::Transport,
     config,
-    pipeline::{Parts, Pipeline, cache::Room, operate::Purge, upstream::Condition},
+    pipeline::{
+        Parts, Pipeline,
+        cache::{Manner, Room},
+        operate::Purge,
+        upstream::Condition,
+    },
     telemetry::{
         meters::PurgeMeters,
         metrics::Registry,
@@ -209,7 +214,12 @@ impl Rig {
 
     /// Removes answers.
     pub(crate) fn purge(&self, purge: &Purge) -> u64 {
-        self.pipeline.purge(purge, &self.purges)
+        self.purge_by(purge, Manner::Hard)
+    }
+
+    /// Removes answers, or marks them stale.
+    pub(crate) fn purge_by(&self, purge: &Purge, manner: Manner) -> u64 {
+        self.pipeline.purge(purge, manner, &self.purges)
     }
 
     /// The value of one series, named as it is rendered, such as `name{label="value"}`.

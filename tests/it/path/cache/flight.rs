@@ -113,12 +113,12 @@ async fn a_flight_ends_with_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_shared_by_those_who_wait_and_not_remembered() {
-    for (line, outcome) in [
-        (Line::status(400), Outcome::UpstreamRejected),
-        (Line::status(404), Outcome::NotFound),
-        (Line::status(503), Outcome::UpstreamError),
-        (Line::json(&json!({"name": 7})), Outcome::MappingError),
+async fn a_failure_is_shared_by_those_who_wait_and_not_remembered_beyond_a_second() {
+    for (line, outcome, forgotten_at) in [
+        (Line::status(400), Outcome::UpstreamRejected, 50),
+        (Line::status(404), Outcome::NotFound, 50),
+        (Line::status(503), Outcome::UpstreamError, 1050),
+        (Line::json(&json!({"name": 7})), Outcome::MappingError, 1050),
     ] {
         let rig = MINUTE.rig();
         rig.upstream().next(line.after(50));
@@ -126,6 +126,7 @@ async fn a_failure_is_shared_by_those_who_wait_and_not_remembered() {
             assert_eq!((heard.outcome(), heard.at), (outcome, 50));
         }
         assert_eq!(rig.upstream().count(), 1);
+        rig.until(forgotten_at).await;
         assert_eq!(source(&rig).await, Source::Upstream);
         assert_eq!(rig.upstream().count(), 2);
     }

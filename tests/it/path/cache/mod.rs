@@ -2,6 +2,8 @@
 //! shared fetches and purges have files of their own.
 
 mod flight;
+mod herd;
+mod memo;
 mod purge;
 mod stale;
 
@@ -130,7 +132,9 @@ async fn what_cannot_be_mapped_is_never_kept() {
     let rig = MINUTE.rig();
     rig.upstream().next(Line::json(&json!({"name": 7}))).next(Line::status(200).body("<html>"));
     assert_eq!(rig.lookup().heard().await.outcome(), Outcome::MappingError);
+    rig.until(1000).await;
     assert_eq!(rig.lookup().heard().await.outcome(), Outcome::MappingError);
+    rig.until(2000).await;
     assert_eq!(source(&rig).await, Source::Upstream);
     let stores = rig.counts("holdline_cache_stores_total");
     assert_eq!(stores["cache=response,result=stored"], 1);

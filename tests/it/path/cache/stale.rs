@@ -124,7 +124,8 @@ async fn it_stands_in_for_whatever_breaks() {
 async fn it_stands_in_while_the_breaker_is_open_or_the_queue_is_full() {
     let rig = knows_ada(SPARE, 60_000).await;
     rig.upstream().always(Line::status(503));
-    for _ in 0..8 {
+    for second in 0..8 {
+        rig.until(60_000 + second * 1000).await;
         assert_eq!(source(&rig).await, Source::CacheStale);
     }
     assert_eq!(rig.upstream().count(), 8, "seven failures, then nothing is sent");
@@ -199,8 +200,15 @@ async fn how_long_is_too_long_is_written_and_a_caller_in_a_hurry_waits_less() {
 async fn a_new_answer_within_the_patience_is_waited_for() {
     let rig = knows_ada(SPARE, 60_000).await;
     rig.upstream().always(named("Eve").after(299));
-    let heard = rig.lookup().heard().await;
-    assert_eq!((heard.source(), heard.at), (Source::Upstream, 60_299));
+    let (leader, follower) = tokio::join!(rig.lookup().heard(), rig.lookup().heard());
+    assert_eq!((leader.source(), leader.at), (Source::Upstream, 60_299));
+    assert_eq!((follower.source(), follower.at), (Source::Coalesced, 60_299));
+    for (heard, flight) in [(leader, "landed"), (follower, "joined")] {
+        assert_eq!(heard.outcome(), Outcome::Ok);
+        assert_eq!((heard.body(), heard.answer().age), (r#"{"name":"Eve"}"#, Duration::ZERO));
+        assert_eq!(heard.decision(Stage::Flight), flight);
+        assert_eq!(heard.decision(Stage::Cache), "refreshed");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,11 +217,11 @@ async fn it_is_refreshed_first_and_spare_afterwards_whichever_time_is_longer() {
     let rig = knows_ada(Setup { cache: &cache, ..MINUTE }, 89_999).await;
     rig.upstream().always(Line::status(503).after(10));
     assert_eq!(rig.lookup().heard().await.at, 89_999, "revalidating: at once");
-    rig.until(90_100).await;
+    rig.until(91_100).await;
     let heard = rig.lookup().heard().await;
     assert_eq!(
         (heard.source(), heard.at),
-        (Source::CacheStale, 90_110),
+        (Source::CacheStale, 91_110),
         "spare: after the failure"
     );
     rig.until(150_000).await;
