@@ -5,7 +5,10 @@
 
 mod about;
 mod cache;
+mod drain;
+mod limits;
 mod probes;
+mod span;
 mod token;
 
 use std::{
@@ -48,6 +51,8 @@ pub struct Desk {
     parts: DeskParts,
     purges: Arc<PurgeMeters>,
     purge_actions: Words,
+    drain_actions: Words,
+    undrain_actions: Words,
 }
 
 /// The parts of a [`Desk`] that others own.
@@ -75,11 +80,16 @@ impl Desk {
     /// The desk over those parts.
     pub fn new(parts: DeskParts) -> Arc<Self> {
         let registry = &parts.registry;
+        let actions = |action: &'static str| {
+            Words::new(&["done", "refused"], |result| {
+                registry.counter(&ADMIN_ACTIONS, &[action, result])
+            })
+        };
         Arc::new(Self {
             purges: PurgeMeters::new(registry),
-            purge_actions: Words::new(&["done", "refused"], |result| {
-                registry.counter(&ADMIN_ACTIONS, &["purge", result])
-            }),
+            purge_actions: actions("purge"),
+            drain_actions: actions("drain"),
+            undrain_actions: actions("undrain"),
             parts,
         })
     }
@@ -109,7 +119,10 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
 pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router {
     let routes = Router::new()
         .route("/info", get(about::show))
+        .route("/limits", get(limits::show))
         .route("/cache/purge", post(cache::purge))
+        .route("/drain", post(drain::begin))
+        .route("/undrain", post(drain::end))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
