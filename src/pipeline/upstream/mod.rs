@@ -16,7 +16,7 @@ use reqwest::Request;
 use reqwest_middleware::ClientWithMiddleware;
 
 use crate::{
-    catalog::{action::Action, name::Name, upstream::Upstream},
+    catalog::{action::Action, name::Name, policy::least, upstream::Upstream},
     chance::{self, Chance},
     client::{Client, ClientError, Transport},
     mechanism::{
@@ -168,7 +168,7 @@ impl Lane {
         let errand = Errand::new(terms, action.safe, template);
         let mut extensions = Extensions::new();
         extensions.insert(errand.clone());
-        let result = if errand.left() < retry::least(self.upstream.timeouts.attempt) {
+        let result = if errand.left() < least(self.upstream.timeouts.attempt) {
             Err(UpstreamError::CutShort)
         } else {
             let sent = self.client.execute_with_extensions(request, &mut extensions).await;

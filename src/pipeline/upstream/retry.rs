@@ -16,7 +16,7 @@ use reqwest_middleware::{Error as ChainError, Middleware, Next};
 use reqwest_retry::{Retryable, RetryableStrategy};
 
 use crate::{
-    catalog::policy::{RetryOn, RetryPolicy},
+    catalog::policy::{RetryOn, RetryPolicy, least},
     chance::Chance,
     client::WireError,
     mechanism::{
@@ -27,15 +27,6 @@ use crate::{
     telemetry::attempts::AttemptMeters,
     time::{self, Wall},
 };
-
-/// An attempt that has less time than this left is not begun: it could not finish. One that may not
-/// take as long itself needs only its own time.
-const SHORTEST: Duration = Duration::from_millis(150);
-
-/// The least time in which an attempt of at most `attempt` is worth beginning.
-pub(super) fn least(attempt: Duration) -> Duration {
-    attempt.min(SHORTEST)
-}
 
 /// The retry loop of one upstream.
 #[derive(Debug)]
@@ -136,9 +127,8 @@ impl Retry {
         let asked = result.as_ref().ok().and_then(|response| retry_after(response, self.wall));
         // The ceiling doubles; the wait is a random part of it, so that callers do not come back
         // together. An upstream that says when is taken at its word, with the same scatter on top.
-        let doublings = attempts.saturating_sub(1).min(20);
-        let ceiling = self.policy.first.saturating_mul(1 << doublings).min(self.policy.max);
-        let wait = asked.unwrap_or_default() + ceiling.mul_f64(self.chance.roll());
+        let scatter = self.policy.ceiling(attempts).mul_f64(self.chance.roll());
+        let wait = asked.unwrap_or_default() + scatter;
         if errand.left() < wait + least(self.attempt) {
             return Repeat::Suppressed("deadline");
         }

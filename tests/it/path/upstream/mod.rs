@@ -4,6 +4,7 @@
 mod attempt;
 mod breaker;
 mod retry;
+mod worst_case;
 
 use std::time::Duration;
 
