@@ -109,6 +109,7 @@ impl Bench {
             wall: Wall::System,
             chance: Chance::Random,
             room: Room { memory: settings.cache.memory, max_entry: settings.cache.max_entry },
+            max_in_flight_per_org: settings.server.max_in_flight_per_org,
         };
         let pipeline = Pipeline::new(catalog, &parts).expect("this machine has CA certificates");
         let lifecycle = Lifecycle::new();

@@ -203,6 +203,7 @@ fn wire(
         wall: around.wall,
         chance: around.chance,
         room: Room { memory: settings.cache.memory, max_entry: settings.cache.max_entry },
+        max_in_flight_per_org: settings.server.max_in_flight_per_org,
     };
     let pipeline = Pipeline::new(catalog, &parts)?;
     let ratio = around.telemetry.as_ref().and_then(|telemetry| telemetry.sample_ratio());

@@ -1,6 +1,6 @@
 //! A rate limit: whose calls are counted together, and how many may pass.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{fmt, num::NonZeroU32, time::Duration};
 
 use crate::catalog::name::Name;
 
@@ -32,4 +32,17 @@ pub enum LimitKey {
     Action,
     /// The value of an input, always within its organisation.
     Input(String),
+}
+
+/// As the configuration writes it.
+impl fmt::Display for LimitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Org => f.write_str("org"),
+            Self::Caller => f.write_str("caller"),
+            Self::Action => f.write_str("action"),
+            Self::Input(name) => write!(f, "input.{name}"),
+        }
+    }
 }

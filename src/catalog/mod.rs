@@ -16,6 +16,7 @@ pub mod region;
 pub mod scalar;
 mod schema;
 pub mod template;
+pub mod worst_case;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -13,6 +13,12 @@ pub struct Timeouts {
     pub attempt: Duration,
 }
 
+/// The least time in which an attempt of at most `attempt` is worth beginning. With less than 150 ms
+/// it could not finish; one that may not take as long itself needs only its own time.
+pub fn least(attempt: Duration) -> Duration {
+    attempt.min(Duration::from_millis(150))
+}
+
 /// What may be repeated, when, and out of which budget.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryPolicy {
@@ -29,6 +35,14 @@ pub struct RetryPolicy {
     /// The header by which the upstream tells repeats apart. Absent: unsafe actions are repeated
     /// only where nothing was sent.
     pub idempotency_key: Option<http::HeaderName>,
+}
+
+impl RetryPolicy {
+    /// The longest wait after the `attempts`th attempt, from 1: it doubles each time.
+    pub fn ceiling(&self, attempts: u32) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(20);
+        self.first.saturating_mul(1 << doublings).min(self.max)
+    }
 }
 
 /// A cause to repeat an attempt.
@@ -136,6 +150,10 @@ pub struct HedgePolicy {
     /// The most second attempts, as a share of all first ones.
     pub budget: f64,
 }
+
+/// How far the time to live of one entry may be from its policy's, either way, as a share: entries
+/// that were loaded together must not expire together.
+pub const TTL_JITTER: f64 = 0.1;
 
 /// How answers are kept.
 #[derive(Debug, Clone, PartialEq)]

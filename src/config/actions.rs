@@ -18,6 +18,7 @@ use crate::{
     config::{
         contracts::{contract, mapping, refuse_unfit_for_outcome},
         json::object,
+        ladder::{Rungs, refuse_genesys_timeout},
         links::{Part, input_named},
         nearest::listed,
         node::Content,
@@ -45,7 +46,6 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let fields = input.as_ref().map(Contract::fields);
     let limits = section.read("limits", Vec::new(), |value| limits(value, fields, parts.limits));
     let timeout = section.read("timeout", Duration::from_secs(5), span);
-    refuse_genesys_timeout(section, timeout);
     let envelope = section.read("envelope", Envelope::Data, |value| choice(value, &ENVELOPES));
     let failures = section.read("failures", Failures::Status, |value| choice(value, &FAILURES));
     let debug_headers = section.read("debug_headers", false, flag);
@@ -53,7 +53,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let asked = section.required("request", "write upstream, method and path below it", |value| {
         request(&value.section(), fields, parts.upstreams)
     });
-    refuse_short_timeout(section, timeout, asked.as_ref(), parts.upstreams);
+    climb(section, (timeout, safe), callers.as_deref(), asked.as_ref(), parts);
     let output =
         section.required("output", "write at least one output", |value| mapping(&value.section()));
     if let (Some(Failures::Outcome), Some(mapping)) = (failures, &output) {
@@ -158,47 +158,22 @@ fn limits(
     })
 }
 
-/// `genesys_timeout` is only compared: it is set in Genesys, not here.
-fn refuse_genesys_timeout(section: &Section<'_>, timeout: Option<Duration>) {
-    let Some(Some(theirs)) = section.optional("genesys_timeout", span) else {
-        return;
-    };
-    if let Some(ours) = timeout
-        && ours >= theirs
-    {
-        let at = section.value("timeout").or_else(|| section.value("genesys_timeout"));
-        let what = format!(
-            "{} is not below genesys_timeout, {}: Genesys would hang up before the answer",
-            humantime::format_duration(ours),
-            humantime::format_duration(theirs)
-        );
-        at.iter().for_each(|at| at.refuse(&*what, "write a shorter timeout"));
-    }
-}
-
-fn refuse_short_timeout(
+/// Compares the times of an action with those of what it names, where both are known.
+fn climb(
     section: &Section<'_>,
-    timeout: Option<Duration>,
+    (timeout, safe): (Option<Duration>, Option<bool>),
+    callers: Option<&[Name]>,
     asked: Option<&Request>,
-    upstreams: &Part<'_, Upstream>,
+    parts: Parts<'_, '_>,
 ) {
-    let upstream = asked.and_then(|asked| upstreams.get(asked.upstream.as_str()));
-    if let (Some(timeout), Some(upstream)) = (timeout, upstream)
-        && upstream.timeouts.attempt > action::patience(timeout, None)
-    {
-        let at = section.value("timeout").or_else(|| section.value("request"));
-        let what = format!(
-            "{} is too short: less a margin for the answer it leaves {}, and one attempt at {} may take {}",
-            humantime::format_duration(timeout),
-            humantime::format_duration(action::patience(timeout, None)),
-            upstream.name,
-            humantime::format_duration(upstream.timeouts.attempt)
-        );
-        let instead = format!(
-            "write a longer timeout, or a shorter upstreams.{}.timeouts.attempt",
-            upstream.name
-        );
-        at.iter().for_each(|at| at.refuse(&*what, &*instead));
+    refuse_genesys_timeout(section, timeout);
+    let (Some(timeout), Some(safe)) = (timeout, safe) else { return };
+    let rungs = Rungs { section, timeout, safe };
+    let upstream = asked.and_then(|asked| parts.upstreams.get(asked.upstream.as_str()));
+    upstream.into_iter().for_each(|upstream| rungs.above(upstream));
+    for name in callers.unwrap_or_default() {
+        let scheme = parts.callers.get(name.as_str());
+        scheme.into_iter().for_each(|scheme| rungs.beside(name, scheme));
     }
 }
 

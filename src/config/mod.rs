@@ -21,6 +21,7 @@ mod nearest;
 mod actions;
 mod callers;
 mod contracts;
+mod ladder;
 mod limits;
 mod links;
 mod request;

@@ -8,7 +8,7 @@ use crate::{
     pipeline::{
         authenticate::Unproven,
         cache::{FetchFailure, Meaning, NoAnswer},
-        rate_limit::Limited,
+        rate_limit::{Limited, in_flight::OrgFull},
         upstream::error::UpstreamError,
         validate::Invalid,
     },
@@ -32,6 +32,8 @@ pub enum Unfetched {
 pub enum Failure {
     /// The caller is not known.
     Unproven(Unproven),
+    /// Its organisation has as many calls under way as it may.
+    OrgFull,
     /// The body was refused.
     Invalid(Invalid),
     /// A limit is used up.
@@ -66,7 +68,7 @@ impl Failure {
             Self::Unfetched(Unfetched::Upstream(error)) => upstream_outcome(error),
             Self::Unfetched(Unfetched::Mapping(_)) => Outcome::MappingError,
             Self::OutOfTime => Outcome::DeadlineExceeded,
-            Self::Crowded => Outcome::Overloaded,
+            Self::OrgFull | Self::Crowded => Outcome::Overloaded,
             Self::Bug => Outcome::InternalError,
         }
     }
@@ -100,6 +102,7 @@ impl Failure {
             Self::Unproven(Unproven::Unavailable { .. } | Unproven::OutOfTime) => {
                 "Token authority is unavailable, so the token could not be checked".into()
             }
+            Self::OrgFull => "As many calls of this organisation as may be are under way".into(),
             Self::Invalid(invalid) => invalid.to_string().into(),
             Self::Limited(limited) => format!("Rate limit {} is used up", limited.limit).into(),
             Self::NotFound(_) => "External API failed: 404".into(),
@@ -115,7 +118,7 @@ impl Failure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unproven(Unproven::Unavailable { retry_after }) => Some(*retry_after),
-            Self::Unproven(Unproven::OutOfTime) | Self::Crowded => Some(SOON),
+            Self::Unproven(Unproven::OutOfTime) | Self::OrgFull | Self::Crowded => Some(SOON),
             Self::Limited(limited) => Some(limited.retry_after),
             Self::Unfetched(Unfetched::Upstream(error)) => match error {
                 UpstreamError::BreakerOpen { retry_after }
@@ -138,8 +141,8 @@ impl Failure {
         match self {
             Self::Unfetched(unfetched) => unfetched.meaning() == Meaning::Broken,
             Self::OutOfTime | Self::Crowded => true,
-            Self::Unproven(_) | Self::Invalid(_) | Self::Limited(_) | Self::NotFound(_) => false,
-            Self::Bug => false,
+            Self::Unproven(_) | Self::OrgFull | Self::Invalid(_) | Self::Limited(_) => false,
+            Self::NotFound(_) | Self::Bug => false,
         }
     }
 }
@@ -207,6 +210,12 @@ impl Failure {
 impl From<Unproven> for Failure {
     fn from(unproven: Unproven) -> Self {
         Self::Unproven(unproven)
+    }
+}
+
+impl From<OrgFull> for Failure {
+    fn from(_: OrgFull) -> Self {
+        Self::OrgFull
     }
 }
 

@@ -44,7 +44,7 @@ use authenticate::Schemes;
 use cache::{AnswerCache, Asked, Room, key::CacheKey};
 use call::{Answer, Call, Terms};
 use failure::{Failure, Unfetched};
-use rate_limit::RateLimits;
+use rate_limit::{RateLimits, in_flight::OrgsInFlight};
 use upstream::{Upstreams, error::UpstreamError};
 use validate::ValidInput;
 
@@ -63,6 +63,8 @@ pub struct Parts {
     pub chance: Chance,
     /// How much the cache may hold.
     pub room: Room,
+    /// Calls that one organisation may have under way; 0: as many as there are.
+    pub max_in_flight_per_org: usize,
 }
 
 /// All stages, ready for calls.
@@ -70,6 +72,7 @@ pub struct Parts {
 pub struct Pipeline {
     catalog: Catalog,
     schemes: Schemes,
+    orgs: OrgsInFlight,
     limits: RateLimits,
     cache: Arc<AnswerCache<Unfetched>>,
     fetcher: Arc<Fetcher>,
@@ -92,6 +95,9 @@ impl Pipeline {
         let (action, trail) = (&call.action, &call.trail);
 
         let who = stage(trail, Stage::Authenticate, self.schemes.identify(call)).await?;
+        // Held until the call is answered, or dropped with its caller.
+        let place = self.orgs.enter(&who.caller);
+        let _place = place.map_err(|full| instant_stage(trail, Stage::RateLimit, || full))?;
         let input = instant_stage(trail, Stage::Validate, || validate::check(call))?;
         instant_stage(trail, Stage::RateLimit, || self.limits.admit(action, &who.caller, &input))?;
 
@@ -201,7 +207,8 @@ impl Pipeline {
     /// # Errors
     /// [`ClientError`] where no HTTP client can be built.
     pub fn new(catalog: Catalog, parts: &Parts) -> Result<Arc<Self>, ClientError> {
-        let Parts { registry, background, transport, wall, chance, room } = parts;
+        let Parts { registry, background, transport, wall, chance, room, max_in_flight_per_org } =
+            parts;
         let schemes = Schemes::new(
             &catalog.callers,
             &authenticate::Surroundings {
@@ -231,6 +238,7 @@ impl Pipeline {
         Ok(Arc::new(Self {
             limits: RateLimits::new(&catalog.limits, registry),
             schemes,
+            orgs: OrgsInFlight::new(*max_in_flight_per_org),
             cache,
             fetcher: Arc::new(Fetcher { upstreams, mapping_failures }),
             background: background.clone(),

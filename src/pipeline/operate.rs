@@ -11,6 +11,7 @@ use crate::{
         Pipeline,
         authenticate::VerdictTables,
         cache::{Inventory, Manner},
+        rate_limit::{LimitState, in_flight::OrgUse},
         upstream::Condition,
     },
     telemetry::{
@@ -95,6 +96,16 @@ impl Pipeline {
         self.fetcher.upstreams.force(upstream, None)
     }
 
+    /// How each rate limit stands.
+    pub fn limits(&self) -> impl Iterator<Item = LimitState<'_>> {
+        self.limits.states()
+    }
+
+    /// How much of the cap for each organisation is used; `None` where there is none.
+    pub fn orgs_in_flight(&self) -> Option<OrgUse> {
+        self.orgs.used()
+    }
+
     /// Fetches under way for the cache.
     pub fn flights(&self) -> usize {
         self.cache.flights()
@@ -115,8 +126,8 @@ impl Pipeline {
         gauge(&table::CACHE_BYTES, &["response"], bytes as f64);
         gauge(&table::CACHE_CAPACITY, &["response"], capacity as f64);
         gauge(&table::CACHE_ENTRIES, &["token"], self.schemes.remembered() as f64);
-        for (limit, keys) in self.limits.tracked() {
-            gauge(&table::LIMIT_KEYS, &[limit.as_str()], keys as f64);
+        for state in self.limits() {
+            gauge(&table::LIMIT_KEYS, &[state.limit.name.as_str()], state.tracked as f64);
         }
         for upstream in self.upstreams() {
             let name = upstream.name.as_str();

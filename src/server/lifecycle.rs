@@ -3,6 +3,9 @@
 //! ```text
 //! Starting -> Ready -> Draining -> Closing -> Stopped
 //! ```
+//!
+//! There is no way back. What an operator drains by hand is no step on it, but a hold beside it: as
+//! long as it lasts, a process that is ready says that it drains.
 
 use std::sync::{
     Arc,
@@ -10,6 +13,8 @@ use std::sync::{
 };
 
 use tokio::sync::watch;
+
+use crate::time::{self, Instant};
 
 /// Where the process stands. Later phases compare greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,18 +36,50 @@ pub enum Phase {
 /// The phase of a process, or of one group of its listeners. Clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
-    phase: Arc<watch::Sender<Phase>>,
+    standing: Arc<watch::Sender<Standing>>,
 }
+
+/// How far the process is, and until when its operator keeps calls away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    phase: Phase,
+    held_until: Option<Instant>,
+}
+
+impl Standing {
+    /// The phase that the world is told at `now`.
+    fn phase_at(self, now: Instant) -> Phase {
+        match self.phase {
+            Phase::Ready if self.held_at(now).is_some() => Phase::Draining,
+            phase => phase,
+        }
+    }
+
+    /// Until when it is held, where it is at `now`.
+    fn held_at(self, now: Instant) -> Option<Instant> {
+        self.held_until.filter(|until| now < *until)
+    }
+}
+
+/// The process is stopping: there is nothing left to hold or to let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopping;
 
 impl Lifecycle {
     /// One that is [`Phase::Starting`].
     pub fn new() -> Self {
-        Self { phase: Arc::new(watch::Sender::new(Phase::Starting)) }
+        let standing = Standing { phase: Phase::Starting, held_until: None };
+        Self { standing: Arc::new(watch::Sender::new(standing)) }
     }
 
-    /// The phase now.
+    /// The phase now. A process that is ready and held is [`Phase::Draining`].
     pub fn phase(&self) -> Phase {
-        *self.phase.borrow()
+        self.standing.borrow().phase_at(time::now())
+    }
+
+    /// Until when it is held by its operator; `None` where it is not.
+    pub fn held_until(&self) -> Option<Instant> {
+        self.standing.borrow().held_at(time::now())
     }
 
     /// Whether new calls are wanted.
@@ -52,20 +89,52 @@ impl Lifecycle {
 
     /// Moves on to `phase`. There is no way back: an earlier phase than the present one is ignored.
     pub fn set(&self, phase: Phase) {
-        self.phase.send_if_modified(|now| {
-            let later = phase > *now;
+        self.standing.send_if_modified(|now| {
+            let later = phase > now.phase;
             if later {
-                *now = phase;
+                now.phase = phase;
             }
             later
         });
     }
 
-    /// Waits until `phase` or a later one. Dropping the future has no effect.
+    /// Keeps calls away until `until`, in place of any hold before. It ends by itself then.
+    ///
+    /// # Errors
+    /// [`Stopping`], from [`Phase::Draining`] on.
+    pub fn hold(&self, until: Instant) -> Result<(), Stopping> {
+        self.replace_hold(Some(until)).map(drop)
+    }
+
+    /// Ends a hold. Whether there was one.
+    ///
+    /// # Errors
+    /// [`Stopping`], from [`Phase::Draining`] on.
+    pub fn let_go(&self) -> Result<bool, Stopping> {
+        let before = self.replace_hold(None)?;
+        Ok(before.held_at(time::now()).is_some())
+    }
+
+    /// How it stood before.
+    fn replace_hold(&self, until: Option<Instant>) -> Result<Standing, Stopping> {
+        let mut before = None;
+        self.standing.send_if_modified(|now| {
+            let may = now.phase < Phase::Draining;
+            if may {
+                before = Some(*now);
+                now.held_until = until;
+            }
+            may
+        });
+        before.ok_or(Stopping)
+    }
+
+    /// Waits until `phase` or a later one; a hold is no step towards it. Dropping the future has no
+    /// effect.
     pub async fn reached(&self, phase: Phase) {
-        let mut changes = self.phase.subscribe();
+        let mut changes = self.standing.subscribe();
         changes
-            .wait_for(|now| *now >= phase)
+            .wait_for(|now| now.phase >= phase)
             .await
             .expect("the sender lives as long as self, which is borrowed here");
     }
@@ -104,6 +173,16 @@ impl InFlight {
     /// Whether no further call would be let in now.
     pub fn is_full(&self) -> bool {
         self.count() >= self.calls.max
+    }
+
+    /// Calls that may be inside.
+    pub fn max_count(&self) -> usize {
+        self.calls.max
+    }
+
+    /// Bytes that may be set aside.
+    pub fn max_bytes(&self) -> usize {
+        self.bytes.max
     }
 
     /// Calls inside.
@@ -203,6 +282,43 @@ mod tests {
         };
         assert_eq!(tokio::join!(waiting, moving).0, Phase::Closing);
         lifecycle.reached(Phase::Ready).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_ends_by_itself_or_by_hand_and_is_no_step_towards_the_end() {
+        let lifecycle = Lifecycle::new();
+        let minute = || time::now() + Duration::from_secs(60);
+        lifecycle.hold(minute()).unwrap();
+        assert_eq!(lifecycle.phase(), Phase::Starting, "it was not ready before");
+        lifecycle.set(Phase::Ready);
+        assert_eq!(lifecycle.phase(), Phase::Draining);
+        assert!(!lifecycle.is_ready());
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!(lifecycle.phase(), Phase::Draining);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!((lifecycle.phase(), lifecycle.held_until()), (Phase::Ready, None));
+
+        lifecycle.hold(minute()).unwrap();
+        let later = minute() + Duration::from_secs(60);
+        lifecycle.hold(later).unwrap();
+        assert_eq!(lifecycle.held_until(), Some(later), "the last word counts");
+        let drained = lifecycle.reached(Phase::Draining);
+        assert!(tokio::time::timeout(Duration::from_secs(1), drained).await.is_err());
+        assert_eq!(lifecycle.let_go(), Ok(true));
+        assert_eq!(lifecycle.phase(), Phase::Ready);
+        assert_eq!(lifecycle.let_go(), Ok(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stops_can_neither_be_held_nor_let_go() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.set(Phase::Ready);
+        let soon = time::now() + Duration::from_secs(1);
+        lifecycle.hold(soon).unwrap();
+        lifecycle.set(Phase::Draining);
+        assert_eq!((lifecycle.hold(soon), lifecycle.let_go()), (Err(Stopping), Err(Stopping)));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(lifecycle.phase(), Phase::Draining, "the end of a hold does not undo it");
     }
 
     #[test]

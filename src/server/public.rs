@@ -91,6 +91,11 @@ impl DataPlane {
     pub fn in_flight(&self) -> usize {
         self.in_flight.count()
     }
+
+    /// What is under way and what may be: calls, and bytes of their bodies.
+    pub fn caps(&self) -> &InFlight {
+        &self.in_flight
+    }
 }
 
 /// The template of the data plane's path.

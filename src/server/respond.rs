@@ -191,7 +191,7 @@ fn status(failure: &Failure) -> StatusCode {
         Failure::Unfetched(Unfetched::Upstream(error)) => upstream_status(error),
         Failure::Unfetched(Unfetched::Mapping(_)) => StatusCode::BAD_GATEWAY,
         Failure::OutOfTime => StatusCode::GATEWAY_TIMEOUT,
-        Failure::Crowded => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::OrgFull | Failure::Crowded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::Bug => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -216,9 +216,12 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
 }
 
 /// Failures that keep their status even where outcomes are told in a 200: Genesys must fetch a new
-/// credential.
+/// credential, or the call was shed at the door, before anything of it was read.
 fn keeps_status(failure: &Failure) -> bool {
-    matches!(failure, Failure::Unproven(Unproven::Missing { .. } | Unproven::Refused { .. }))
+    matches!(
+        failure,
+        Failure::OrgFull | Failure::Unproven(Unproven::Missing { .. } | Unproven::Refused { .. })
+    )
 }
 
 /// The flat object with what a flow must be able to tell apart.

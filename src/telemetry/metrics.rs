@@ -162,7 +162,7 @@ catalogue! {
     BUILD = gauge("holdline_build_info", &["version", "revision"], "1, for what runs here.");
     CONFIG = gauge("holdline_config_info", &["hash"], "1, for the configuration in force.");
     READY = gauge("holdline_ready", &["check"], "1 where this process may be sent calls.");
-    DRAINING = gauge("holdline_draining", &[], "1 while this process is leaving.");
+    DRAINING = gauge("holdline_draining", &[], "1 while this process is leaving, or kept out of rotation by its operator.");
     ADMIN_ACTIONS = counter("holdline_admin_actions_total", &["action", "result"],
         "What operators did on the admin listener.");
     PANICS = counter("holdline_panics_total", &[], "Bugs that ended a call or a task.");

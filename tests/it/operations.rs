@@ -1,12 +1,16 @@
 //! The listeners that are not for calls: probes and metrics for machines, and the operator's.
 
 use holdline::{
-    demo::fault::{Fault, Standing},
+    demo::{
+        fault::{Fault, Standing},
+        genesys::Claims,
+    },
+    server::lifecycle::Phase,
     settings::Settings,
 };
 use serde_json::{Value, json};
 
-use crate::support::{form::Form, proxy::Setup};
+use crate::support::{beside, client::TOKEN, eventually, form::Form, proxy::Setup};
 
 fn cached() -> Setup {
     Setup::new().action("cache: {ttl: 60s, customer: customer_id}")
@@ -174,5 +178,124 @@ async fn where_a_token_is_configured_nothing_is_told_or_done_without_it() {
     let right = get().header("authorization", "Bearer operators-token");
     assert_eq!(proxy.fetch(right).await.0, 200);
     assert_eq!(proxy.operate("/cache/purge", &json!({"all": true})).await.0, 401);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_takes_the_instance_out_of_rotation_and_back() {
+    let proxy = cached().start().await;
+    let told = |(status, text): (u16, String)| {
+        assert_eq!(status, 200, "{text}");
+        let told: Value = serde_json::from_str(&text).expect("JSON");
+        (told["drained"] == true, told["drain_seconds_left"].as_f64().expect("a number"))
+    };
+    let wish = json!({"for": "2m", "reason": "a look at the disk"});
+    let (drained, left) = told(proxy.operate("/drain", &wish).await);
+    assert!(drained && (100.0..=120.0).contains(&left), "{left}");
+    assert_eq!(proxy.probe("/readyz").await, (503, "draining\n".to_owned()));
+    assert_eq!(proxy.probe("/livez").await.0, 200);
+    assert_eq!(proxy.metric("holdline_draining", []).await, 1.0);
+    assert_eq!(proxy.metric("holdline_ready", []).await, 0.0);
+    let answer = proxy.call(1).await;
+    Form::TUTORIAL.answered(&answer, &proxy.outputs(1));
+    assert_eq!(answer.header("connection"), Some("close"), "what still comes is answered");
+    let (_, text) = proxy.fetch(proxy.client.network().get(proxy.admin_url("/info"))).await;
+    let info: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(info["phase"], "draining");
+    assert!(info["drain_seconds_left"].as_f64().expect("a number") > 100.0);
+
+    for _ in 0..2 {
+        assert_eq!(told(proxy.operate("/undrain", &json!({})).await), (false, 0.0));
+        assert_eq!(proxy.probe("/readyz").await.0, 200);
+    }
+    assert_eq!(proxy.call(1).await.header("connection"), None);
+    assert_eq!(proxy.metric("holdline_draining", []).await, 0.0);
+    for (action, times) in [("drain", 1.0), ("undrain", 2.0)] {
+        let labels = [&*format!("action=\"{action}\""), "result=\"done\""];
+        assert_eq!(proxy.metric("holdline_admin_actions_total", labels).await, times);
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_by_hand_ends_by_itself_and_does_not_hinder_the_end() {
+    let proxy = Setup::new().start().await;
+    assert_eq!(proxy.operate("/drain", &json!({"for": "1s"})).await.0, 200);
+    assert_eq!(proxy.probe("/readyz").await.0, 503);
+    eventually("ready again", async || (proxy.probe("/readyz").await.0 == 200).then_some(())).await;
+    // No body at all is ten minutes.
+    let url = proxy.admin_url("/drain");
+    let (status, text) = proxy.fetch(proxy.client.network().post(url)).await;
+    let told: Value = serde_json::from_str(&text).expect("JSON");
+    let left = told["drain_seconds_left"].as_f64().expect("a number");
+    assert!(status == 200 && (580.0..=600.0).contains(&left), "{status} {left}");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_that_cannot_be_read_does_nothing_and_says_what_to_write() {
+    let proxy = Setup::new().start().await;
+    for wish in [
+        json!({"for": "planted"}),
+        json!({"for": 600}),
+        json!({"for": "0s"}),
+        json!({"for": "25h"}),
+        json!({"untill": "10m"}),
+        json!({"reason": "planted\nline"}),
+        json!({"reason": "x".repeat(201)}),
+        json!("10m"),
+    ] {
+        let (status, text) = proxy.operate("/drain", &wish).await;
+        assert_eq!(status, 400, "{wish}: {text}");
+        assert!(text.contains(r#"Write {\"for\": \"10m\""#), "{text}");
+        assert!(!text.contains("planted"), "{text}");
+    }
+    assert_eq!(proxy.probe("/readyz").await.0, 200);
+    let refused = ["action=\"drain\"", "result=\"refused\""];
+    assert_eq!(proxy.metric("holdline_admin_actions_total", refused).await, 8.0);
+
+    proxy.desk().lifecycle.set(Phase::Draining);
+    for path in ["/drain", "/undrain"] {
+        let (status, text) = proxy.operate(path, &json!({})).await;
+        assert_eq!(status, 409, "{text}");
+        assert!(text.contains("This instance is stopping"), "{text}");
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn limits_tell_how_much_is_used_and_never_by_whom() {
+    let tight = "tight: {key: [org, input.customer_id], rate: 3/m, burst: 1}";
+    let setup = Setup::new().limit(tight).limit("loose: {key: all, rate: 50/s, burst: 100}");
+    let setup = setup.action("limits: [loose, tight]").server("max_in_flight_per_org: 7");
+    let proxy = setup.start().await;
+    let acme = Claims { organization: Some("acme-4711".to_owned()), ..Claims::default() };
+    proxy.genesys.know(TOKEN, acme);
+    proxy.works().await;
+    assert_eq!(proxy.call(1).await.status, 429);
+    proxy.crm_stands(Standing::every(Fault::Hang)).await;
+    let text = beside(proxy.call(2), async {
+        proxy.crm.site.until(|seen| seen.in_flight == 1).await;
+        let get = proxy.client.network().get(proxy.admin_url("/limits"));
+        let (status, text) = proxy.fetch(get).await;
+        assert_eq!(status, 200);
+        text
+    })
+    .await;
+    let told: Value = serde_json::from_str(&text).expect("JSON");
+    let expected = json!([
+        {"name": "loose", "key": ["all"], "rate_per_second": 50.0, "burst": 100, "enforce": true,
+         "tracked_keys": 1, "allowed": 3, "limited": 0, "shadow_limited": 0},
+        {"name": "tight", "key": ["org", "input.customer_id"], "rate_per_second": 0.05, "burst": 1,
+         "enforce": true, "tracked_keys": 2, "allowed": 2, "limited": 1, "shadow_limited": 0},
+    ]);
+    assert_eq!(told["limits"], expected);
+    let in_flight = &told["in_flight"];
+    assert_eq!((&in_flight["calls"], &in_flight["max_calls"]), (&json!(1), &json!(1000)));
+    assert!(in_flight["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{in_flight}");
+    assert_eq!(in_flight["max_bytes"], 256 << 20);
+    let per_org = json!({"organisations": 1, "calls_of_the_largest": 1, "max_calls_of_one": 7});
+    assert_eq!(in_flight["per_org"], per_org);
+    assert!(!text.contains("acme-4711"), "{text}");
     proxy.stop().await;
 }

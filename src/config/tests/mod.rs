@@ -2,6 +2,7 @@
 
 mod accepted;
 mod faults;
+mod ladder;
 mod parts;
 mod properties;
 mod secrets;

@@ -50,6 +50,12 @@ impl Caller {
     pub fn client(&self) -> &str {
         &self.client
     }
+
+    /// A caller for the tests of other stages.
+    #[cfg(test)]
+    pub(crate) fn of(org: &str, client: &str) -> Arc<Self> {
+        Arc::new(Self { org: org.into(), client: client.into() })
+    }
 }
 
 /// A caller, and where the verdict about it came from.

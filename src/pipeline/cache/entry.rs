@@ -10,9 +10,7 @@ use bytes::Bytes;
 
 use crate::{catalog::policy::CachePolicy, fingerprint::Fingerprint, time::Instant};
 
-/// How far the time to live of one entry may be from its policy's, either way: entries that were
-/// loaded together must not expire together.
-pub(super) const JITTER: f64 = 0.1;
+pub(super) use crate::catalog::policy::TTL_JITTER as JITTER;
 
 /// A cached answer.
 pub(super) struct Entry {

@@ -4,9 +4,17 @@
 //! asked in the order of the configuration and the first that refuses ends it; what earlier ones
 //! counted stays counted. A limit that does not enforce only tells what it would have done.
 
+pub mod in_flight;
 mod local;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
     catalog::{
@@ -34,6 +42,23 @@ struct RateLimit {
     limit: Arc<Limit>,
     buckets: Buckets,
     decisions: Words,
+    /// The same counts, to be read: a metric can only be written.
+    counts: [AtomicU64; 3],
+}
+
+/// How one limit stands, for operators.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitState<'a> {
+    /// The limit.
+    pub limit: &'a Limit,
+    /// Keys that it keeps count of.
+    pub tracked: usize,
+    /// Calls that it let pass since the start.
+    pub allowed: u64,
+    /// Calls that it refused.
+    pub limited: u64,
+    /// Calls that it would have refused, did it enforce.
+    pub shadowed: u64,
 }
 
 /// The call may go on.
@@ -80,6 +105,7 @@ impl RateLimits {
             let limit = RateLimit {
                 buckets: Buckets::new(limit.period, limit.burst),
                 decisions: meters::limit_meters(registry, name.as_str()),
+                counts: Default::default(),
                 limit: Arc::clone(limit),
             };
             (name.clone(), limit)
@@ -115,11 +141,21 @@ impl RateLimits {
         }
     }
 
-    /// Each limit's name and the number of keys that it keeps count of.
-    pub fn tracked(&self) -> impl Iterator<Item = (&Name, usize)> {
-        self.0.iter().map(|(name, limit)| (name, limit.buckets.len()))
+    /// How each limit stands.
+    pub fn states(&self) -> impl Iterator<Item = LimitState<'_>> {
+        self.0.values().map(|limit| {
+            let [allowed, limited, shadowed] =
+                limit.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+            let tracked = limit.buckets.len();
+            LimitState { limit: &limit.limit, tracked, allowed, limited, shadowed }
+        })
     }
 }
+
+/// What a limit decides of one call: where its count stands, and the word for it.
+const ALLOWED: (usize, &str) = (0, "allowed");
+const LIMITED: (usize, &str) = (1, "limited");
+const SHADOWED: (usize, &str) = (2, "shadow_limited");
 
 impl RateLimit {
     fn admit(
@@ -130,20 +166,25 @@ impl RateLimit {
     ) -> Result<Admitted, Limited> {
         let key = key(&self.limit.key, action, caller, input).fingerprint();
         let Err(retry_after) = self.buckets.take(key) else {
-            self.decisions.count("allowed");
+            self.count(ALLOWED);
             return Ok(Admitted::Allowed);
         };
         if !self.limit.enforce {
-            self.decisions.count("shadow_limited");
+            self.count(SHADOWED);
             return Ok(Admitted::Shadowed);
         }
-        self.decisions.count("limited");
+        self.count(LIMITED);
         Err(Limited {
             limit: self.limit.name.clone(),
             retry_after,
             burst: self.limit.burst.get(),
             window: self.limit.period * self.limit.burst.get(),
         })
+    }
+
+    fn count(&self, (at, word): (usize, &str)) {
+        self.counts[at].fetch_add(1, Ordering::Relaxed);
+        self.decisions.count(word);
     }
 }
 

@@ -16,7 +16,7 @@ use reqwest_middleware::{Error as ChainError, Middleware, Next};
 use reqwest_retry::{Retryable, RetryableStrategy};
 
 use crate::{
-    catalog::policy::{RetryOn, RetryPolicy},
+    catalog::policy::{self, RetryOn, RetryPolicy},
     chance::Chance,
     client::WireError,
     mechanism::{breaker::Breaker, budget::Budget, latency::Latency, permit::Urgency},
@@ -25,15 +25,11 @@ use crate::{
     time::{self, Wall},
 };
 
-/// An attempt that has less time than this left is not begun: it could not finish. One that may not
-/// take as long itself needs only its own time.
-const SHORTEST: Duration = Duration::from_millis(150);
-
 /// The least time in which an attempt of at most `attempt` is worth beginning: as much as half of
 /// the recent answers took.
 pub(super) fn least(attempt: Duration, latency: &Latency) -> Duration {
     let median = latency.quantile(time::now(), 0.5).unwrap_or_default();
-    attempt.min(median.max(SHORTEST))
+    policy::least(attempt).max(median).min(attempt)
 }
 
 /// The retry loop of one upstream.
@@ -138,9 +134,8 @@ impl Retry {
         let asked = result.as_ref().ok().and_then(|response| retry_after(response, self.wall));
         // The ceiling doubles; the wait is a random part of it, so that callers do not come back
         // together. An upstream that says when is taken at its word, with the same scatter on top.
-        let doublings = attempts.saturating_sub(1).min(20);
-        let ceiling = self.policy.first.saturating_mul(1 << doublings).min(self.policy.max);
-        let wait = asked.unwrap_or_default() + ceiling.mul_f64(self.chance.roll());
+        let scatter = self.policy.ceiling(attempts).mul_f64(self.chance.roll());
+        let wait = asked.unwrap_or_default() + scatter;
         if errand.left() < wait + least(self.attempt, &self.latency) {
             return Repeat::Suppressed("deadline");
         }

@@ -6,7 +6,10 @@ use std::sync::{Arc, atomic::Ordering};
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use crate::{server::admin::Desk, time};
+use crate::{
+    server::admin::Desk,
+    time::{self, Instant},
+};
 
 /// Shows it.
 pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
@@ -26,6 +29,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
         "configuration": desk.revision,
         "uptime_seconds": time::now().saturating_duration_since(desk.started).as_secs(),
         "phase": format!("{:?}", desk.lifecycle.phase()).to_lowercase(),
+        "drain_seconds_left": seconds_until(desk.lifecycle.held_until()),
         "calls_in_flight": desk.data_plane.in_flight(),
         "connections": desk.connections.load(Ordering::Relaxed),
         "fetches_in_flight": desk.pipeline.flights(),
@@ -34,4 +38,9 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
         "limits": names(catalog.limits.keys().collect()),
         "upstreams": upstreams,
     }))
+}
+
+/// Seconds until then; zero where there is nothing to wait for.
+fn seconds_until(until: Option<Instant>) -> f64 {
+    until.map_or(0.0, |until| until.saturating_duration_since(time::now()).as_secs_f64())
 }

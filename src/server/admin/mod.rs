@@ -6,7 +6,10 @@
 mod about;
 mod cache;
 mod caches;
+mod drain;
+mod limits;
 mod probes;
+mod span;
 mod token;
 mod upstreams;
 
@@ -51,6 +54,8 @@ pub struct Desk {
     purges: Arc<PurgeMeters>,
     purge_actions: Words,
     breaker_actions: Words,
+    drain_actions: Words,
+    undrain_actions: Words,
 }
 
 /// The parts of a [`Desk`] that others own.
@@ -80,7 +85,7 @@ impl Desk {
     /// The desk over those parts.
     pub fn new(parts: DeskParts) -> Arc<Self> {
         let registry = &parts.registry;
-        let actions = |action: &str| {
+        let actions = |action: &'static str| {
             Words::new(&["done", "refused"], |result| {
                 registry.counter(&ADMIN_ACTIONS, &[action, result])
             })
@@ -89,6 +94,8 @@ impl Desk {
             purges: PurgeMeters::new(registry),
             purge_actions: actions("purge"),
             breaker_actions: actions("breaker"),
+            drain_actions: actions("drain"),
+            undrain_actions: actions("undrain"),
             parts,
         })
     }
@@ -121,7 +128,10 @@ pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router 
         .route("/upstreams", get(upstreams::show))
         .route("/breakers/{upstream}", post(upstreams::force))
         .route("/caches", get(caches::show))
+        .route("/limits", get(limits::show))
         .route("/cache/purge", post(cache::purge))
+        .route("/drain", post(drain::begin))
+        .route("/undrain", post(drain::end))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -38,6 +38,33 @@ async fn a_call_beyond_the_most_that_may_be_under_way_is_shed() {
 }
 
 #[tokio::test]
+async fn a_call_beyond_the_most_of_its_organisation_is_shed_whatever_tells_failures() {
+    let setup = Setup::new().server("max_in_flight_per_org: 1");
+    let proxy = setup.caller("portal: {type: api_key, keys: {ivr: \"${IVR_KEY}\"}}");
+    let proxy = proxy.action("caller: [genesys, portal]").start().await;
+    proxy.works().await;
+    proxy.crm_stands(Standing::every(Fault::Hang)).await;
+    beside(proxy.call(1), async {
+        proxy.crm.site.until(|seen| seen.in_flight == 1).await;
+        for form in Form::ALL {
+            let answer = proxy.ask(form, 1).send().await;
+            let detail = "As many calls of this organisation as may be are under way";
+            answer.failed(503, "overloaded", detail);
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            assert_eq!(answer.header("connection"), None, "the connection is as good as before");
+        }
+        let overloaded = proxy.metric("holdline_requests_total", ["outcome=\"overloaded\""]).await;
+        assert_eq!(overloaded, Form::ALL.len() as f64);
+        assert_eq!(proxy.crm.site.counts().in_flight, 1);
+    })
+    .await;
+    proxy.until_in_flight(0).await;
+    proxy.crm_stands(Standing::ok()).await;
+    proxy.works().await;
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn bodies_beyond_the_bytes_that_may_be_held_are_shed() {
     let proxy =
         Setup::new().server("max_body: 1000B").server("max_bytes_in_flight: 1000B").start().await;

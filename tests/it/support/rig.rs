@@ -37,6 +37,8 @@ pub(crate) const START: u64 = 1_735_689_600;
 /// What a test writes into the configuration: the lines and keys behind those that are always there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup<'a> {
+    /// Keys of `server`.
+    pub(crate) server: &'a [&'a str],
     /// Further keys of the caller `genesys`, each `key: value` on a line.
     pub(crate) genesys: &'a [&'a str],
     /// Entries below `limits`.
@@ -60,6 +62,7 @@ pub(crate) struct Setup<'a> {
 impl Setup<'static> {
     /// Nothing of that: open to anybody, not cached, every default.
     pub(crate) const PLAIN: Self = Self {
+        server: &[],
         genesys: &[],
         limits: &[],
         crm: &[],
@@ -84,6 +87,7 @@ impl Setup<'_> {
         };
         format!(
             "version: 1\n\
+             {}\
              callers:\n\
              \x20 genesys:\n\
              \x20   type: introspection\n\
@@ -105,6 +109,7 @@ impl Setup<'_> {
              \x20   request:\n\
              \x20     upstream: crm\n{}\
              \x20   output: {{done: {{type: boolean, value: true}}}}\n",
+            headed(0, "server", self.server),
             keys(4, self.genesys),
             headed(0, "limits", self.limits),
             keys(4, self.crm),
@@ -151,6 +156,7 @@ impl Rig {
             wall: Wall::Anchored { shown: START, at: began },
             chance,
             room,
+            max_in_flight_per_org: loaded.settings.server.max_in_flight_per_org,
         };
         let pipeline = Pipeline::new(loaded.catalog, &parts).expect("a pipeline");
         let tracer = Tracer::new(&registry, None, true, "/data-action/{action}", chance);

@@ -42,6 +42,7 @@ fn nothing_is_left_behind(setup: &Setup<'_>) {
         tokio::time::sleep(Duration::from_secs(120)).await;
         prop_assert_eq!(rig.condition().in_flight, 0);
         prop_assert_eq!((rig.pipeline.flights(), rig.tasks()), (0, 0));
+        prop_assert!(rig.pipeline.orgs_in_flight().is_none_or(|used| used.orgs == 0));
         prop_assert_eq!((rig.authority().in_flight(), rig.upstream().in_flight()), (0, 0));
 
         rig.authority().only([]).always(Line::active("acme", "ivr"));
@@ -69,4 +70,14 @@ fn calls_that_are_not_cached_leave_nothing_behind() {
 fn cached_calls_leave_nothing_behind() {
     let cache = ["ttl: 1s", "stale_while_revalidate: 1s", "stale_if_error: 2s"];
     nothing_is_left_behind(&Setup { caller: "genesys", crm: CRM, cache: &cache, ..Setup::PLAIN });
+}
+
+#[test]
+fn calls_of_an_organisation_with_a_cap_leave_nothing_behind() {
+    let server = ["max_in_flight_per_org: 2"];
+    let (cache, lookup) = (["ttl: 1s", "stale_if_error: 2s"], ["fallback: {name: nobody}"]);
+    for cache in [&[][..], &cache] {
+        let setup = Setup { server: &server, lookup: &lookup, cache, ..Setup::PLAIN };
+        nothing_is_left_behind(&Setup { caller: "genesys", crm: CRM, ..setup });
+    }
 }

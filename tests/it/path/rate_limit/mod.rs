@@ -1,5 +1,7 @@
 //! Limits: exact to the millisecond, by whatever calls have in common.
 
+mod in_flight;
+
 use std::time::Duration;
 
 use holdline::{

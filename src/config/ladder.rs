@@ -1,0 +1,103 @@
+//! The ladder of times: an attempt ends before its call, a call before Genesys gives up. One that is
+//! upside down is refused; one with a rung that bears nothing is warned of.
+
+use std::time::Duration;
+
+use humantime::format_duration;
+
+use crate::{
+    catalog::{
+        action::patience,
+        caller::{Proof, Scheme},
+        name::Name,
+        upstream::Upstream,
+        worst_case::{Fetch, Trouble},
+    },
+    config::{
+        section::{Section, Value},
+        values::span,
+    },
+};
+
+/// One action on the ladder.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rungs<'a, 'n> {
+    pub(super) section: &'a Section<'n>,
+    /// The time of the whole call.
+    pub(super) timeout: Duration,
+    pub(super) safe: bool,
+}
+
+/// Reads `genesys_timeout`, which is only compared: it is set in Genesys, not here.
+pub(super) fn refuse_genesys_timeout(section: &Section<'_>, timeout: Option<Duration>) {
+    let Some(Some(theirs)) = section.optional("genesys_timeout", span) else {
+        return;
+    };
+    if let Some(ours) = timeout
+        && ours >= theirs
+    {
+        let at = section.value("timeout").or_else(|| section.value("genesys_timeout"));
+        let what = format!(
+            "{} is not below genesys_timeout, {}: Genesys would hang up before the answer",
+            format_duration(ours),
+            format_duration(theirs)
+        );
+        at.iter().for_each(|at| at.refuse(&*what, "write a shorter timeout"));
+    }
+}
+
+impl Rungs<'_, '_> {
+    /// Where it is told: at what is written of the call's time, or at what stands for it.
+    fn place(&self, other: &'static str) -> Option<Value<'_>> {
+        self.section.value("timeout").or_else(|| self.section.value(other))
+    }
+
+    /// Compares with the upstream's attempts.
+    pub(super) fn above(&self, upstream: &Upstream) {
+        let fetch = Fetch {
+            patience: patience(self.timeout, None),
+            timeouts: upstream.timeouts,
+            retry: &upstream.retry,
+            turn: Duration::ZERO,
+            safe: self.safe,
+        };
+        let (name, attempt) = (&upstream.name, format_duration(fetch.timeouts.attempt));
+        let (timeout, left) = (format_duration(self.timeout), format_duration(fetch.patience));
+        let at = self.place("request");
+        if fetch.timeouts.attempt > fetch.patience {
+            let what = format!(
+                "{timeout} is too short: less a margin for the answer it leaves {left}, and one attempt at {name} may take {attempt}"
+            );
+            let instead =
+                format!("write a longer timeout, or a shorter upstreams.{name}.timeouts.attempt");
+            at.iter().for_each(|at| at.refuse(&*what, &*instead));
+        } else if fetch.repeats(Trouble::Hangs) && !fetch.fits_two() {
+            let attempts = fetch.retry.attempts;
+            let what = format!(
+                "of {attempts} attempts at {name} not even two fit: {timeout} leaves {left}, and each may take {attempt}"
+            );
+            let instead = format!(
+                "write a shorter upstreams.{name}.timeouts.attempt, a longer timeout, or remove `timeout` from upstreams.{name}.retry.on"
+            );
+            at.iter().for_each(|at| at.warn(&*what, &*instead));
+        }
+    }
+
+    /// Compares with the time that a token authority may take.
+    pub(super) fn beside(&self, name: &Name, scheme: &Scheme) {
+        let Proof::Introspection(authority) = &scheme.proof else {
+            return;
+        };
+        let left = patience(self.timeout, None);
+        if authority.timeout >= left {
+            let what = format!(
+                "{} leaves {}, and the token authority may take {} of it: nothing is left for the upstream",
+                format_duration(self.timeout),
+                format_duration(left),
+                format_duration(authority.timeout)
+            );
+            let instead = format!("write a longer timeout, or a shorter callers.{name}.timeout");
+            self.place("caller").iter().for_each(|at| at.warn(&*what, &*instead));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Times that stand in the wrong order, each refused or warned of with what to write instead.
+
+use super::{GOOD, accepted, good_but, problems};
+
+/// The warnings about the good file with these replacements, each without the file's name.
+fn warnings(replaced: &[(&str, &str)]) -> Vec<String> {
+    let yaml = replaced.iter().fold(GOOD.to_owned(), |yaml, (from, to)| {
+        assert_eq!(yaml.matches(from).count(), 1, "{from:?} is not there once");
+        yaml.replacen(from, to, 1)
+    });
+    accepted(&yaml).warnings.iter().map(|warning| warning.to_string()[2..].to_owned()).collect()
+}
+
+#[test]
+fn a_ladder_that_is_upside_down_is_refused_where_it_is_written_or_implied() {
+    for (from, to, told) in [
+        (
+            "    timeout: 5s\n    genesys_timeout: 10s",
+            "    genesys_timeout: 4s",
+            "37:22 actions.customer-lookup.genesys_timeout: 5s is not below genesys_timeout, 4s: Genesys would hang up before the answer; write a shorter timeout",
+        ),
+        (
+            "    timeout: 5s\n",
+            "    timeout: 2s\n",
+            "37:14 actions.customer-lookup.timeout: 2s is too short: less a margin for the answer it leaves 1s 800ms, and one attempt at crm may take 2s; write a longer timeout, or a shorter upstreams.crm.timeouts.attempt",
+        ),
+        (
+            "{connect: 1s, attempt: 2s}",
+            "{attempt: 900ms}",
+            "28:25 upstreams.crm.timeouts.attempt: connecting may take 1s, the whole attempt only 900ms; write a connect that is not above attempt",
+        ),
+    ] {
+        assert_eq!(problems(from, to), [told]);
+    }
+    // A rung may be as long as what is left for it.
+    accepted(&good_but("{connect: 1s, attempt: 2s}", "{connect: 2s, attempt: 2s}"));
+    accepted(&good_but("{connect: 1s, attempt: 2s}", "{attempt: 4750ms}"));
+}
+
+#[test]
+fn repeats_that_have_no_time_are_warned_of() {
+    let long = ("{connect: 1s, attempt: 2s}", "{attempt: 2400ms}");
+    let on_timeout = ("on: [connect, 503]", "on: [connect, timeout]");
+    let told = "37:14 actions.customer-lookup.timeout: of 3 attempts at crm not even two fit: 5s leaves 4s 750ms, and each may take 2s 400ms; write a shorter upstreams.crm.timeouts.attempt, a longer timeout, or remove `timeout` from upstreams.crm.retry.on";
+    assert_eq!(warnings(&[long, on_timeout]), [told]);
+    // What fails at once is repeated all the same, and what is never repeated needs no room.
+    assert_eq!(warnings(&[long]), [""; 0]);
+    let once = ("attempts: 3, on: [connect, 503]", "attempts: 1, on: [timeout]");
+    assert_eq!(warnings(&[long, once]), [""; 0]);
+    let half = ("{connect: 1s, attempt: 2s}", "{attempt: 2375ms}");
+    assert_eq!(warnings(&[half, on_timeout]), [""; 0], "they just fit");
+}
+
+#[test]
+fn an_authority_that_may_take_the_whole_call_is_warned_of() {
+    let slow = ("    region: eu-west-1\n", "    region: eu-west-1\n    timeout: 4750ms\n");
+    let told = "38:14 actions.customer-lookup.timeout: 5s leaves 4s 750ms, and the token authority may take 4s 750ms of it: nothing is left for the upstream; write a longer timeout, or a shorter callers.genesys.timeout";
+    assert_eq!(warnings(&[slow]), [told]);
+    let quick = ("    region: eu-west-1\n", "    region: eu-west-1\n    timeout: 4749ms\n");
+    assert_eq!(warnings(&[quick]), [""; 0]);
+    let keys = ("caller: [genesys, portal]", "caller: portal");
+    assert_eq!(warnings(&[slow, keys]), [""; 0], "it is not asked");
+}
