@@ -15,4 +15,5 @@ mod upstream;
 mod map_output;
 
 mod deadline;
+mod matrix;
 mod properties;
