@@ -72,10 +72,14 @@ async fn wherever_it_is_dropped(
             let rig = setup.rig();
             let (ask, others) = given(&rig).await;
             let through = Polls { polls, woken }.of(ask.heard()).await.is_some();
-            for other in others {
-                assert!(other.heard().await.result.is_ok(), "{polls} {woken}: who was beside it");
+            let when = format!("after {polls} polls, woken: {woken}");
+            if setup.cache.is_empty() && others.is_empty() {
+                nothing_of_it_goes_on(&rig, &when).await;
             }
-            nothing_is_left(&rig, &format!("after {polls} polls, woken: {woken}")).await;
+            for other in others {
+                assert!(other.heard().await.result.is_ok(), "{when}: who was beside it");
+            }
+            nothing_is_left(&rig, &when).await;
             if through {
                 break;
             }
@@ -85,6 +89,16 @@ async fn wherever_it_is_dropped(
         longest = longest.max(polls);
     }
     longest
+}
+
+/// What is its caller's alone ends with it, at once: the only permit is free, and so is the place of
+/// a probe.
+async fn nothing_of_it_goes_on(rig: &Rig, when: &str) {
+    assert_eq!((rig.condition().in_flight, rig.upstream().in_flight()), (0, 0), "{when}");
+    let state = rig.condition().breaker.state;
+    rig.upstream().only([]).always(ada());
+    let next = rig.lookup().id(60).heard().await;
+    assert_eq!(next.result.is_ok(), state != State::Open, "{when}: {next:#?}");
 }
 
 /// No permit, flight, task or question is left, and the next two calls pass, one by one.
@@ -250,9 +264,11 @@ async fn one_that_probes() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_changes_something() {
+    // It is finished without its caller, and so the question beside it waits for its turn.
     let given = async |rig: &Rig| {
+        let ask = known(rig).await;
         rig.upstream().next(ada().after(50));
-        (rig.ask("update"), Vec::new())
+        (rig.ask("update"), vec![ask.set_off_in(10)])
     };
     assert!(wherever_it_is_dropped(&GUARDED, given).await >= 2);
 }
