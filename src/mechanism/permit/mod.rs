@@ -74,7 +74,7 @@ impl Permits {
         let limit = match policy.limit {
             ConcurrencyLimit::Fixed(limit) => Limit::Fixed(limit as usize),
             ConcurrencyLimit::Adaptive { start, min, max } => {
-                Limit::Adaptive(Gradient::new(start, min, max))
+                Limit::Adaptive(Box::new(Gradient::new(start, min, max)))
             }
         };
         let counter = Mutex::new(Counter {
@@ -335,7 +335,7 @@ impl Counter {
 #[derive(Debug)]
 enum Limit {
     Fixed(usize),
-    Adaptive(Gradient),
+    Adaptive(Box<Gradient>),
 }
 
 impl Limit {

@@ -14,5 +14,7 @@ mod upstream;
 
 mod map_output;
 
+mod day;
 mod deadline;
+mod matrix;
 mod properties;

@@ -129,6 +129,16 @@ impl Ask {
         Underway(task)
     }
 
+    /// Makes the call in so many milliseconds, beside what the test does until then.
+    pub(crate) fn set_off_in(self, ms: u64) -> Underway {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            self.heard().await
+        });
+        Underway(task)
+    }
+
     /// Makes so many such calls at once and waits for all.
     pub(crate) async fn times(self, number: usize) -> Vec<Heard> {
         let mut tasks = JoinSet::new();

@@ -4,7 +4,11 @@
 //! Dice are loaded to the middle unless a test says otherwise: jitter around one is exactly one, and
 //! a random part of a ceiling is half of it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use holdline::{
     background::Background,
@@ -201,6 +205,11 @@ impl Rig {
         self.settle().await;
     }
 
+    /// Waits until so long after the start, and not a turn longer.
+    pub(crate) async fn wait_until(&self, time: Duration) {
+        tokio::time::sleep_until(self.began + time).await;
+    }
+
     /// Waits until every task that can run without time passing has run.
     pub(crate) async fn settle(&self) {
         for _ in 0..50 {
@@ -216,6 +225,18 @@ impl Rig {
     /// How many tasks outlive their calls at the moment.
     pub(crate) fn tasks(&self) -> usize {
         self.background.len()
+    }
+
+    /// Where tasks run that outlive their calls.
+    pub(crate) fn background(&self) -> &Background {
+        &self.background
+    }
+
+    /// Forgets what was seen so far: the requests that came, and the samples behind histograms.
+    pub(crate) fn forget(&self) {
+        self.authority().forget();
+        self.upstream().forget();
+        self.registry.upkeep();
     }
 
     /// Removes answers.
@@ -235,6 +256,30 @@ impl Rig {
         let text = self.registry.render();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no series {series} in\n{text}")).parse().expect("a number")
+    }
+
+    /// Every gauge by its series, as a scrape sees them. Points in time are left out, and what is the
+    /// process's own rather than the pipeline's.
+    pub(crate) fn gauges(&self) -> BTreeMap<String, f64> {
+        self.pipeline.observe(&self.registry);
+        let text = self.registry.render();
+        let names =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" gauge"));
+        let names: BTreeSet<_> = names
+            .filter(|name| !name.ends_with("_timestamp_seconds") && !name.starts_with("process_"))
+            .collect();
+        let series = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let name = series.split('{').next()?;
+            names.contains(name).then(|| (series.to_owned(), value.parse().expect("a number")))
+        });
+        series.collect()
+    }
+
+    /// How many series a scrape shows, of all kinds.
+    pub(crate) fn series(&self) -> usize {
+        let text = self.registry.render();
+        text.lines().filter(|line| line.starts_with(|c: char| c.is_alphabetic())).count()
     }
 
     /// The series of that metric that are not zero, each by its labels.

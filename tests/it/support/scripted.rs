@@ -59,6 +59,8 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     /// Its body.
     pub(crate) body: String,
+    /// Whether the system read its body to the end: from then on what it asks for may be done.
+    pub(crate) read: bool,
 }
 
 impl Seen {
@@ -77,6 +79,7 @@ impl Seen {
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     after: Duration,
+    unread: bool,
     says: Says,
 }
 
@@ -96,20 +99,24 @@ impl Line {
     /// That status, with an empty object.
     pub(crate) fn status(status: u16) -> Self {
         let body = Bytes::from_static(b"{}");
-        Self {
-            after: Duration::ZERO,
-            says: Says::Reply { status, headers: HeaderMap::new(), body },
-        }
+        Self::of(Says::Reply { status, headers: HeaderMap::new(), body })
     }
 
     /// No reply.
     pub(crate) fn fails(error: WireError) -> Self {
-        Self { after: Duration::ZERO, says: Says::Fails(error) }
+        Self::of(Says::Fails(error))
     }
 
     /// Nothing, until [`System::release`].
     pub(crate) fn hangs() -> Self {
-        Self { after: Duration::ZERO, says: Says::Hangs }
+        Self::of(Says::Hangs)
+    }
+
+    /// At once. A body was read unless no connection was made.
+    fn of(says: Says) -> Self {
+        let unread =
+            matches!(says, Says::Fails(WireError::Connect | WireError::Dns | WireError::Tls));
+        Self { after: Duration::ZERO, unread, says }
     }
 
     /// The authority's word for a good token of that organisation and client.
@@ -128,6 +135,12 @@ impl Line {
     /// The same, so many milliseconds later.
     pub(crate) fn after(mut self, ms: u64) -> Self {
         self.after = Duration::from_millis(ms);
+        self
+    }
+
+    /// The same, before the body of the request was read to its end.
+    pub(crate) fn unread(mut self) -> Self {
+        self.unread = true;
         self
     }
 
@@ -214,6 +227,11 @@ impl System {
         self.state().seen.iter().map(|seen| seen.at.as_millis()).collect()
     }
 
+    /// Forgets the requests that came.
+    pub(crate) fn forget(&self) {
+        self.state().seen.clear();
+    }
+
     /// How many are being answered.
     pub(crate) fn in_flight(&self) -> usize {
         self.state().in_flight
@@ -249,10 +267,11 @@ impl System {
         }
     }
 
-    fn enter(&self, seen: Seen) -> (Line, Busy<'_>) {
+    fn enter(&self, mut seen: Seen) -> (Line, Busy<'_>) {
         let mut state = self.state();
         let queued = state.next.pop_front();
         let line = queued.unwrap_or_else(|| (state.rule)(&seen));
+        seen.read = !line.unread;
         state.seen.push(seen);
         state.in_flight += 1;
         state.most_in_flight = state.most_in_flight.max(state.in_flight);
@@ -292,6 +311,7 @@ impl Script for World {
             path: format!("{}{query}", url.path()),
             headers: request.headers().clone(),
             body: String::from_utf8(body.to_vec()).expect("the service sends UTF-8"),
+            read: false,
         };
         system.exchange(seen).await
     }

@@ -1,32 +1,50 @@
-//! A caller may hang up at any instant: no permit, flight, probe or task is left behind.
+//! A caller may hang up at any instant and at any await: no permit, flight, probe or task is left
+//! behind.
 
 use std::time::Duration;
 
 use holdline::mechanism::breaker::State;
 use proptest::prelude::*;
 
-use super::{any_line, for_all};
+use super::{any_line, for_all, polls::Polls};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
 };
 
-/// When each call begins, after how long its caller hangs up, which customer it is about, whether
-/// it changes something.
-type Calls = Vec<(u64, u64, i64, bool)>;
+/// When a caller hangs up: after so many milliseconds, or at the call's own nth await.
+#[derive(Debug, Clone, Copy)]
+enum HangsUp {
+    After(u64),
+    At(Polls),
+}
+
+/// When each call begins, when its caller hangs up, which customer it is about, whether it changes
+/// something.
+type Calls = Vec<(u64, HangsUp, i64, bool)>;
 
 fn calls() -> impl Strategy<Value = Calls> {
-    let patience = prop_oneof![0..50_u64, 0..6_000_u64];
-    prop::collection::vec((0..3_000_u64, patience, 0..3_i64, prop::bool::weighted(0.2)), 1..10)
+    let polls = (0..6_u32, any::<bool>()).prop_map(|(polls, woken)| Polls { polls, woken });
+    let hangs_up = prop_oneof![
+        (0..50_u64).prop_map(HangsUp::After),
+        (0..6_000_u64).prop_map(HangsUp::After),
+        polls.prop_map(HangsUp::At),
+    ];
+    prop::collection::vec((0..3_000_u64, hangs_up, 0..3_i64, prop::bool::weighted(0.2)), 1..10)
 }
 
 async fn make_and_hang_up(rig: &Rig, calls: Calls) {
     let mut tasks = tokio::task::JoinSet::new();
-    for (at, patience, id, change) in calls {
+    for (at, hangs_up, id, change) in calls {
         let ask = rig.ask(if change { "update" } else { "lookup" }).id(id);
         tasks.spawn(async move {
             tokio::time::sleep(Duration::from_millis(at)).await;
-            let _ = tokio::time::timeout(Duration::from_millis(patience), ask.heard()).await;
+            match hangs_up {
+                HangsUp::After(ms) => {
+                    let _ = tokio::time::timeout(Duration::from_millis(ms), ask.heard()).await;
+                }
+                HangsUp::At(polls) => drop(polls.of(ask.heard()).await),
+            }
         });
     }
     tasks.join_all().await;

@@ -1,14 +1,17 @@
-//! What holds whatever happens, each in a few hundred random histories.
+//! What holds whatever happens, each in ten thousand random histories. `PROPTEST_CASES` sets another
+//! number.
 //!
 //! One pipeline lives through all histories of a property: between two of them it rests for an hour,
 //! in which everything that waits comes to its end.
 
+mod changes;
 mod keys;
 mod leaks;
+mod polls;
 mod repeats;
 mod time;
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use holdline::{client::WireError, pipeline::operate::Purge};
 use proptest::{
@@ -21,18 +24,11 @@ use crate::support::{
     scripted::Line,
 };
 
+/// Histories of each property.
+const CASES: u32 = 10_000;
+
 /// Checks `case` for values of `strategy`, each on a pipeline that has rested.
 fn for_all<S: Strategy>(
-    setup: &Setup<'_>,
-    strategy: &S,
-    case: &impl AsyncFn(&Rig, S::Value) -> Result<(), TestCaseError>,
-) {
-    for_many(Config::default().cases, setup, strategy, case);
-}
-
-/// The same for so many values.
-fn for_many<S: Strategy>(
-    cases: u32,
     setup: &Setup<'_>,
     strategy: &S,
     case: &impl AsyncFn(&Rig, S::Value) -> Result<(), TestCaseError>,
@@ -43,13 +39,15 @@ fn for_many<S: Strategy>(
         .build()
         .expect("a runtime");
     let rig = runtime.block_on(async { setup.rig() });
-    let mut runner =
-        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let asked = Config::default();
+    let cases = if env::var_os("PROPTEST_CASES").is_some() { asked.cases } else { CASES };
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..asked });
     let result = runner.run(strategy, |value| {
         runtime.block_on(async {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             rig.purge(&Purge::All);
             rig.pipeline.sweep();
+            rig.forget();
             rig.authority().only([]).always(Line::active("acme", "ivr"));
             rig.upstream().only([]).always(Line::json(&serde_json::json!({"name": "Ada"})));
             case(&rig, value).await
@@ -72,7 +70,11 @@ fn any_line(late: u64) -> impl Strategy<Value = Line> {
         1 => Just(Line::hangs()),
     ];
     let after = prop_oneof![1 => Just(0), 2 => 0..200_u64, 2 => 0..=late];
-    (reply, after).prop_map(|(line, after)| line.after(after))
+    let read = prop::bool::weighted(0.7);
+    (reply, after, read).prop_map(|(line, after, read)| {
+        let line = line.after(after);
+        if read { line } else { line.unread() }
+    })
 }
 
 /// Any way to break on the wire.
