@@ -1,8 +1,11 @@
 //! One fetch for all who wait for the same answer, whoever of them leaves.
 
-use holdline::telemetry::{
-    outcome::{Outcome, Source},
-    stage::Stage,
+use holdline::{
+    pipeline::cache::Room,
+    telemetry::{
+        outcome::{Outcome, Source},
+        stage::Stage,
+    },
 };
 use serde_json::json;
 
@@ -129,6 +132,18 @@ async fn a_failure_is_shared_by_those_who_wait_and_not_remembered_beyond_a_secon
         rig.until(forgotten_at).await;
         assert_eq!(source(&rig).await, Source::Upstream);
         assert_eq!(rig.upstream().count(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_may_not_be_kept_is_shared_by_those_who_wait_all_the_same() {
+    let rig = Setup { room: Room { memory: 1 << 20, max_entry: 1 }, ..MINUTE }.rig();
+    rig.upstream().always(named("Ada").after(50));
+    for round in 1..=2 {
+        for heard in rig.lookup().times(20).await {
+            assert_eq!((heard.body(), heard.at), (r#"{"name":"Ada"}"#, round * 50));
+        }
+        assert_eq!(u128::try_from(rig.upstream().count()), Ok(round));
     }
 }
 

@@ -227,3 +227,38 @@ async fn it_is_refreshed_first_and_spare_afterwards_whichever_time_is_longer() {
     rig.until(150_000).await;
     assert_eq!(rig.lookup().heard().await.outcome(), Outcome::UpstreamError);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_under_way_is_joined_when_the_entry_has_become_a_spare() {
+    let cache = ["ttl: 60s", "stale_while_revalidate: 30s", "stale_if_error: 90s"];
+    for (takes, source_then, heard_at) in
+        [(350, Source::Coalesced, 90_250), (1000, Source::CacheStale, 90_300)]
+    {
+        let rig = knows_ada(Setup { cache: &cache, ..MINUTE }, 89_900).await;
+        rig.upstream().always(named("Eve").after(takes));
+        assert_eq!(source(&rig).await, Source::CacheStale);
+        rig.until(90_000).await;
+        let heard = rig.lookup().heard().await;
+        assert_eq!((heard.source(), heard.at), (source_then, heard_at));
+        rig.until(91_000).await;
+        assert_eq!(source(&rig).await, Source::CacheFresh);
+        assert_eq!((rig.upstream().count(), rig.pipeline.flights(), rig.tasks()), (2, 0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_hangs_up_with_an_old_answer_at_hand_cancels_nothing() {
+    let rig = knows_ada(SPARE, 60_000).await;
+    rig.upstream().next(Line::hangs());
+    let follower = {
+        let leader = rig.lookup().set_off().await;
+        let follower = rig.lookup().set_off().await;
+        leader.hang_up().await;
+        follower
+    };
+    rig.upstream().release(named("Eve"));
+    let heard = follower.heard().await;
+    assert_eq!((heard.source(), heard.body()), (Source::Coalesced, r#"{"name":"Eve"}"#));
+    assert_eq!(source(&rig).await, Source::CacheFresh);
+    assert_eq!((rig.pipeline.flights(), rig.tasks()), (0, 0));
+}
