@@ -4,6 +4,7 @@
 mod attempt;
 mod breaker;
 mod retry;
+mod turn;
 
 use std::time::Duration;
 
