@@ -89,7 +89,8 @@ struct Trial {
 }
 
 impl Gradient {
-    /// A limit that begins at `start` and stays within `min..=max`.
+    /// A limit that begins at `start` and stays within `min..=max`; only while the baseline is
+    /// measured it may be lower.
     pub(super) fn new(start: u32, min: u32, max: u32) -> Self {
         Self {
             min: min.into(),
