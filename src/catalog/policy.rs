@@ -126,7 +126,7 @@ pub enum ConcurrencyLimit {
     Adaptive {
         /// Where it begins.
         start: u32,
-        /// It never falls below this.
+        /// It never falls below this, but for the moments in which it is measured.
         min: u32,
         /// It never rises above this.
         max: u32,

@@ -89,7 +89,8 @@ struct Trial {
 }
 
 impl Gradient {
-    /// A limit that begins at `start` and stays within `min..=max`.
+    /// A limit that begins at `start` and stays within `min..=max`; only while the baseline is
+    /// measured it may be lower.
     pub(super) fn new(start: u32, min: u32, max: u32) -> Self {
         Self {
             min: min.into(),
@@ -152,29 +153,33 @@ impl Gradient {
 
     /// What a round at the whole limit comes to.
     fn weigh(&mut self, now: Instant, round: &Round, latency: Duration) {
-        let known = self.baseline.as_ref().map(|baseline| {
-            let doubtful = !baseline.doubted && self.is_in_vain(baseline, latency);
-            let old = age(baseline.measured, now) >= BASELINE;
-            let faster = latency < baseline.latency.mul_f64(FASTER);
-            (doubtful, doubtful || old || faster, latency <= baseline.latency)
-        });
-        let (doubted, due, lowest) = known.unwrap_or((false, true, true));
-        if due && round.most >= self.full() {
-            return self.begin_trial(now, self.full(), latency, doubted);
-        }
-        if due || lowest {
-            // Nobody had to wait for a permit, so nothing queues because of the limit; or it is
-            // what is known already.
+        let doubted = self.is_doubtful(latency);
+        if doubted || self.is_outdated(now, latency) {
+            if round.most >= self.full() {
+                return self.begin_trial(now, self.full(), latency, doubted);
+            }
+            // Nobody had to wait for a permit, so nothing queues because of the limit.
             self.measured(now, latency, doubted);
+        } else if self.baseline.as_ref().is_some_and(|known| latency <= known.latency) {
+            self.measured(now, latency, false);
         }
         self.adjust(round, latency);
     }
 
-    /// Whether the limit was lowered, and it did not help: then the upstream has become slower by
-    /// itself.
-    fn is_in_vain(&self, baseline: &Baseline, latency: Duration) -> bool {
-        let lowered = self.limit <= self.min.max(baseline.crest / 2.0);
-        lowered && slowdown(baseline.latency, latency) > TOLERANCE
+    /// Whether the limit was lowered in vain: then the upstream has become slower by itself.
+    fn is_doubtful(&self, latency: Duration) -> bool {
+        self.baseline.as_ref().is_some_and(|known| {
+            let lowered = self.limit <= self.min.max(known.crest / 2.0);
+            !known.doubted && lowered && slowdown(known.latency, latency) > TOLERANCE
+        })
+    }
+
+    /// Whether there is no baseline, or one that holds no longer. An upstream that has become
+    /// faster may have some of its old queue left.
+    fn is_outdated(&self, now: Instant, latency: Duration) -> bool {
+        self.baseline.as_ref().is_none_or(|known| {
+            age(known.measured, now) >= BASELINE || latency < known.latency.mul_f64(FASTER)
+        })
     }
 
     fn measured(&mut self, now: Instant, latency: Duration, doubted: bool) {

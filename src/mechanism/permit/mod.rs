@@ -73,6 +73,8 @@ impl Permits {
     pub fn new(policy: ConcurrencyPolicy) -> Self {
         let limit = match policy.limit {
             ConcurrencyLimit::Fixed(limit) => Limit::Fixed(limit as usize),
+            // Bounds that leave no room leave nothing to measure.
+            ConcurrencyLimit::Adaptive { min, max, .. } if min == max => Limit::Fixed(max as usize),
             ConcurrencyLimit::Adaptive { start, min, max } => {
                 Limit::Adaptive(Box::new(Gradient::new(start, min, max)))
             }

@@ -1,5 +1,5 @@
-//! One attempt: one exchange on the wire within the attempt's time, head and whole body,
-//! and what it leaves in spans, metrics and the trail.
+//! One attempt: one exchange on the wire within the attempt's time, head and whole body, and what it
+//! leaves in spans, metrics and the trail.
 //!
 //! The body is read in here, so that the time-out covers it, a retry sees a whole reply, and the
 //! body of an error is read to its end: an unread one would cost the connection.

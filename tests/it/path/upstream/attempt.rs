@@ -1,18 +1,9 @@
-//! One attempt: its turn, its time, and how much of a reply is read.
+//! One attempt: its time, and how much of a reply is read.
 
 use holdline::telemetry::{outcome::Outcome, stage::Stage};
 
 use super::{ONCE, ada};
-use crate::support::{
-    rig::{Rig, Setup},
-    scripted::Line,
-};
-
-/// At most two attempts at once.
-fn narrow(wait: &str) -> Rig {
-    let concurrency = format!("concurrency: {{limit: 2, wait: {wait}}}");
-    Setup { crm: &[&concurrency, "retry: {attempts: 1}"], ..Setup::PLAIN }.rig()
-}
+use crate::support::{rig::Setup, scripted::Line};
 
 #[tokio::test(start_paused = true)]
 async fn its_time_covers_the_whole_reply() {
@@ -55,59 +46,6 @@ async fn a_reply_is_read_up_to_its_cap_and_not_a_byte_further() {
     assert_eq!(heard.outcome(), Outcome::MappingError);
     assert_eq!(heard.decision(Stage::Upstream), "too_large");
     assert_eq!(rig.upstream().count(), 2, "asking again would not make it smaller");
-}
-
-#[tokio::test(start_paused = true)]
-async fn attempts_beyond_the_limit_wait_for_their_turn() {
-    let rig = narrow("100ms");
-    rig.upstream().always(ada().after(60));
-    let mut at: Vec<_> = rig.lookup().times(4).await.iter().map(|heard| heard.at).collect();
-    at.sort_unstable();
-    assert_eq!(at, [60, 60, 120, 120]);
-    assert_eq!(rig.upstream().most_in_flight(), 2);
-    assert_eq!(rig.condition().in_flight, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_turn_that_does_not_come_is_given_up_and_nothing_is_sent() {
-    let rig = narrow("100ms");
-    rig.upstream().always(ada().after(150));
-    let heard = rig.lookup().times(3).await;
-    let (good, shed): (Vec<_>, Vec<_>) = heard.iter().partition(|heard| heard.result.is_ok());
-    assert_eq!((good.len(), shed.len(), rig.upstream().count()), (2, 1, 2));
-    assert_eq!((shed[0].outcome(), shed[0].at), (Outcome::Overloaded, 100));
-    assert_eq!(shed[0].decision(Stage::Upstream), "saturated");
-    assert_eq!(shed[0].failure().retry_after().unwrap().as_secs(), 1);
-    let calls = rig.counts("holdline_upstream_calls_total");
-    assert_eq!(calls["upstream=crm,result=shed,retried=false"], 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn at_most_a_tenth_of_the_time_left_is_spent_in_line() {
-    let rig = narrow("1s");
-    rig.upstream().always(Line::hangs());
-    let _first = rig.lookup().set_off().await;
-    let _second = rig.lookup().set_off().await;
-    let heard = rig.lookup().within(500).heard().await;
-    assert_eq!((heard.outcome(), heard.at), (Outcome::Overloaded, 45));
-    let heard = rig.lookup().heard().await;
-    assert_eq!((heard.outcome(), heard.at), (Outcome::Overloaded, 45 + 475));
-}
-
-#[tokio::test(start_paused = true)]
-async fn whoever_hangs_up_gives_a_permit_or_a_place_in_line_back() {
-    let rig = narrow("1s");
-    rig.upstream().next(Line::hangs()).next(Line::hangs());
-    let first = rig.lookup().set_off().await;
-    let second = rig.lookup().set_off().await;
-    let in_line = rig.lookup().set_off().await;
-    let behind = rig.lookup().set_off().await;
-    assert_eq!((rig.condition().in_flight, rig.condition().limit), (2, 2));
-    in_line.hang_up().await;
-    first.hang_up().await;
-    assert_eq!(behind.heard().await.at, 0);
-    second.hang_up().await;
-    assert_eq!((rig.condition().in_flight, rig.upstream().in_flight()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ mod latency;
 mod not_before;
 mod quota;
 mod retry;
+mod turn;
 mod worst_case;
 
 use std::time::Duration;
