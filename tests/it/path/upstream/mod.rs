@@ -3,6 +3,7 @@
 
 mod attempt;
 mod breaker;
+mod forced;
 mod retry;
 
 use std::time::Duration;
