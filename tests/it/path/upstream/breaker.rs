@@ -256,7 +256,7 @@ async fn one_that_is_switched_off_never_opens() {
     let crm = ["retry: {attempts: 1}", "breaker: {enabled: false}"];
     let rig = Setup { crm: &crm, ..Setup::PLAIN }.rig();
     calls(&rig, 100, Line::fails(WireError::Connect)).await;
-    assert_eq!((state(&rig), rig.upstream().count()), (State::Closed, 100));
+    assert_eq!((state(&rig), rig.upstream().count()), (State::Disabled, 100));
 }
 
 #[tokio::test(start_paused = true)]

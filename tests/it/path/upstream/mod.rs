@@ -3,6 +3,7 @@
 
 mod attempt;
 mod breaker;
+mod forced;
 mod hedge;
 mod latency;
 mod not_before;

@@ -1,5 +1,7 @@
 //! The listeners that are not for calls: probes and metrics for machines, and the operator's.
 
+mod breakers;
+
 use holdline::{
     demo::{
         fault::{Fault, Standing},
@@ -23,7 +25,8 @@ async fn probes_answer_without_a_token_and_take_nothing_but_get() {
     {
         assert_eq!(proxy.probe(path).await, (200, text.to_owned()));
     }
-    for path in ["/", "/info", "/cache/purge", "/data-action/lookup"] {
+    for path in ["/", "/info", "/upstreams", "/breakers/crm", "/cache/purge", "/data-action/lookup"]
+    {
         assert_eq!(proxy.probe(path).await.0, 404, "{path}");
     }
     let url = proxy.probes_url("/readyz");
@@ -52,7 +55,7 @@ async fn info_tells_how_everything_stands_and_nothing_about_anybody() {
     assert_eq!(told["phase"], "ready");
     assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(told["upstreams"][0]["name"], "crm");
-    assert_eq!(told["upstreams"][0]["breaker"], "closed");
+    assert_eq!(told["upstreams"][0]["breaker"], "disabled");
     for planted in ["good-token", "Leanne", "Sincere@april.biz"] {
         assert!(!text.contains(planted), "{planted}");
     }
