@@ -203,7 +203,7 @@ async fn an_unknown_action_ends_with_the_known_ones_nearest_first() {
     let ended = explained("opn-ticket").await;
     assert_eq!((ended.code, &*ended.out), (Some(1), ""));
     let told =
-        "holdline: there is no action of that name; there are: `open-ticket`, `find`, `ping`";
+        "holdline: there is no action of that name; there are: `open-ticket`, `ping`, `find`";
     assert_eq!(ended.err.trim_end(), told);
     let wrong = Program::run(&["explain", "x"], &[("GENESYS_REGION", "mars-1")]).await;
     assert_eq!((wrong.code, &*wrong.out), (Some(1), ""), "{wrong:?}");
