@@ -102,9 +102,14 @@ impl<'a> Fetch<'a> {
         Course { attempts, takes }
     }
 
-    /// The most attempts whatever is broken.
+    /// The most attempts whatever happens, also where one trouble follows another.
     pub fn most_attempts(&self) -> u32 {
-        Trouble::ALL.map(|trouble| self.worst(trouble).attempts).into_iter().max().unwrap_or(0)
+        let keyed = self.retry.idempotency_key.is_some();
+        match self.retry.on.contains(&RetryOn::Connect) || self.safe || keyed {
+            _ if self.patience < self.least() => 0,
+            true => self.retry.attempts,
+            false => 1,
+        }
     }
 
     /// Whether two attempts that take all their time fit into the call.
@@ -288,7 +293,7 @@ mod tests {
             prop_assert!(course.attempts <= worst.attempts, "{course:?} {worst:?}");
             prop_assert!(course.takes <= worst.takes, "{course:?} {worst:?}");
             prop_assert!(worst.takes <= fetch.patience);
-            prop_assert!(worst.attempts <= retry.attempts);
+            prop_assert!(worst.attempts <= fetch.most_attempts());
         }
 
         #[test]

@@ -4,6 +4,7 @@
 mod check;
 mod container;
 mod demo;
+mod explain;
 mod load;
 mod probe;
 mod serve;
@@ -36,6 +37,8 @@ enum Command {
     Demo(DemoArgs),
     /// Say everything that is wrong with a configuration; exit with 1 if anything is
     Check(CheckArgs),
+    /// Say in plain words what holds for one action, and what a call costs at worst
+    Explain(ExplainArgs),
     /// Ask a running service whether it is alive; exit with 1 if it is not
     Probe(ProbeArgs),
 }
@@ -54,6 +57,14 @@ struct CheckArgs {
     /// Take warnings for problems
     #[arg(long)]
     strict: bool,
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The action, by its name in the configuration
+    action: String,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +109,9 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args.config.as_deref()),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => return check::run(args.config.config.as_deref(), args.strict),
+        Command::Explain(args) => {
+            return explain::run(&args.action, args.config.config.as_deref());
+        }
         Command::Probe(args) => return probe::run(args.address, args.ready),
     };
     match result {

@@ -5,6 +5,7 @@
 //! puts in variables and secrets; the parts below read it in the order of the file, actions last
 //! because they name the others; what is left over in any mapping is an unknown key.
 
+pub mod nearest;
 pub mod problem;
 
 mod expand;
@@ -16,7 +17,6 @@ mod values;
 
 mod hosts;
 mod json;
-mod nearest;
 
 mod actions;
 mod callers;

@@ -24,8 +24,8 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     (contained || distance <= (short / 3).max(1)).then_some(near)
 }
 
-/// All of `known`, nearest first.
-pub(super) fn by_distance<'k>(
+/// All of `known` with their distances from `word`, nearest first.
+pub fn by_distance<'k>(
     word: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Vec<(usize, &'k str)> {

@@ -213,7 +213,7 @@ async fn probe_says_that_nobody_answers() {
 async fn help_says_what_each_command_does_and_takes() {
     let help = Program::run(&["--help"], &[]).await;
     assert_eq!((help.code, &*help.err), (Some(0), ""));
-    for command in ["serve", "demo", "check", "probe"] {
+    for command in ["serve", "demo", "check", "explain", "probe"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{}", help.out);
     }
     for (command, said) in [

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{join, join_all};
+use futures_util::{StreamExt, future::join, stream::FuturesUnordered};
 use holdline::{
     demo::{
         crm::{CrmSettings, FakeCrm},
@@ -21,6 +21,7 @@ use reqwest::header::CONNECTION;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Interval,
 };
 
 use crate::support::{
@@ -29,8 +30,12 @@ use crate::support::{
     service::{Outside, Service, Wish},
 };
 
+/// Calls that the load makes a second.
+const RATE: u64 = 500;
 /// Calls that the load may make in all.
-const MOST_CALLS: u64 = 5_000;
+const MOST_CALLS: u64 = 10_000;
+/// Answers during the drain that ask for the connection to be closed, before the load goes away.
+const DRAINED: u64 = 300;
 
 /// A CRM whose every answer takes this long.
 async fn slow_crm(takes: Duration) -> FakeCrm {
@@ -50,24 +55,47 @@ struct Load {
 }
 
 impl Load {
+    /// Calls at an even rate, whatever comes of the calls before: as callers who know nothing of
+    /// each other do.
     async fn run(&self, service: &Service) {
-        while self.in_rotation.load(Relaxed) && self.answered.load(Relaxed) < MOST_CALLS {
-            let customer = self.answered.load(Relaxed) % 500 + 1;
-            match service.call("customer-lookup", customer).send().await {
-                Ok(response) if response.status() == 200 => {
-                    let closes = response.headers().get(CONNECTION);
-                    if closes.is_some_and(|value| value == "close") {
-                        self.asked_to_close.fetch_add(1, Relaxed);
-                    }
-                    if let Err(error) = response.bytes().await {
-                        self.failed.lock().unwrap().push(error.to_string());
-                    }
-                    self.answered.fetch_add(1, Relaxed);
-                }
-                other => self.failed.lock().unwrap().push(format!("{other:?}")),
+        let mut calls = FuturesUnordered::new();
+        let mut beat = tokio::time::interval(Duration::from_micros(1_000_000 / RATE));
+        for customer in (1..=500).cycle().take(MOST_CALLS as usize) {
+            while !self.is_due(&mut beat, &mut calls).await {}
+            if !self.in_rotation.load(Relaxed) {
+                break;
             }
-            // A few hundred calls a second from all of them together.
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            calls.push(self.call(service, customer));
+        }
+        calls.collect::<()>().await;
+    }
+
+    /// Waits for the next beat or the end of a call; whether it was the beat.
+    async fn is_due(
+        &self,
+        beat: &mut Interval,
+        calls: &mut FuturesUnordered<impl Future<Output = ()>>,
+    ) -> bool {
+        tokio::select! {
+            biased;
+            _ = beat.tick() => true,
+            Some(()) = calls.next() => false,
+        }
+    }
+
+    async fn call(&self, service: &Service, customer: u64) {
+        match service.call("customer-lookup", customer).send().await {
+            Ok(response) if response.status() == 200 => {
+                let closes = response.headers().get(CONNECTION);
+                if closes.is_some_and(|value| value == "close") {
+                    self.asked_to_close.fetch_add(1, Relaxed);
+                }
+                if let Err(error) = response.bytes().await {
+                    self.failed.lock().unwrap().push(error.to_string());
+                }
+                self.answered.fetch_add(1, Relaxed);
+            }
+            other => self.failed.lock().unwrap().push(format!("{other:?}")),
         }
     }
 }
@@ -75,9 +103,9 @@ impl Load {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_told_to_end_under_load_loses_no_call() {
     let outside = Outside::start().await;
-    let slow = slow_crm(Duration::from_millis(2_500)).await;
+    let slow = slow_crm(Duration::from_millis(3_500)).await;
     let yaml = outside.yaml(&Wish {
-        server: "drain: {delay: 2s, timeout: 10s}",
+        server: "drain: {delay: 3s, timeout: 10s}",
         action: "",
         more: "
   slow-lookup:
@@ -94,9 +122,9 @@ async fn a_service_that_is_told_to_end_under_load_loses_no_call() {
     let service = Service::start(&yaml.replace("upstreams:", &slow_upstream), &[]).await;
     let load = Load { in_rotation: AtomicBool::new(true), ..Load::default() };
 
-    let calling = join_all((0..6).map(|_| load.run(&service)));
+    let calling = load.run(&service);
     let ending = async {
-        eventually("a load", async || (load.answered.load(Relaxed) > 200).then_some(())).await;
+        eventually("a load", async || (load.answered.load(Relaxed) > RATE).then_some(())).await;
         let slow_call = service.call("slow-lookup", 1).send();
         let ending = async {
             slow.site.until(|counts| counts.in_flight == 1).await;
@@ -110,13 +138,14 @@ async fn a_service_that_is_told_to_end_under_load_loses_no_call() {
             assert_eq!(service.get(service.probes, "/livez").await.0, 200);
             assert_eq!(service.metric("holdline_draining").await, Some(1.0));
             let asked = || load.asked_to_close.load(Relaxed);
-            eventually("answers that ask to close", async || (asked() > 20).then_some(())).await;
+            eventually("answers that ask to close", async || (asked() > DRAINED).then_some(()))
+                .await;
             load.in_rotation.store(false, Relaxed);
         };
         let (slow_answer, ()) = join(slow_call, ending).await;
         slow_answer.unwrap()
     };
-    let (_, slow_answer) = join(calling, ending).await;
+    let ((), slow_answer) = join(calling, ending).await;
 
     assert_eq!(*load.failed.lock().unwrap(), [""; 0], "{load:?}");
     assert_eq!(slow_answer.status(), 200, "under way when the listener closed");

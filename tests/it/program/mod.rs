@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 
 mod drain;
+mod explain;
 
 mod metrics;
 mod outcomes;

@@ -5,7 +5,7 @@ use holdline::{
     telemetry::{outcome::Outcome, stage::Stage},
 };
 
-use super::ONCE;
+use super::{ONCE, ada};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
@@ -15,10 +15,6 @@ use crate::support::{
 fn narrow(wait: &str) -> Rig {
     let concurrency = format!("concurrency: {{limit: 2, wait: {wait}}}");
     Setup { crm: &[&concurrency, "retry: {attempts: 1}"], ..Setup::PLAIN }.rig()
-}
-
-fn ada() -> Line {
-    Line::json(&serde_json::json!({"name": "Ada"}))
 }
 
 #[tokio::test(start_paused = true)]
