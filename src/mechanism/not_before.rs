@@ -1,7 +1,7 @@
 //! The instant before which an upstream does not want to be asked.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,23 +11,52 @@ use crate::time::Instant;
 /// not switch it off for a day.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// The mark of one upstream, shared by all attempts at it.
+/// Why an upstream asks to be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// It was asked too often. That is counted for all of it, so the mark holds.
+    TooMany,
+    /// It is out of service. That may be true of a part of it alone: one good answer disproves it.
+    OutOfService,
+}
+
+/// The marks of one upstream, shared by all attempts at it.
 #[derive(Debug, Default)]
-pub struct NotBefore(Mutex<Option<Instant>>);
+pub struct NotBefore(Mutex<Marks>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    too_many: Option<Instant>,
+    out_of_service: Option<Instant>,
+}
 
 impl NotBefore {
     /// The upstream asked at `now` to be left alone for `wait`, of which at most 300 s count. Of two
     /// marks the later one holds.
-    pub fn set(&self, now: Instant, wait: Duration) {
-        let until = now + wait.min(LONGEST);
-        let mut mark = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *mark = (*mark).max(Some(until));
+    pub fn set(&self, now: Instant, wait: Duration, because: Because) {
+        let until = Some(now + wait.min(LONGEST));
+        let mut marks = self.marks();
+        let mark = match because {
+            Because::TooMany => &mut marks.too_many,
+            Because::OutOfService => &mut marks.out_of_service,
+        };
+        *mark = (*mark).max(until);
+    }
+
+    /// It has answered: it is not out of service.
+    pub fn answered(&self) {
+        self.marks().out_of_service = None;
     }
 
     /// For how long yet it may not be asked; zero when it may.
     pub fn left(&self, now: Instant) -> Duration {
-        let mark = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        mark.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        let marks = self.marks();
+        let until = marks.too_many.max(marks.out_of_service);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -42,7 +71,7 @@ mod tests {
     fn it_holds_until_its_instant() {
         let (start, mark) = (now(), NotBefore::default());
         assert_eq!(mark.left(start), Duration::ZERO);
-        mark.set(start, 2 * SECOND);
+        mark.set(start, 2 * SECOND, Because::TooMany);
         assert_eq!(mark.left(start + SECOND), SECOND);
         assert_eq!(mark.left(start + 2 * SECOND), Duration::ZERO);
         assert_eq!(mark.left(start + 9 * SECOND), Duration::ZERO);
@@ -53,7 +82,7 @@ mod tests {
         for waits in [[5, 2], [2, 5]] {
             let (start, mark) = (now(), NotBefore::default());
             for seconds in waits {
-                mark.set(start, seconds * SECOND);
+                mark.set(start, seconds * SECOND, Because::TooMany);
             }
             assert_eq!(mark.left(start), 5 * SECOND);
         }
@@ -62,7 +91,7 @@ mod tests {
     #[test]
     fn no_more_than_five_minutes_count() {
         let (start, mark) = (now(), NotBefore::default());
-        mark.set(start, Duration::from_secs(u32::MAX.into()));
+        mark.set(start, Duration::from_secs(u32::MAX.into()), Because::TooMany);
         assert_eq!(mark.left(start), 300 * SECOND);
     }
 }

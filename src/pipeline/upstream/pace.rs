@@ -15,7 +15,7 @@ use reqwest_middleware::{Middleware, Next};
 use crate::{
     catalog::upstream::Upstream,
     mechanism::{
-        not_before::NotBefore,
+        not_before::{Because, NotBefore},
         permit::Urgency,
         quota::{Paid, Quota},
     },
@@ -142,19 +142,26 @@ impl Middleware for Paced {
         let result = next.run(request, extensions).await;
         // What was refused further in was not sent.
         drop(extensions.remove::<Toll>());
-        if let Ok(response) = &result
-            && defers(response.status())
-            && let Some(wait) = retry::retry_after(response, self.wall)
-        {
-            self.pace.not_before.set(time::now(), wait);
+        if let Ok(response) = &result {
+            self.learn(response);
         }
         result
     }
 }
 
-/// Whether a status with `Retry-After` speaks for the whole upstream.
-fn defers(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+impl Paced {
+    /// What a response says about when the upstream may be asked again.
+    fn learn(&self, response: &Response) {
+        let because = match response.status() {
+            StatusCode::TOO_MANY_REQUESTS => Because::TooMany,
+            StatusCode::SERVICE_UNAVAILABLE => Because::OutOfService,
+            status if status.is_server_error() => return,
+            _ => return self.pace.not_before.answered(),
+        };
+        if let Some(wait) = retry::retry_after(response, self.wall) {
+            self.pace.not_before.set(time::now(), wait, because);
+        }
+    }
 }
 
 /// The last look before an attempt is sent: the upstream may have asked to wait while it stood in

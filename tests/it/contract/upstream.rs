@@ -66,17 +66,17 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn an_upstream_that_says_when_to_come_back_is_passed_on() {
-    let proxy = Setup::new().start().await;
     for code in [429, 503] {
         for (asked, told) in [(7, 7), (0, 1)] {
+            let proxy = Setup::new().start().await;
             let fault = Fault::Status { code, retry_after: Some(asked) };
             proxy.crm_stands(Standing::every(fault)).await;
             for form in Form::ALL {
                 assert_eq!(proxy.ask(form, 1).send().await.retry_after(), told);
             }
+            proxy.stop().await;
         }
     }
-    proxy.stop().await;
 }
 
 #[tokio::test]

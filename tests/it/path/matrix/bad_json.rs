@@ -34,6 +34,7 @@ pub(super) async fn what_cannot_be_read_is_told_and_never_kept() {
     assert_eq!((heard.outcome(), heard.at), (Outcome::MappingError, 0));
     assert_eq!(rig.upstream().count(), 1, "asking again would not make it better");
     then::nothing_is_left(&rig).await;
+    rig.until(1_000).await;
     then::nothing_was_kept(&rig).await;
 }
 

@@ -113,8 +113,8 @@ pub(super) async fn waiter() -> (Rig, OnLine, OnLine) {
 pub(super) async fn probe(cache: &[&str]) -> (Rig, OnLine) {
     let rig = rig(cache, &["retry: {attempts: 1}", "breaker: {run: 2, ramp: 0s}"]);
     rig.upstream().next(Line::status(503)).next(Line::status(503)).next(Line::hangs());
-    rig.lookup().heard().await;
-    rig.lookup().heard().await;
+    rig.lookup().id(8).heard().await;
+    rig.lookup().id(9).heard().await;
     assert_eq!(rig.condition().breaker.state, State::Open);
     rig.until(2_000).await;
     let probe = OnLine::new(&rig, rig.lookup()).await;

@@ -81,12 +81,12 @@ matrix! {
         waiter: a_waiter_is_told_what_the_flight_was_told,
         probe: a_probe_that_is_told_to_wait_opens_the_breaker_again,
         retry_wait: what_the_upstream_asks_comes_on_top_of_the_backoff,
-        permit_wait: who_waits_as_told_holds_no_permit,
+        permit_wait: who_is_in_line_when_it_asks_to_wait_is_told_at_once,
     }
     server_error {
         fresh: a_failing_upstream_is_not_noticed,
         stale: a_spare_answer_stands_in_for_a_failing_upstream,
-        leader: a_failure_is_told_and_not_remembered,
+        leader: a_failure_is_told_and_forgotten_after_a_second,
         waiter: a_failure_is_shared_and_not_multiplied,
         probe: a_probe_that_fails_doubles_the_rest,
         retry_wait: a_call_is_repeated_as_often_as_it_may_and_no_more,

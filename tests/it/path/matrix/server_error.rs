@@ -26,12 +26,16 @@ pub(super) async fn a_spare_answer_stands_in_for_a_failing_upstream() {
 }
 
 #[tokio::test(start_paused = true)]
-pub(super) async fn a_failure_is_told_and_not_remembered() {
+pub(super) async fn a_failure_is_told_and_forgotten_after_a_second() {
     let (rig, leader) = given::leader().await;
     when::it_says_503(&rig);
     let heard = leader.heard().await;
     assert_eq!((heard.outcome(), heard.at), (Outcome::UpstreamError, 75));
     then::nothing_is_left(&rig).await;
+    rig.until(1_074).await;
+    assert_eq!(rig.lookup().heard().await.outcome(), Outcome::UpstreamError);
+    assert_eq!(rig.upstream().count(), 3, "a burst is spared the upstream");
+    rig.until(1_075).await;
     then::nothing_was_kept(&rig).await;
 }
 

@@ -1,5 +1,7 @@
 //! The upstream says 429, and to come back in a second.
 
+use std::time::Duration;
+
 use holdline::telemetry::outcome::{Outcome, Source};
 
 use super::{
@@ -79,12 +81,13 @@ pub(super) async fn what_the_upstream_asks_comes_on_top_of_the_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-pub(super) async fn who_waits_as_told_holds_no_permit() {
+pub(super) async fn who_is_in_line_when_it_asks_to_wait_is_told_at_once() {
     let (rig, holder, in_line) = given::permit_wait(NOT_KEPT).await;
     rig.upstream().release(when::told_to_wait());
     let heard = in_line.heard().await;
-    assert_eq!((heard.outcome(), heard.at), (Outcome::Ok, 0), "it has the turn meanwhile");
+    assert_eq!((heard.outcome(), heard.at), (Outcome::Overloaded, 0), "nobody is held for it");
+    assert_eq!(heard.failure().retry_after(), Some(Duration::from_secs(1)));
     assert_eq!(holder.heard().await.at, 1_500);
-    assert_eq!(rig.upstream().most_in_flight(), 1);
+    assert_eq!(rig.upstream().instants(), [0, 1_500]);
     then::nothing_is_left(&rig).await;
 }

@@ -12,7 +12,8 @@ use crate::support::{
 
 /// A pipeline to which the upstream has said this so many times.
 async fn told(number: usize, line: Line) -> Rig {
-    let rig = Setup { crm: ONCE, ..Setup::PLAIN }.rig();
+    let crm = [ONCE, &["concurrency: {limit: 200}"]].concat();
+    let rig = Setup { crm: &crm, ..Setup::PLAIN }.rig();
     rig.upstream().always(line);
     rig.lookup().times(number).await;
     rig

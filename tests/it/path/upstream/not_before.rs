@@ -56,6 +56,19 @@ async fn a_second_call_respects_what_a_first_one_was_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_good_answer_disproves_a_503_and_not_a_429() {
+    for (status, still) in [(503, 0), (429, 1900)] {
+        let rig = Setup { crm: super::ONCE, ..Setup::PLAIN }.rig();
+        rig.upstream().next(ada().after(100)).next(later(status, "2"));
+        let good = rig.lookup().set_off().await;
+        rig.lookup().heard().await;
+        assert_eq!(rig.condition().not_before_left, Duration::from_secs(2), "{status}");
+        assert_eq!(good.heard().await.outcome(), Outcome::Ok);
+        assert_eq!(rig.condition().not_before_left, Duration::from_millis(still), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_a_429_and_a_503_speak_for_the_whole_upstream() {
     let rig = Setup { crm: super::ONCE, ..Setup::PLAIN }.rig();
     let lines = [301, 404, 408, 500, 502, 504].map(|status| later(status, "10"));
