@@ -83,7 +83,7 @@ pub(super) async fn force(
         state = order.force.map_or("auto", |(force, _)| force.as_str()),
         until,
         reason = order.reason.as_deref(),
-        "breaker forced"
+        "breaker set"
     );
     Json(told(&desk, &condition)).into_response()
 }

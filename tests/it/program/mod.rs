@@ -2,6 +2,7 @@
 //! by signals.
 #![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
 
+mod audit;
 mod cli;
 mod demo;
 

@@ -56,7 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(step(), 1..60)
+    prop::collection::vec(step(), 1..40)
 }
 
 /// Small numbers, so that short histories reach every rule. Ratios and rolls are halves of halves:
