@@ -96,7 +96,9 @@ async fn a_scrape_says_which_format_it_is() {
 
 #[tokio::test]
 async fn every_counter_is_there_at_zero_before_the_first_call() {
-    let service = Service::start(&Outside::start().await.yaml(&Wish::default()), &[]).await;
+    // Hedges are counted where they are on.
+    let wish = Wish { upstream: "hedge: {enabled: true}", ..Wish::default() };
+    let service = Service::start(&Outside::start().await.yaml(&wish), &[]).await;
     let scrape = service.metrics().await;
     for metric in TABLE.iter().filter(|metric| metric.kind == Kind::Counter) {
         let series = |line: &&str| {
