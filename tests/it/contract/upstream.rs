@@ -68,15 +68,31 @@ async fn a_redirect_is_not_followed() {
 async fn an_upstream_that_says_when_to_come_back_is_passed_on() {
     for code in [429, 503] {
         for (asked, told) in [(7, 7), (0, 1)] {
-            let proxy = Setup::new().start().await;
-            let fault = Fault::Status { code, retry_after: Some(asked) };
-            proxy.crm_stands(Standing::every(fault)).await;
             for form in Form::ALL {
+                // A service of its own: the next call is not sent before those seconds are over.
+                let proxy = Setup::new().start().await;
+                let fault = Fault::Status { code, retry_after: Some(asked) };
+                proxy.crm_stands(Standing::every(fault)).await;
                 assert_eq!(proxy.ask(form, 1).send().await.retry_after(), told);
+                proxy.stop().await;
             }
-            proxy.stop().await;
         }
     }
+}
+
+#[tokio::test]
+async fn an_upstream_that_says_when_to_come_back_is_not_asked_until_then() {
+    let proxy = Setup::new().start().await;
+    let fault = Fault::Status { code: 503, retry_after: Some(200) };
+    proxy.crm_stands(Standing::every(fault)).await;
+    proxy.ask(Form::ALL[0], 1).send().await;
+    proxy.crm_stands(Standing::ok()).await;
+    for form in Form::ALL {
+        let answer = proxy.ask(form, 1).send().await;
+        form.failed(&answer, 503, "overloaded", "External API may not be asked again yet");
+        assert!((150..=200).contains(&answer.retry_after()));
+    }
+    proxy.stop().await;
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ const ONE_TRY: &[&str] = &[ON, "retry: {attempts: 2, on: [connect]}"];
 async fn told(setup: Setup<'_>, calls: usize, took: u64) -> Rig {
     let rig = setup.rig();
     rig.upstream().always(ada().after(took));
-    for id in 1..=calls {
-        assert!(rig.lookup().id(i64::try_from(id).expect("few")).heard().await.result.is_ok());
+    for (id, _) in (1..).zip(0..calls) {
+        assert!(rig.lookup().id(id).heard().await.result.is_ok());
     }
     assert_eq!((rig.upstream().count(), rig.now()), (calls, u128::from(took) * calls as u128));
     rig
