@@ -25,7 +25,7 @@ use crate::{
     mechanism::{
         breaker::{Breaker, Change, Forced, Snapshot},
         budget::Budget,
-        permit::Permits,
+        permit::{Permits, Urgency},
     },
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
     telemetry::{
@@ -84,6 +84,10 @@ pub struct Condition<'a> {
     pub in_flight: usize,
     /// Attempts that may be under way.
     pub limit: usize,
+    /// Attempts of callers that wait for their turn.
+    pub waiting: usize,
+    /// Refreshes that wait for theirs.
+    pub refreshes_waiting: usize,
     /// The part of its retry budget that is left.
     pub budget_left: f64,
     /// For how long yet it does not want to be asked; zero when it may be.
@@ -187,6 +191,8 @@ impl Lane {
             breaker: self.links.breaker.snapshot(now),
             in_flight: self.links.permits.in_use(),
             limit: self.links.permits.limit(),
+            waiting: self.links.permits.waiting(Urgency::Interactive),
+            refreshes_waiting: self.links.permits.waiting(Urgency::Refresh),
             budget_left: self.links.budget.share_left(now),
             not_before_left: self.links.pace.not_before_left(now),
             quota_left: self.links.pace.quota_left(now),

@@ -92,20 +92,23 @@ impl Middleware for Retry {
     }
 }
 
-/// What is told of a fetch: its last attempt, but for a repeat that was refused here and would hide
-/// what the upstream did.
+/// What is told of a fetch: its last attempt, but for a repeat that was refused here, or cut short by
+/// the call's own time, and would hide what the upstream did.
 fn told(
     last: Result<Response, ChainError>,
     before: Option<Result<Response, ChainError>>,
 ) -> Result<Response, ChainError> {
-    let refused_here = last.as_ref().is_err_and(|error| {
+    let says_nothing = last.as_ref().is_err_and(|error| {
         matches!(
             AttemptError::of(error),
-            AttemptError::BreakerOpen { .. } | AttemptError::Held { .. } | AttemptError::Saturated
+            AttemptError::CutShort
+                | AttemptError::BreakerOpen { .. }
+                | AttemptError::Held { .. }
+                | AttemptError::Saturated
         )
     });
     match before {
-        Some(before) if refused_here => before,
+        Some(before) if says_nothing => before,
         _ => last,
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         scalar::{Kind, Scalar},
     },
     pipeline::{cache::Manner, operate::Purge},
-    server::admin::{Desk, refused},
+    server::admin::{Desk, refused, wish},
 };
 
 /// What may be asked for.
@@ -64,8 +64,7 @@ pub(super) async fn purge(State(desk): State<Arc<Desk>>, body: Bytes) -> Respons
 }
 
 fn read(catalog: &Catalog, body: &[u8]) -> Result<(Vec<Purge>, Manner), String> {
-    // The parser's own sentence may quote the body, and with it a customer.
-    let wish: Wish<'_> = serde_json::from_slice(body).map_err(|_| USAGE.to_owned())?;
+    let wish: Wish<'_> = wish::object(body).ok_or_else(|| USAGE.to_owned())?;
     let action = match wish.action {
         None => None,
         Some(text) => Some(catalog.action(&text).ok_or_else(|| no_such_action(catalog))?),

@@ -16,20 +16,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    server::admin::{Desk, refused, span},
+    server::admin::{Desk, refused, wish},
     time,
 };
 
-/// How long where nothing is said: enough for a look, too short to be forgotten for a night.
-const USUAL: Duration = Duration::from_secs(10 * 60);
-/// How long at most.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// Characters of a reason.
-const LONGEST_REASON: usize = 200;
-
-const USAGE: &str = "Write {\"for\": \"10m\", \"reason\": \"why\"}, both of which may be left out: a \
-                     whole number of s, m or h, from 1s to 24h, and one line of at most 200 \
-                     characters";
+const USAGE: &str = "Write {\"for\": \"10m\", \"reason\": \"why\"}, both of which may be left out";
 const STOPPING: &str = "This instance is stopping, which cannot be undone";
 
 /// What may be asked for.
@@ -37,7 +28,7 @@ const STOPPING: &str = "This instance is stopping, which cannot be undone";
 #[serde(deny_unknown_fields)]
 struct Wish {
     #[serde(rename = "for")]
-    span: Option<String>,
+    lasts: Option<String>,
     reason: Option<String>,
 }
 
@@ -47,13 +38,16 @@ pub(super) async fn begin(State(desk): State<Arc<Desk>>, body: Bytes) -> Respons
         desk.drain_actions.count("refused");
         refused(status, detail)
     };
-    let Some((span, reason)) = read(&body) else { return refuse(StatusCode::BAD_REQUEST, USAGE) };
-    if desk.lifecycle.hold(time::now() + span).is_err() {
+    let (lasts, reason) = match read(&body) {
+        Ok(wish) => wish,
+        Err(detail) => return refuse(StatusCode::BAD_REQUEST, detail),
+    };
+    if desk.lifecycle.hold(time::now() + lasts).is_err() {
         return refuse(StatusCode::CONFLICT, STOPPING);
     }
     desk.drain_actions.count("done");
-    let seconds = span.as_secs();
-    tracing::info!(target: "holdline::audit", seconds, reason, "drained by hand");
+    let seconds = lasts.as_secs();
+    tracing::info!(target: "holdline::audit", seconds, reason = reason.as_deref(), "drained by hand");
     told(&desk)
 }
 
@@ -76,19 +70,11 @@ fn told(desk: &Desk) -> Response {
 }
 
 /// For how long, and why. No body at all is the usual time.
-fn read(body: &[u8]) -> Option<(Duration, Option<String>)> {
-    let Wish { span, reason } = match body.trim_ascii() {
+fn read(body: &[u8]) -> Result<(Duration, Option<Arc<str>>), &'static str> {
+    let Wish { lasts, reason } = match body.trim_ascii() {
         [] => Wish::default(),
-        body => serde_json::from_slice(body).ok()?,
+        body => wish::object(body).ok_or(USAGE)?,
     };
-    let span = match span {
-        None => USUAL,
-        Some(text) => span::read(&text)?,
-    };
-    let in_bounds = (Duration::from_secs(1)..=LONGEST).contains(&span);
-    // It goes into a line of the log.
-    let fits = reason.iter().all(|reason| {
-        reason.chars().count() <= LONGEST_REASON && !reason.chars().any(char::is_control)
-    });
-    (in_bounds && fits).then_some((span, reason))
+    let lasts = wish::lasts(lasts.as_deref()).ok_or(wish::HOW_LONG)?;
+    Ok((lasts, wish::reason(reason).ok_or(wish::WHY)?))
 }

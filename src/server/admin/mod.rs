@@ -9,9 +9,9 @@ mod caches;
 mod drain;
 mod limits;
 mod probes;
-mod span;
 mod token;
 mod upstreams;
+mod wish;
 
 use std::{
     ops::Deref,

@@ -17,16 +17,9 @@ use serde_json::{Value, json};
 use crate::{
     catalog::name::Name,
     pipeline::{operate::Force, upstream::Condition},
-    server::admin::{Desk, refused},
+    server::admin::{Desk, refused, wish},
     time::{self, Instant},
 };
-
-/// How long a force lasts where the request does not say.
-const USUAL: Duration = Duration::from_secs(10 * 60);
-/// How long one may last: what is forgotten must not stay.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// Characters of a reason.
-const MAX_REASON: usize = 200;
 
 const USAGE: &str = "Write {\"state\": \"open\"}, \"closed\", \"observe\" or \"auto\"; beside the first \
                      three \"for\", such as \"10m\"; and a \"reason\" if you like";
@@ -89,11 +82,7 @@ pub(super) async fn force(
 }
 
 fn read(body: &[u8]) -> Result<Order, &'static str> {
-    // A list would be read as the fields in their order.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(USAGE);
-    }
-    let wish: Wish = serde_json::from_slice(body).map_err(|_| USAGE)?;
+    let wish: Wish = wish::object(body).ok_or(USAGE)?;
     let force = match &*wish.state {
         "open" => Some(Force::Open),
         "closed" => Some(Force::Closed),
@@ -101,34 +90,13 @@ fn read(body: &[u8]) -> Result<Order, &'static str> {
         "auto" => None,
         _ => return Err(USAGE),
     };
-    let reason = wish.reason.map(reason).transpose()?;
-    let force = match (force, wish.r#for) {
-        (Some(force), lasts) => Some((force, lasts.map_or(Ok(USUAL), |text| duration(&text))?)),
+    let reason = wish::reason(wish.reason).ok_or(wish::WHY)?;
+    let force = match (force, wish.r#for.as_deref()) {
+        (Some(force), text) => Some((force, wish::lasts(text).ok_or(wish::HOW_LONG)?)),
         (None, None) => None,
         (None, Some(_)) => return Err("`auto` ends a force at once: remove `for`"),
     };
     Ok(Order { force, reason })
-}
-
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    let within = |lasts: &Duration| !lasts.is_zero() && *lasts <= LONGEST;
-    humantime::parse_duration(text)
-        .ok()
-        .filter(within)
-        .ok_or("`for` must be a duration of at most 24h, such as 10m")
-}
-
-fn reason(text: String) -> Result<Arc<str>, &'static str> {
-    let fits = text.chars().count() <= MAX_REASON && text.chars().all(is_printable);
-    if fits { Ok(text.into()) } else { Err("`reason` takes at most 200 printable characters") }
-}
-
-/// Whether a character shows itself, and nothing but itself: no control, no end of a line, none of
-/// those that turn the direction of what follows.
-fn is_printable(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !c.is_control() && !turns && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 fn no_such_upstream(desk: &Desk) -> String {
@@ -143,7 +111,13 @@ fn told(desk: &Desk, upstream: &Condition<'_>) -> Value {
         "breaker": breaker(desk, upstream),
         "attempts_in_flight": upstream.in_flight,
         "attempts_limit": upstream.limit,
+        "attempts_waiting": upstream.waiting,
+        "refreshes_waiting": upstream.refreshes_waiting,
         "retry_budget_left": upstream.budget_left,
+        "held_seconds_left": upstream.not_before_left.as_secs_f64(),
+        "quota_left": upstream.quota_left,
+        "p50_seconds": upstream.median.map(|time| time.as_secs_f64()),
+        "p95_seconds": upstream.p95.map(|time| time.as_secs_f64()),
     })
 }
 
