@@ -17,9 +17,9 @@ use serde_json::Value;
 use crate::{
     load::{Ask, Callers, KEY},
     peer::Peer,
-    process::Process,
     report::{Report, Row},
     scrape::Scrape,
+    service::{self, Service},
     tally::Tally,
     wire,
 };
@@ -118,13 +118,16 @@ pub(crate) struct Glimpse {
 pub(crate) struct Mark {
     scrape: Scrape,
     memory: f64,
+    at: Instant,
+    /// Seconds of processor time: the service, and this process.
+    worked: [f64; 2],
 }
 
 /// A service, its upstream and its callers.
 #[derive(Debug)]
 pub(crate) struct Bed {
     /// The service.
-    pub(crate) service: Process,
+    pub(crate) service: Service,
     /// The upstream.
     pub(crate) peer: Peer,
     /// The callers.
@@ -147,7 +150,7 @@ impl Bed {
     /// # Errors
     /// The service does not start.
     pub(crate) async fn beside(peer: Peer, seed: u64, wish: &Wish) -> io::Result<Self> {
-        let service = Process::start(&wish.yaml(peer.address()), wish.hosts).await?;
+        let service = Service::start(&wish.yaml(peer.address()), wish.hosts).await?;
         let callers = Callers::new(service.calls, seed);
         let (glimpses, watch) = (Arc::<Mutex<Vec<_>>>::default(), Background::new());
         let (seen, admin) = (glimpses.clone(), service.admin);
@@ -198,6 +201,19 @@ impl Bed {
         false
     }
 
+    /// Has the breaker only observe, as an operator does, for longer than a scenario lasts.
+    ///
+    /// # Errors
+    /// The operator is refused.
+    pub(crate) async fn observe(&self) -> io::Result<()> {
+        let wish = Some(r#"{"state":"observe","for":"30m"}"#);
+        let reply = wire::once(self.service.admin, "/breakers/crm", wish).await?;
+        match reply.status() {
+            200 => Ok(()),
+            code => Err(io::Error::other(format!("the breaker cannot be told to observe: {code}"))),
+        }
+    }
+
     /// What the service counts now.
     ///
     /// # Errors
@@ -212,7 +228,12 @@ impl Bed {
     /// The service does not answer.
     pub(crate) async fn mark(&self) -> io::Result<Mark> {
         self.service.forget_peak();
-        Ok(Mark { scrape: self.scrape().await?, memory: self.service.memory().now })
+        let (scrape, memory) = (self.scrape().await?, self.service.memory().now);
+        Ok(Mark { scrape, memory, at: time::now(), worked: self.worked() })
+    }
+
+    fn worked(&self) -> [f64; 2] {
+        [self.service.worked(), service::worked("self")]
     }
 
     /// The row of these calls, all of them made since `mark`.
@@ -221,13 +242,15 @@ impl Bed {
     /// The service does not answer.
     pub(crate) async fn row(&self, label: &str, mark: &Mark, tally: &Tally) -> io::Result<Row> {
         let now = self.scrape().await?;
-        let memory = self.service.memory();
+        let (memory, worked) = (self.service.memory(), self.worked());
         let attempts = now.since(&mark.scrape, "http_client_request_duration_seconds_count", &[]);
         let calls = "holdline_request_duration_seconds";
         Ok(Row {
             server_p99: now.within(&mark.scrape, calls, &[], 0.99),
             attempts: (tally.len() > 0).then(|| attempts / tally.len() as f64),
             memory: [mark.memory, memory.most, memory.now],
+            cores: [0, 1]
+                .map(|of| (worked[of] - mark.worked[of]) / mark.at.elapsed().as_secs_f64()),
             ..Row::of(label, tally)
         })
     }

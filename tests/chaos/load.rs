@@ -94,7 +94,8 @@ impl Callers {
                 samples.lock().expect("no panic holds it").push(sample);
             });
         }
-        tasks.stop(PATIENCE * 2).await;
+        // Each ends when its caller's patience does; a machine out of breath may need longer.
+        tasks.stop(PATIENCE * 10).await;
         let samples = std::mem::take(&mut *samples.lock().expect("no panic holds it"));
         Tally::new(samples)
     }

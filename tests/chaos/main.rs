@@ -3,7 +3,7 @@
 //! does not hold.
 //!
 //! ```text
-//! process  the program under test      peer    the upstream that fails on demand
+//! service  the program under test      peer    the upstream that fails on demand
 //! wire     one connection of a caller  load    callers at a constant rate
 //! tally    what became of calls        scrape  what the service says of itself
 //! bed      all of these together       report  rows and claims
@@ -15,10 +15,10 @@ mod peer;
 
 mod bed;
 mod load;
-mod process;
 mod report;
 mod scenarios;
 mod scrape;
+mod service;
 mod tally;
 mod wire;
 

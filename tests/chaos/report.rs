@@ -27,6 +27,8 @@ pub(crate) struct Row {
     pub(crate) recovery: Option<Duration>,
     /// MiB before, at the most, and after.
     pub(crate) memory: [f64; 3],
+    /// Cores in use: by the service, and by this process (callers and upstream, of all lanes).
+    pub(crate) cores: [f64; 2],
 }
 
 impl Row {
@@ -52,7 +54,7 @@ impl Row {
 
 /// The names of the columns.
 pub(crate) const HEAD: &str = "scenario                  calls   fresh   stale  failed refused lost  \
-    p50 ms  p99 ms  srv p99  att/call  longest  recovery  MiB before>most>after";
+    p50 ms  p99 ms  srv p99  att/call  longest  recovery  cores      MiB before>most>after";
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +70,8 @@ impl fmt::Display for Row {
         let attempts = self.attempts.map_or("-".into(), |attempts| format!("{attempts:.3}"));
         let longest = format!("{:.2}s", self.longest.as_secs_f64());
         write!(f, "  {server:>7}  {attempts:>8}  {longest:>7}  {recovery:>8}")?;
-        write!(f, "  {before:.0}>{most:.0}>{after:.0}")
+        let [service, here] = self.cores;
+        write!(f, "  {service:.2}+{here:.2}  {before:.0}>{most:.0}>{after:.0}")
     }
 }
 
@@ -113,4 +116,9 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// A span of time for a claim.
+pub(crate) fn shown(time: Option<Duration>) -> String {
+    time.map_or("never".into(), |time| format!("{:.2} s", time.as_secs_f64()))
 }

@@ -118,10 +118,14 @@ impl Tally {
 
     /// What this part of them, 0 to 1, did not exceed; from when they were due.
     pub(crate) fn latency(&self, part: f64) -> Duration {
-        let mut all: Vec<_> = self.0.iter().map(Sample::latency).collect();
-        all.sort_unstable();
-        let place = (all.len() as f64 * part).ceil() as usize;
-        all.get(place.saturating_sub(1)).copied().unwrap_or_default()
+        quantile(self.0.iter().map(Sample::latency), part)
+    }
+
+    /// How late this part of them, 0 to 1, was sent at the most: what this process, and not the
+    /// service, has to answer for.
+    pub(crate) fn lateness(&self, part: f64) -> Duration {
+        let late = |sample: &Sample| sample.sent.saturating_duration_since(sample.due);
+        quantile(self.0.iter().map(late), part)
     }
 
     /// The longest that the service held one, lost ones included.
@@ -155,4 +159,11 @@ impl Tally {
         }
         settled
     }
+}
+
+fn quantile(times: impl Iterator<Item = Duration>, part: f64) -> Duration {
+    let mut all: Vec<_> = times.collect();
+    all.sort_unstable();
+    let place = (all.len() as f64 * part).ceil() as usize;
+    all.get(place.saturating_sub(1)).copied().unwrap_or_default()
 }

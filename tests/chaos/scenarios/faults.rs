@@ -14,7 +14,7 @@ use crate::{
         Peer,
         manner::{Fault, Manner},
     },
-    report::{Report, Row},
+    report::{Report, Row, shown},
     tally::Kind,
 };
 
@@ -30,7 +30,7 @@ const GROWTH: f64 = 64.0;
 const ASKED: u64 = 2;
 
 /// Short times, so that a fault runs its course in seconds.
-const UPSTREAM: &str = "timeouts: {attempt: 800ms}, max_reply: 256KiB, \
+const UPSTREAM: &str = "timeouts: {connect: 500ms, attempt: 800ms}, max_reply: 256KiB, \
     breaker: {open: {first: 500ms, max: 1s}, ramp: 1s}";
 
 /// How a fault begins; it must be over, or ended by good manners, when this many seconds are.
@@ -114,7 +114,7 @@ pub(super) fn scenarios() -> impl Iterator<Item = Scenario> {
 }
 
 fn mixed(place: u64, dice: &mut fastrand::Rng) -> Ask {
-    let action = if place % 2 == 0 { "lookup" } else { "known" };
+    let action = if place.is_multiple_of(2) { "lookup" } else { "known" };
     Ask { action, customer: dice.u64(1..=KNOWN) }
 }
 
@@ -158,7 +158,7 @@ async fn run(form: Form, name: &'static str, begin: Begin) -> io::Result<Report>
     report.claim(growth <= GROWTH, format!("{growth:.0} MiB more; wanted at most {GROWTH}"));
     report.claim(
         recovery.is_some_and(|time| time <= RECOVERY),
-        format!("99 % answered from {recovery:.1?} after it is over; wanted {RECOVERY:?}"),
+        format!("99 % answered from {} after it is over; wanted {RECOVERY:?}", shown(recovery)),
     );
     if name == "too-many" {
         // One volley before the first 429 is known, and one each time the wait is over.

@@ -10,7 +10,7 @@ use crate::{
     bed::{Bed, Wish},
     load::anyone,
     peer::manner::{Fault, Manner},
-    report::{Report, Row},
+    report::{Report, Row, shown},
     tally::Kind,
 };
 
@@ -47,7 +47,7 @@ async fn run(form: Form) -> io::Result<Report> {
     let in_time = fell.is_some_and(|fell| fell <= Duration::from_secs(15));
     report.claim(
         in_time,
-        format!("held calls: from {peak} to a tenth {fell:.2?} after it hung; wanted 15 s"),
+        format!("held calls, {peak}, fall to a tenth {} after it hung; wanted 15 s", shown(fell)),
     );
     bed.end(&mut report).await?;
     Ok(report)

@@ -11,7 +11,7 @@ use crate::{
     bed::{Bed, Glimpse, Wish},
     load::Ask,
     peer::Peer,
-    report::{Report, Row},
+    report::{Report, Row, shown},
     tally::{Kind, Tally},
 };
 
@@ -95,7 +95,9 @@ async fn gone(name: &str, form: Form, down: Duration) -> io::Result<Report> {
     report.claim(
         holds,
         format!(
-            "first fresh answer {fresh:.2?} after it is back; the open interval: {interval:.2?}"
+            "first fresh answer after {}; the open interval is {}",
+            shown(fresh),
+            shown(interval)
         ),
     );
     bed.end(&mut report).await?;

@@ -23,6 +23,8 @@ struct Case {
     failing: f64,
     action: &'static str,
     upstream: &'static str,
+    /// Whether the breaker only observes: seven failures in a row, which open it, happen by chance.
+    observed: bool,
     /// The least share of answered calls, and the most attempts a call; absent: only shown.
     promised: Option<(f64, f64)>,
 }
@@ -32,13 +34,15 @@ const FIVE: Case = Case {
     failing: 0.05,
     action: "lookup",
     upstream: "",
+    observed: false,
     promised: Some((0.999, 1.1)),
 };
 const TWENTY: Case = Case {
     name: "random-20",
     failing: 0.2,
     action: "lookup",
-    upstream: "breaker: {enabled: false}",
+    upstream: "",
+    observed: true,
     promised: Some((0.96, 1.22)),
 };
 const STALE: Case = Case {
@@ -46,26 +50,33 @@ const STALE: Case = Case {
     failing: 0.2,
     action: "known",
     upstream: "",
+    observed: false,
     promised: Some((0.999, 1.22)),
 };
 
 /// The same failures under larger budgets.
-const BUDGETS: [Case; 3] = [
+const BUDGETS: [Case; 4] = [
     Case {
         name: "random-20-ratio-0.3",
-        upstream: "breaker: {enabled: false}, retry: {budget: {ratio: 0.3}}",
+        upstream: "retry: {budget: {ratio: 0.3}}",
         promised: None,
         ..TWENTY
     },
     Case {
         name: "random-20-ratio-0.5",
-        upstream: "breaker: {enabled: false}, retry: {budget: {ratio: 0.5}}",
+        upstream: "retry: {budget: {ratio: 0.5}}",
         promised: None,
         ..TWENTY
     },
     Case {
         name: "random-20-ratio-1.0",
-        upstream: "breaker: {enabled: false}, retry: {budget: {ratio: 1.0}}",
+        upstream: "retry: {budget: {ratio: 1.0}}",
+        promised: None,
+        ..TWENTY
+    },
+    Case {
+        name: "random-20-attempts-5",
+        upstream: "retry: {attempts: 5, budget: {ratio: 0.5}}",
         promised: None,
         ..TWENTY
     },
@@ -82,6 +93,9 @@ async fn run(form: Form, case: Case) -> io::Result<Report> {
     let bed = Bed::start(form.seed, &wish).await?;
     if case.action == "known" {
         bed.warm(CUSTOMERS).await;
+    }
+    if case.observed {
+        bed.observe().await?;
     }
     bed.peer.behave(Manner::failing(case.failing));
     let mark = bed.mark().await?;

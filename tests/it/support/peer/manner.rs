@@ -86,6 +86,42 @@ pub(crate) struct Capacity {
     pub(crate) line: usize,
 }
 
+/// Who meets a fault: lots out of an urn, so that the share is kept exactly in every few hundred
+/// requests and only the places are chance. Dice would make each run a matter of luck.
+#[derive(Debug)]
+pub(super) struct Lots {
+    dice: fastrand::Rng,
+    urn: Vec<Option<Fault>>,
+}
+
+impl Lots {
+    /// A full urn has as many.
+    const ALL: usize = 300;
+
+    /// An empty urn.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { dice: fastrand::Rng::with_seed(seed), urn: Vec::new() }
+    }
+
+    /// Throws away what is left, for another manner.
+    pub(super) fn mix(&mut self) {
+        self.urn.clear();
+    }
+
+    /// What befalls the next request.
+    pub(super) fn draw(&mut self, manner: &Manner) -> Option<Fault> {
+        if self.urn.is_empty() {
+            for (share, fault) in &manner.faults {
+                let lots = (share * Self::ALL as f64).round() as usize;
+                self.urn.extend(std::iter::repeat_n(Some(*fault), lots));
+            }
+            self.urn.resize(Self::ALL, None);
+            self.dice.shuffle(&mut self.urn);
+        }
+        self.urn.pop().flatten()
+    }
+}
+
 /// A manner, and who is at work by it.
 #[derive(Debug)]
 pub(super) struct Rules {

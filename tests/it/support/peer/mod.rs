@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use manner::{Fault, Manner, Next, Rules, answer, silence, spoil};
+use manner::{Fault, Lots, Manner, Next, Rules, answer, silence, spoil};
 
 /// Connections that the kernel takes before we do.
 const BACKLOG: u32 = 1_024;
@@ -50,7 +50,7 @@ pub(crate) struct Peer(Arc<Parts>);
 struct Parts {
     address: SocketAddr,
     rules: Mutex<Arc<Rules>>,
-    dice: Mutex<fastrand::Rng>,
+    lots: Mutex<Lots>,
     connections: AtomicU64,
     requests: AtomicU64,
     in_flight: AtomicU64,
@@ -78,7 +78,7 @@ impl Peer {
         let peer = Self(Arc::new(Parts {
             address: socket.local_addr()?,
             rules: Mutex::new(Rules::new(Manner::default())),
-            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+            lots: Mutex::new(Lots::new(seed)),
             connections: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
@@ -100,6 +100,7 @@ impl Peer {
     /// How it works from the next request on.
     pub(crate) fn behave(&self, manner: Manner) {
         *self.0.rules.lock().expect("no panic holds it") = Rules::new(manner);
+        self.0.lots.lock().expect("no panic holds it").mix();
     }
 
     /// Accepts no connection and answers no request, which nobody is told; or does so again. What
@@ -194,7 +195,7 @@ impl Peer {
             };
             let _under_way = UnderWay::begin(&self.0);
             let rules = Arc::clone(&*self.0.rules.lock().expect("no panic holds it"));
-            let fault = self.roll(&rules.manner);
+            let fault = self.0.lots.lock().expect("no panic holds it").draw(&rules.manner);
             if fault == Some(Fault::ResetUnread) {
                 return Ok(Next::Reset);
             }
@@ -214,15 +215,6 @@ impl Peer {
                 return Ok(next);
             }
         }
-    }
-
-    fn roll(&self, manner: &Manner) -> Option<Fault> {
-        let mut rolled = self.0.dice.lock().expect("no panic holds it").f64();
-        let hit = manner.faults.iter().find(|(share, _)| {
-            rolled -= share;
-            rolled < 0.0
-        });
-        hit.map(|(_, fault)| *fault)
     }
 }
 

@@ -25,7 +25,7 @@ const WITH_HOSTS: &str = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
 
 /// A running service. Dropped, it is killed.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct Service {
     child: Child,
     folder: TempDir,
     /// Where it takes calls.
@@ -45,7 +45,7 @@ pub(crate) struct Memory {
     pub(crate) most: f64,
 }
 
-impl Process {
+impl Service {
     /// Starts the service over this configuration and waits until it is ready. With `hosts`, its
     /// names are looked up there; what [`Self::rewrite_hosts`] writes later counts at once.
     ///
@@ -107,6 +107,11 @@ impl Process {
         let _ = fs::write(self.proc("clear_refs"), "5");
     }
 
+    /// Seconds of processor time that it has had.
+    pub(crate) fn worked(&self) -> f64 {
+        worked(&self.child.id().to_string())
+    }
+
     fn proc(&self, file: &str) -> PathBuf {
         format!("/proc/{}/{file}", self.child.id()).into()
     }
@@ -143,22 +148,32 @@ impl Process {
     }
 }
 
+/// Seconds of processor time that a process has had: a number, or `self`.
+pub(crate) fn worked(process: &str) -> f64 {
+    /// Ticks a second, on every Linux that there is.
+    const TICKS: f64 = 100.0;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold blanks, user and system time are the 12th and 13th field.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+}
+
 /// The line that says where it listens, as soon as it is there.
 async fn ready(child: &mut Child, log: &PathBuf) -> Option<Value> {
     let last = time::now() + START;
     while time::now() < last && child.try_wait().ok()?.is_none() {
         let text = fs::read_to_string(log).ok()?;
-        if let Some(line) = text.lines().find(|line| line.contains(r#""message":"ready""#)) {
-            if let Ok(line) = serde_json::from_str(line) {
-                return Some(line);
-            }
+        let line = text.lines().find(|line| line.contains(r#""message":"ready""#));
+        // What is half written is no JSON yet.
+        if let Some(Ok(line)) = line.map(serde_json::from_str) {
+            return Some(line);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     None
 }
 
-impl Drop for Process {
+impl Drop for Service {
     fn drop(&mut self) {
         // It may have ended, which is as good.
         let _ = self.child.kill();
