@@ -97,18 +97,18 @@ impl Scenario {
         let told = AssertUnwindSafe((self.run)(form)).catch_unwind().await;
         let report = match told {
             Ok(Ok(report)) => report,
-            Ok(Err(error)) => broken_off(&error.to_string()),
-            Err(_) => broken_off("a panic of this test; see above"),
+            Ok(Err(error)) => self.broken_off(&error.to_string()),
+            Err(_) => self.broken_off("a panic of this test; see above"),
         };
         print!("{report}");
         report.broken().map(|text| format!("{}: {text}", self.name)).collect()
     }
-}
 
-fn broken_off(why: &str) -> Report {
-    let mut report = Report::default();
-    report.claim(false, format!("broke off: {why}"));
-    report
+    fn broken_off(&self, why: &str) -> Report {
+        let mut report = Report::default();
+        report.claim(false, format!("{} broke off: {why}", self.name));
+        report
+    }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]

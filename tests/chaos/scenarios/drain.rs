@@ -52,6 +52,7 @@ async fn run(form: Form) -> io::Result<Report> {
     report.row(Row {
         server_p99: so_far.server_p99,
         memory: so_far.memory,
+        cores: so_far.cores,
         ..Row::of("drain", &tally)
     });
     let (answered, all) = (tally.answered(), tally.len());
