@@ -7,4 +7,5 @@ mod contract;
 mod load;
 mod operations;
 mod path;
+mod peer;
 mod program;

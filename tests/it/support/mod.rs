@@ -5,6 +5,7 @@ pub(crate) mod ask;
 pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod otlp;
+pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod raw;
