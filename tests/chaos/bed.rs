@@ -271,14 +271,17 @@ impl Bed {
 }
 
 async fn glimpse(admin: SocketAddr) -> io::Result<Glimpse> {
-    let reply = wire::once(admin, "/info", None).await?;
+    let told = async |path| {
+        let reply = wire::once(admin, path, None).await?;
+        io::Result::Ok(serde_json::from_slice::<Value>(&reply.body)?)
+    };
+    let info = told("/info").await?;
+    let breaker = &told("/upstreams").await?["upstreams"][0]["breaker"];
     let at = time::now();
-    let info: Value = serde_json::from_slice(&reply.body)?;
-    let upstream = &info["upstreams"][0];
-    let left = upstream["open_seconds_left"].as_f64().unwrap_or_default();
+    let left = breaker["open_seconds_left"].as_f64().unwrap_or_default();
     Ok(Glimpse {
         at,
-        open: upstream["breaker"] == "open",
+        open: breaker["state"] == "open",
         open_until: at + Duration::from_secs_f64(left),
         calls: info["calls_in_flight"].as_u64().unwrap_or_default(),
     })

@@ -3,7 +3,8 @@
 //! Answers are gathered in rounds. A round's latency is its median; the lowest of the last half
 //! minute, the baseline, is what the upstream takes when nothing queues. As long as a round is about
 //! as fast as that, the limit grows by about its root; the slower it is, the more the limit falls.
-//! Where attempts were refused as too many, it falls too.
+//! Where attempts were refused as too many, it falls too. At first, until it meets one of these, it
+//! doubles: a service that starts under load must not turn callers away while it feels its way.
 //!
 //! The baseline leaves when it is old, since an upstream may become slower for good. But whoever
 //! measures the next one under a full limit measures the very queue that the limit has made, takes
@@ -41,6 +42,9 @@ const STEP: f64 = 0.5;
 /// errors that come at random, of which no limit is the cause, do not wear it down.
 const CUT: f64 = 0.1;
 
+/// From this share of refusals on the first climb is over.
+const SOME: f64 = 0.1;
+
 /// From this share of refusals on nothing grows.
 const TOO_MANY: f64 = 0.5;
 
@@ -59,6 +63,8 @@ pub(super) struct Gradient {
     limit: f64,
     baseline: Option<Baseline>,
     trial: Option<Trial>,
+    /// Whether it has not met the limit of the upstream as it is now.
+    climbing: bool,
     round: Round,
     /// The limit was another before: attempts from then say nothing any more.
     since: Option<Instant>,
@@ -70,6 +76,8 @@ pub(super) struct Gradient {
 struct Baseline {
     latency: Duration,
     measured: Instant,
+    /// The most in use at which it was about as fast.
+    in_use: usize,
     /// The highest limit since.
     crest: f64,
     /// Whether it was measured because the one before was doubted; that is done once.
@@ -98,6 +106,7 @@ impl Gradient {
             limit: start.into(),
             baseline: None,
             trial: None,
+            climbing: true,
             round: Round::new(0),
             since: None,
             in_use: 0,
@@ -154,14 +163,21 @@ impl Gradient {
     /// What a round at the whole limit comes to.
     fn weigh(&mut self, now: Instant, round: &Round, latency: Duration) {
         let doubted = self.is_doubtful(latency);
-        if doubted || self.is_outdated(now, latency) {
-            if round.most >= self.full() {
+        if doubted || self.is_outdated(now, latency) || self.is_by_itself(round, latency) {
+            if round.most >= self.full() && latency > FINEST {
                 return self.begin_trial(now, self.full(), latency, doubted);
             }
-            // Nobody had to wait for a permit, so nothing queues because of the limit.
-            self.measured(now, latency, doubted);
-        } else if self.baseline.as_ref().is_some_and(|known| latency <= known.latency) {
-            self.measured(now, latency, false);
+            // Nobody had to wait for a permit, so nothing queues because of the limit; or what
+            // queues is gone before it can be measured.
+            self.measured(now, latency, round.most, doubted);
+        } else if let Some(known) = &mut self.baseline
+            && latency.max(FINEST) <= known.latency.max(FINEST).div_f64(FASTER)
+        {
+            known.in_use = known.in_use.max(round.most);
+            if latency <= known.latency {
+                let in_use = known.in_use;
+                self.measured(now, latency, in_use, false);
+            }
         }
         self.adjust(round, latency);
     }
@@ -174,6 +190,15 @@ impl Gradient {
         })
     }
 
+    /// Whether it is slower than the baseline with no more in use than then, and nobody in line: that
+    /// is the upstream's own doing.
+    fn is_by_itself(&self, round: &Round, latency: Duration) -> bool {
+        self.baseline.as_ref().is_some_and(|known| {
+            let no_more = round.most <= known.in_use && round.most < self.full();
+            no_more && slowdown(known.latency, latency) > TOLERANCE
+        })
+    }
+
     /// Whether there is no baseline, or one that holds no longer. An upstream that has become
     /// faster may have some of its old queue left.
     fn is_outdated(&self, now: Instant, latency: Duration) -> bool {
@@ -182,19 +207,28 @@ impl Gradient {
         })
     }
 
-    fn measured(&mut self, now: Instant, latency: Duration, doubted: bool) {
-        self.baseline = Some(Baseline { latency, measured: now, crest: self.limit, doubted });
+    fn measured(&mut self, now: Instant, latency: Duration, in_use: usize, doubted: bool) {
+        let before = self.baseline.as_ref();
+        // The upstream is another now: what it takes is asked anew.
+        self.climbing |= before.is_some_and(|old| slowdown(old.latency, latency) > TOLERANCE);
+        let crest = self.limit;
+        self.baseline = Some(Baseline { latency, measured: now, in_use, crest, doubted });
     }
 
     /// Gradient2. While less than half of the limit is used it tells nothing about the limit.
     fn adjust(&mut self, round: &Round, latency: Duration) {
         let Some(baseline) = &mut self.baseline else { return };
-        if (round.most as f64) < self.limit / 2.0 || round.refused() >= TOO_MANY {
+        let gradient = (TOLERANCE / slowdown(baseline.latency, latency)).clamp(0.5, 1.0);
+        self.climbing &= gradient >= 1.0 && round.refused() < SOME;
+        if round.most < (self.limit as usize).div_ceil(2) || round.refused() >= TOO_MANY {
             return;
         }
-        let gradient = (TOLERANCE / slowdown(baseline.latency, latency)).clamp(0.5, 1.0);
-        let wanted = self.limit * gradient + self.limit.sqrt();
-        self.limit = (self.limit + STEP * (wanted - self.limit)).clamp(self.min, self.max);
+        let step = if self.climbing {
+            self.limit
+        } else {
+            STEP * (self.limit * gradient + self.limit.sqrt() - self.limit)
+        };
+        self.limit = (self.limit + step).clamp(self.min, self.max);
         baseline.crest = baseline.crest.max(self.limit);
     }
 
@@ -209,7 +243,7 @@ impl Gradient {
         if trial.limit > 1 && latency < trial.before.mul_f64(FASTER) {
             return self.begin_trial(now, trial.limit, latency, trial.doubted);
         }
-        self.measured(now, latency.min(trial.before), trial.doubted);
+        self.measured(now, latency.min(trial.before), trial.limit, trial.doubted);
         self.since = Some(now);
     }
 
@@ -218,8 +252,8 @@ impl Gradient {
         self.trial = None;
         self.since = Some(now);
         self.round = Round::new(self.in_use);
-        if let Some(Baseline { latency, .. }) = self.baseline {
-            self.measured(now, latency, true);
+        if let Some(Baseline { latency, in_use, .. }) = self.baseline {
+            self.measured(now, latency, in_use, true);
         }
     }
 

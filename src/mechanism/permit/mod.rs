@@ -1,8 +1,9 @@
 //! Concurrency permits: only so many attempts are under way at once, the others wait in line for a
 //! short while. How many is a fixed number, or found by measuring (`gradient`).
 //!
-//! There are two lines. Who refreshes what was served stale is served when no caller waits, and all
-//! refreshes together hold at most a fifth of the permits. A permit that comes back goes to the
+//! There are two lines. Who refreshes what was served stale is served when no caller waits. All
+//! refreshes together hold at most a fifth of the permits, or, where callers use little, whatever
+//! leaves half of them free: refreshes alone must be able to raise a limit that is measured. A permit that comes back goes to the
 //! first in line before it is free, so nobody pushes in; one whose receiver has left goes on at once.
 
 mod gradient;
@@ -22,7 +23,7 @@ use crate::{
     time::{Instant, now},
 };
 
-/// Refreshes hold at most one permit of so many.
+/// Refreshes may hold one permit of so many, however many callers hold.
 const REFRESH_SHARE: usize = 5;
 
 /// Who waits for an attempt.
@@ -295,7 +296,10 @@ impl Counter {
         let limit = self.limit.now();
         let share = match urgency {
             Urgency::Interactive => limit,
-            Urgency::Refresh => (limit / REFRESH_SHARE).max(1),
+            Urgency::Refresh => {
+                let idle = limit.div_ceil(2).saturating_sub(self.interactive.taken);
+                (limit / REFRESH_SHARE).max(idle).max(1)
+            }
         };
         self.in_use() < limit && self.line(urgency).taken < share
     }

@@ -25,7 +25,9 @@ pub(super) fn scenario() -> Scenario {
 
 async fn run(form: Form) -> io::Result<Report> {
     let server = "drain: {delay: 2s, timeout: 10s}";
-    let mut bed = Bed::start(form.seed, &Wish { server, ..Wish::default() }).await?;
+    // The whole load from the first instant: not the time to find out what the upstream takes.
+    let upstream = "concurrency: {limit: 400}";
+    let mut bed = Bed::start(form.seed, &Wish { server, upstream, ..Wish::default() }).await?;
     // So that much is under way at any time.
     bed.peer.behave(Manner::late(Duration::from_millis(400)));
     let mark = bed.mark().await?;

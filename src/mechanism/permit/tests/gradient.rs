@@ -215,6 +215,28 @@ fn it_rises_from_its_floor_within_five_seconds() {
 }
 
 #[test]
+fn a_cold_start_doubles_until_the_upstream_is_full() {
+    // 500 calls/s of 200 ms each need 100 places.
+    let wide = Nature { places: 1_000, service: 200 * MS, ..FIFTY };
+    let mut sim = Sim::new(wide);
+    sim.run(500.0, 3 * SECOND);
+    let seen = sim.run(500.0, SECOND);
+    assert!(seen.shed == 0 && sim.limit() >= 100, "{seen:?}");
+}
+
+#[test]
+fn an_upstream_that_is_slower_by_itself_is_accepted_at_once() {
+    let mut sim = Sim::new(Nature { places: 1_000, service: MS, ..FIFTY });
+    sim.run(15_000.0, SECOND);
+    sim.nature.service = 200 * MS;
+    sim.run(50.0, 2 * SECOND);
+    assert!(sim.limit() >= 20, "with ten in use it is slower than it was with fifteen");
+    sim.run(500.0, 2 * SECOND);
+    let seen = sim.run(500.0, SECOND);
+    assert!(seen.shed == 0, "{seen:?}");
+}
+
+#[test]
 fn it_recovers_within_five_seconds_after_all_was_refused() {
     let mut sim = Sim::new(FIFTY);
     sim.run(2_000.0, 10 * SECOND);

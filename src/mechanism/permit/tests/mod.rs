@@ -147,23 +147,39 @@ async fn a_refresh_is_served_when_no_caller_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_refreshes_together_hold_a_fifth_of_the_limit_and_at_least_one() {
+async fn beside_callers_refreshes_hold_a_fifth_of_the_permits_and_at_least_one() {
     for (limit, share) in [(1, 1), (4, 1), (9, 1), (10, 2), (50, 10)] {
         let permits = permits(limit);
-        let mut out = Vec::new();
+        let mut callers = Vec::new();
+        for _ in share..limit {
+            callers.push(permits.acquire(Interactive, Duration::ZERO).await.unwrap());
+        }
+        let mut refreshes = Vec::new();
         for _ in 0..share {
-            out.push(permits.acquire(Refresh, Duration::ZERO).await.unwrap());
+            refreshes.push(permits.acquire(Refresh, Duration::ZERO).await.unwrap());
         }
         let mut next = in_line(&permits, Refresh);
-        for _ in share..limit {
+        drop(callers.pop());
+        assert!(poll(&mut next).is_pending() || callers.is_empty(), "the rest is for callers");
+        drop(refreshes.pop());
+        assert!(poll(&mut next).is_ready());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_callers_hold_little_refreshes_leave_half_of_the_permits_free() {
+    for (limit, callers, share) in
+        [(1, 0, 1), (4, 0, 2), (9, 0, 5), (10, 2, 3), (50, 0, 25), (50, 20, 10)]
+    {
+        let permits = permits(limit);
+        let mut out = Vec::new();
+        for _ in 0..callers {
             out.push(permits.acquire(Interactive, Duration::ZERO).await.unwrap());
         }
-        if limit > share {
-            drop(out.pop());
-            assert!(poll(&mut next).is_pending(), "the rest is for callers");
+        while let Ok(permit) = permits.acquire(Refresh, Duration::ZERO).await {
+            out.push(permit);
         }
-        drop(out.swap_remove(0));
-        assert!(poll(&mut next).is_ready());
+        assert_eq!(out.len() - callers, share, "{limit} {callers}");
     }
 }
 
