@@ -34,11 +34,20 @@ pub(super) enum Phase {
     Open {
         until: Instant,
     },
-    /// `good` probes in a row so far, and until when the place of the one that is out is `leased`.
+    /// The probes so far, and until when the place of the one that is out is `leased`.
     HalfOpen {
-        good: u32,
+        probes: Probes,
         leased: Option<Instant>,
     },
+}
+
+/// Successes among the probes since it became half-open.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Probes {
+    /// In time.
+    good: u32,
+    /// Slow.
+    slow: u32,
 }
 
 impl Phase {
@@ -143,7 +152,7 @@ impl Machine {
     /// The phase that an attempt at `now` meets.
     pub(super) fn phase_at(&self, now: Instant) -> Phase {
         match self.due(now) {
-            Some(_) => Phase::HalfOpen { good: 0, leased: None },
+            Some(_) => Phase::HalfOpen { probes: Probes::default(), leased: None },
             None => self.phase,
         }
     }
@@ -156,7 +165,7 @@ impl Machine {
     /// Becomes half-open if its open time is over.
     pub(super) fn catch_up(&mut self, now: Instant) {
         if let Some(until) = self.due(now) {
-            self.enter(Phase::HalfOpen { good: 0, leased: None }, until);
+            self.enter(Phase::HalfOpen { probes: Probes::default(), leased: None }, until);
         }
     }
 
@@ -181,7 +190,7 @@ impl Machine {
                 None
             }
         };
-        self.phase = Phase::HalfOpen { good: 0, leased };
+        self.phase = Phase::HalfOpen { probes: Probes::default(), leased };
     }
 
     pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Refused> {
@@ -197,9 +206,9 @@ impl Machine {
             Phase::HalfOpen { leased: Some(end), .. } if now < end => {
                 Err(Refused { retry_after: end.duration_since(now).min(SHORTLY) })
             }
-            Phase::HalfOpen { good, .. } => {
+            Phase::HalfOpen { probes, .. } => {
                 self.ticket += 1;
-                self.phase = Phase::HalfOpen { good, leased: Some(now + self.policy.lease) };
+                self.phase = Phase::HalfOpen { probes, leased: Some(now + self.policy.lease) };
                 Ok(Ticket { number: self.ticket, probe: true })
             }
         }
@@ -232,8 +241,8 @@ impl Machine {
         let slow = self.policy.slow.is_some_and(|slow| took > slow.after);
         match self.phase {
             Phase::Closed { .. } => self.count(now, verdict, slow),
-            Phase::HalfOpen { good, leased: Some(end) } if now < end => {
-                self.judge(good, now, verdict, slow);
+            Phase::HalfOpen { probes, leased: Some(end) } if now < end => {
+                self.judge(probes, now, verdict, slow);
             }
             // Past its lease; the place is free already.
             Phase::HalfOpen { .. } => {}
@@ -281,21 +290,30 @@ impl Machine {
         by_ratio || by_slowness || by_run || by_connect_run
     }
 
-    /// The verdict on a probe, after so many `good` ones. A slow one has failed, however it ended:
-    /// closed, its like would open the breaker again, and an upstream that is slow with one attempt
-    /// at a time will not be faster with all of them. (resilience4j weighs slow probes by the same
-    /// ratio as slow calls; with one probe at a time each one decides, as for failures.)
-    fn judge(&mut self, good: u32, now: Instant, verdict: Verdict, slow: bool) {
+    /// The verdict on a probe, after those before it. A good one that is slow neither closes nor
+    /// opens by itself: slow ones are weighed by the ratio of the rule, as resilience4j does, or an
+    /// upstream of which a part is slow by nature would hardly ever be let back.
+    fn judge(&mut self, mut probes: Probes, now: Instant, verdict: Verdict, slow: bool) {
         match verdict {
-            Verdict::None => self.phase = Phase::HalfOpen { good, leased: None },
-            Verdict::Success if slow => self.open(now),
-            Verdict::Success if good + 1 >= self.policy.close_after => {
-                self.forget();
-                self.enter(Phase::Closed { since: Some(now) }, now);
-            }
-            Verdict::Success => self.phase = Phase::HalfOpen { good: good + 1, leased: None },
-            Verdict::Failure(_) => self.open(now),
+            Verdict::None => {}
+            Verdict::Failure(_) => return self.open(now),
+            Verdict::Success if slow => probes.slow += 1,
+            Verdict::Success => probes.good += 1,
         }
+        if probes.good >= self.policy.close_after {
+            self.forget();
+            self.enter(Phase::Closed { since: Some(now) }, now);
+        } else if self.are_slow(probes) {
+            self.open(now);
+        } else {
+            self.phase = Phase::HalfOpen { probes, leased: None };
+        }
+    }
+
+    fn are_slow(&self, Probes { good, slow }: Probes) -> bool {
+        let share = f64::from(slow) / f64::from((good + slow).max(1));
+        slow >= self.policy.close_after
+            && self.policy.slow.is_some_and(|policy| share >= policy.ratio)
     }
 
     fn open(&mut self, now: Instant) {

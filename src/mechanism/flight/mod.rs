@@ -9,7 +9,7 @@
 //! before it fetches, for the flight before it may just have landed.
 
 use std::{
-    collections::{HashMap, hash_map},
+    collections::HashMap,
     fmt,
     hash::Hash,
     sync::{
@@ -80,17 +80,22 @@ impl<K: Eq + Hash + Clone, V: Clone, M> Flights<K, V, M> {
 
     /// Joins the flight for `key`, or leads it: then its waiters read `mark`.
     pub fn join_with(&self, key: &K, mark: M) -> Boarding<K, V, M> {
-        match self.shared.lock().entry(key.clone()) {
-            hash_map::Entry::Occupied(flight) => self.follow(flight.get()),
-            hash_map::Entry::Vacant(free) => {
-                let (landing, landed) = watch::channel(None);
-                let flight = Arc::new(Flight { mark, followers: AtomicUsize::new(0), landed });
-                free.insert(Arc::clone(&flight));
-                let waiter = Waiter::of(&flight, Role::Leader);
-                let shared = Arc::clone(&self.shared);
-                Boarding::Lead(Takeoff { key: key.clone(), flight, shared, landing }, waiter)
-            }
+        self.join_past(key, mark, |_| false)
+    }
+
+    /// The same, but a flight under `such` a mark is passed by: it lands for those who wait already,
+    /// and a new one takes its place.
+    pub fn join_past(&self, key: &K, mark: M, such: impl Fn(&M) -> bool) -> Boarding<K, V, M> {
+        let mut under_way = self.shared.lock();
+        if let Some(flight) = under_way.get(key).filter(|flight| !such(&flight.mark)) {
+            return self.follow(flight);
         }
+        let (landing, landed) = watch::channel(None);
+        let flight = Arc::new(Flight { mark, followers: AtomicUsize::new(0), landed });
+        under_way.insert(key.clone(), Arc::clone(&flight));
+        let waiter = Waiter::of(&flight, Role::Leader);
+        let shared = Arc::clone(&self.shared);
+        Boarding::Lead(Takeoff { key: key.clone(), flight, shared, landing }, waiter)
     }
 
     fn follow(&self, flight: &Arc<Flight<V, M>>) -> Boarding<K, V, M> {

@@ -113,6 +113,16 @@ impl Entry {
         self.marked.set(now).is_ok()
     }
 
+    /// From when on it is worth nothing.
+    pub(super) fn usable_until(&self) -> Instant {
+        self.fresh_until() + self.usable_for
+    }
+
+    /// When it was kept.
+    pub(super) fn stored(&self) -> Instant {
+        self.stored
+    }
+
     fn fresh_until(&self) -> Instant {
         self.marked.get().map_or(self.fresh_until, |marked| self.fresh_until.min(*marked))
     }

@@ -239,6 +239,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             .shelves
             .get(asked.action.name.as_str())
             .expect("every action with a cache policy has its shelf");
+        let purges = self.purges.count();
         let known = self.memory.get(&asked.key);
         let standing = known.as_ref().map(|entry| entry.standing(time::now()));
         let (spare, without) = match (known, standing) {
@@ -257,7 +258,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             (None, _) => (None, "miss"),
         };
         let had_spare = spare.is_some();
-        let answered = self.board(shelf, asked, (spare, without), fetch).await;
+        let answered = self.board(shelf, asked, (spare, purges, without), fetch).await;
         if had_spare {
             let stale = answered.as_ref().is_ok_and(|kept| kept.source == Source::CacheStale);
             shelf.meters.looked_up(if stale { "stale" } else { without });
@@ -265,20 +266,23 @@ impl<E: FetchFailure> AnswerCache<E> {
         answered
     }
 
-    /// Joins the flight or leads it, and waits for it as long as it pays. `without` is the word for
-    /// a look-up that found nothing.
+    /// Joins the flight or leads it, and waits for it as long as it pays. A `spare` entry was looked
+    /// up after so many `purges`; `without` is the word for a look-up that found nothing.
     async fn board<F, Fut>(
         self: &Arc<Self>,
         shelf: &Arc<Shelf<E>>,
         asked: &Asked<'_>,
-        (spare, without): (Option<Arc<Entry>>, &'static str),
+        (spare, purges, without): (Option<Arc<Entry>>, u64, &'static str),
         fetch: F,
     ) -> Result<Kept, NoAnswer<E>>
     where
         F: FnOnce(Terms) -> Fut + Send,
         Fut: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
-        let boarding = shelf.flights.join_with(&asked.key, self.mark(asked, Some(asked.trail)));
+        // A refresh waits behind all callers and may give up: who has nothing else passes it by.
+        let too_slow = |mark: &Mark| spare.is_none() && mark.leader.is_none();
+        let mark = self.mark(asked, Some(asked.trail));
+        let boarding = shelf.flights.join_past(&asked.key, mark, too_slow);
         // Looked for only by who would lead, and after it was found that nobody does: the flight
         // before may have landed between the look-up and the joining.
         let memo = match &boarding {
@@ -315,7 +319,9 @@ impl<E: FetchFailure> AnswerCache<E> {
             }
         };
         match (waited, spare) {
-            (Err(no_answer), Some(entry)) if no_answer.may_be_stood_in_for() => {
+            (Err(no_answer), Some(entry))
+                if no_answer.may_be_stood_in_for() && !self.was_removed(&entry, purges) =>
+            {
                 Ok(shelf.serve(&entry, Staleness::Stale))
             }
             (waited, _) => waited,
@@ -344,6 +350,11 @@ impl<E: FetchFailure> AnswerCache<E> {
             }
             Boarding::Follow(_) | Boarding::Full => shelf.meters.refreshes.count("skipped"),
         }
+    }
+
+    /// Whether a purge after the first `purges` has removed that entry, which this call still holds.
+    fn was_removed(&self, entry: &Entry, purges: u64) -> bool {
+        self.purges.void(purges, &entry.action, entry.customer) == Some(Manner::Hard)
     }
 
     /// What is kept for this call by now, if it is fresh.

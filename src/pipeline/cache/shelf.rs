@@ -67,7 +67,9 @@ struct Slot {
     policy: CachePolicy,
     action: Name,
     customer: Option<Fingerprint>,
-    /// How many purges there had been when it took off.
+    /// When it took off.
+    began: Instant,
+    /// How many purges there had been then.
     purges: u64,
 }
 
@@ -114,6 +116,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             policy: asked.policy.clone(),
             action: asked.action.name.clone(),
             customer: takeoff.mark().customer,
+            began,
             purges: self.purges.count(),
         };
         let (cache, shelf) = (Arc::clone(self), Arc::clone(shelf));
@@ -146,6 +149,10 @@ impl<E: FetchFailure> AnswerCache<E> {
             return;
         }
         let (of, now) = ((slot.action.shared(), slot.customer), time::now());
+        // One that took off later and passed this one by may have landed before it.
+        if self.memory.get(&slot.key).is_some_and(|entry| entry.stored() > slot.began) {
+            return;
+        }
         match result {
             Ok(answer) => {
                 let stretch = self.chance.around_one(JITTER);
@@ -239,11 +246,14 @@ pub(super) async fn follow<E: FetchFailure>(
 }
 
 /// Until when a call waits: its deadline; where an old answer is at hand, only as long as the policy
-/// wants to be patient.
+/// wants to be patient, and no longer than the old answer is worth something.
 fn give_up_at(asked: &Asked<'_>, spare: Option<&Entry>) -> Instant {
     let deadline = asked.deadline.instant();
     match spare {
-        Some(_) => deadline.min(time::now() + asked.policy.stale_after),
+        Some(entry) => {
+            let patient = time::now() + asked.policy.stale_after;
+            deadline.min(patient).min(entry.usable_until())
+        }
         None => deadline,
     }
 }

@@ -44,7 +44,7 @@ async fn the_time_that_the_authority_takes_is_the_calls_own() {
     rig.authority().next(Line::active("acme", "ivr").after(1_900));
     rig.upstream().always(Line::hangs());
     let heard = rig.lookup().heard().await;
-    assert_eq!((heard.outcome(), heard.at), (Outcome::DeadlineExceeded, 4_750));
+    assert_eq!((heard.outcome(), heard.at), (Outcome::UpstreamTimeout, 4_750));
     assert_eq!(rig.upstream().instants(), [1_900, 3_925]);
 }
 

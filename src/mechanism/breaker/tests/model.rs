@@ -25,8 +25,14 @@ pub(super) struct Model {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Stage {
     Closed,
-    Open { until: Duration },
-    HalfOpen { good: u32, probe: Option<Admitted> },
+    Open {
+        until: Duration,
+    },
+    /// The good probes that were in time, and those that were slow.
+    HalfOpen {
+        good: [u32; 2],
+        probe: Option<Admitted>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,9 +93,9 @@ impl Model {
                 self.forget_rests();
                 match self.stage {
                     Stage::HalfOpen { probe, .. } => {
-                        self.stage = Stage::HalfOpen { good: 0, probe };
+                        self.stage = Stage::HalfOpen { good: [0; 2], probe };
                     }
-                    _ => self.change(Stage::HalfOpen { good: 0, probe: None }),
+                    _ => self.change(Stage::HalfOpen { good: [0; 2], probe: None }),
                 }
             }
             Force::Closed => {
@@ -123,7 +129,7 @@ impl Model {
 
     fn turn_half_open(&mut self) {
         if matches!(self.stage, Stage::Open { until } if self.now >= until) {
-            self.change(Stage::HalfOpen { good: 0, probe: None });
+            self.change(Stage::HalfOpen { good: [0; 2], probe: None });
         }
     }
 
@@ -171,9 +177,18 @@ impl Model {
                 match verdict {
                     Verdict::Failure(_) => self.rest(),
                     Verdict::None => self.stage = Stage::HalfOpen { good, probe: None },
-                    Verdict::Success if slow => self.rest(),
-                    Verdict::Success if good + 1 < self.policy.close_after => {
-                        self.stage = Stage::HalfOpen { good: good + 1, probe: None };
+                    Verdict::Success if slow => {
+                        let [quick, slow] = [good[0], good[1] + 1];
+                        let ratio = self.policy.slow.map_or(1.0, |rule| rule.ratio);
+                        let share = f64::from(slow) / f64::from(quick + slow);
+                        if slow >= self.policy.close_after && share >= ratio {
+                            self.rest();
+                        } else {
+                            self.stage = Stage::HalfOpen { good: [quick, slow], probe: None };
+                        }
+                    }
+                    Verdict::Success if good[0] + 1 < self.policy.close_after => {
+                        self.stage = Stage::HalfOpen { good: [good[0] + 1, good[1]], probe: None };
                     }
                     Verdict::Success => {
                         self.closed_at = Some(self.now);

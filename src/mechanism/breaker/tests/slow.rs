@@ -66,16 +66,27 @@ fn a_slow_success_ends_a_run_of_failures() {
 }
 
 #[test]
-fn a_slow_probe_has_failed_and_one_without_a_verdict_has_not() {
+fn slow_probes_are_weighed_by_the_ratio_and_those_without_a_verdict_are_not() {
     let mut bench = Bench::half_open(slow_rule(), EVEN);
-    bench.attempts_of(1, 2 * SECOND, Verdict::None);
-    bench.attempts_of(2, SECOND, Verdict::Success);
-    assert_eq!(bench.state(), State::HalfOpen);
+    bench.attempts_of(9, 2 * SECOND, Verdict::None);
+    bench.attempts_of(2, 1001 * MS, Verdict::Success);
+    assert_eq!(bench.state(), State::HalfOpen, "two say too little");
     bench.attempts_of(1, 1001 * MS, Verdict::Success);
     assert_eq!(bench.refusal(), 4 * SECOND);
     bench.advance(4 * SECOND);
     bench.attempts_of(3, MS, Verdict::Success);
     assert_eq!((bench.state(), bench.slow()), (State::Closed, (0, 0)));
+}
+
+#[test]
+fn an_upstream_of_which_a_part_is_slow_by_nature_is_let_back() {
+    let bench = Bench::half_open(slow_rule(), EVEN);
+    for took in [2 * SECOND, MS, 2 * SECOND, 2 * SECOND, MS] {
+        bench.attempts_of(1, took, Verdict::Success);
+        assert_eq!(bench.state(), State::HalfOpen);
+    }
+    bench.attempts_of(1, MS, Verdict::Success);
+    assert_eq!(bench.state(), State::Closed, "three of six");
 }
 
 #[test]

@@ -140,6 +140,22 @@ const STALE: Setup<'_> = Setup {
 };
 
 #[tokio::test(start_paused = true)]
+async fn what_was_purged_is_not_given_to_those_who_wait_with_it_at_hand() {
+    for (manner, outcome) in
+        [(Manner::Hard, Outcome::DeadlineExceeded), (Manner::Soft, Outcome::Stale)]
+    {
+        let rig = Setup { cache: &["ttl: 60s", "stale_if_error: 5m"], ..MINUTE }.rig();
+        rig.lookup().heard().await;
+        rig.until(61_000).await;
+        rig.upstream().next(Line::hangs());
+        let waits = rig.lookup().set_off().await;
+        rig.purge_by(&Purge::All, manner);
+        let heard = waits.heard().await;
+        assert_eq!((heard.outcome(), heard.at), (outcome, 61_300), "{manner:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_marked_stale_is_answered_at_once_and_refreshed_behind() {
     let rig = STALE.rig();
     source(&rig).await;

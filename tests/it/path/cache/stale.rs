@@ -262,3 +262,26 @@ async fn a_caller_who_hangs_up_with_an_old_answer_at_hand_cancels_nothing() {
     assert_eq!(source(&rig).await, Source::CacheFresh);
     assert_eq!((rig.pipeline.flights(), rig.tasks()), (0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_until_it_is_worth_nothing() {
+    let cache = ["ttl: 60s", "stale_if_error: 2s", "stale_after: 1500ms"];
+    let rig = knows_ada(Setup { cache: &cache, ..MINUTE }, 61_000).await;
+    rig.upstream().next(Line::hangs());
+    let heard = rig.lookup().heard().await;
+    assert_eq!((heard.source(), heard.at), (Source::CacheStale, 62_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_nothing_passes_a_refresh_by_and_its_late_reply_changes_nothing() {
+    let cache = ["ttl: 60s", "stale_while_revalidate: 2s"];
+    let rig = knows_ada(Setup { cache: &cache, ..MINUTE }, 61_000).await;
+    rig.upstream().next(Line::hangs()).next(named("Eve"));
+    assert_eq!(source(&rig).await, Source::CacheStale);
+    rig.until(62_000).await;
+    assert_eq!(source(&rig).await, Source::Upstream, "it does not stand in line with the refresh");
+    rig.upstream().release(named("Ada"));
+    rig.settle().await;
+    let heard = rig.lookup().heard().await;
+    assert_eq!((heard.source(), heard.body()), (Source::CacheFresh, r#"{"name":"Eve"}"#));
+}

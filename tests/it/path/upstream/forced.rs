@@ -83,13 +83,15 @@ async fn the_wait_for_a_turn_makes_no_attempt_slow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_probe_opens_it_again() {
+async fn slow_probes_open_it_again() {
     let rig = impatient();
     calls(&rig, 7, Line::status(503)).await;
     rig.until(2000).await;
     calls(&rig, 2, answer_after(0)).await;
+    calls(&rig, 2, answer_after(1500)).await;
+    assert_eq!(state(&rig), State::HalfOpen);
     calls(&rig, 1, answer_after(1500)).await;
-    assert_eq!(state(&rig), State::Open);
+    assert_eq!(state(&rig), State::Open, "three of five");
 }
 
 #[tokio::test(start_paused = true)]
