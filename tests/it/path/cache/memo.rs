@@ -3,7 +3,6 @@
 
 use holdline::{
     catalog::name::Name,
-    client::WireError,
     pipeline::{cache::Manner, operate::Purge},
     telemetry::{
         outcome::{Outcome, Source},
@@ -12,7 +11,7 @@ use holdline::{
 };
 use serde_json::json;
 
-use super::{MINUTE, named, source};
+use super::{MINUTE, broken, named, source};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
@@ -24,22 +23,7 @@ fn memos(rig: &Rig) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_upstream_did_is_told_for_a_second_and_nothing_is_sent() {
-    for broken in [
-        Line::status(500),
-        Line::status(502),
-        Line::status(503),
-        Line::status(599),
-        Line::fails(WireError::Timeout),
-        Line::fails(WireError::Connect),
-        Line::fails(WireError::Dns),
-        Line::fails(WireError::Tls),
-        Line::fails(WireError::Reset),
-        Line::fails(WireError::Protocol),
-        Line::fails(WireError::BodyTooLarge),
-        Line::json(&json!({"name": 7})),
-        Line::json(&json!({})),
-        Line::status(200).body("<html>"),
-    ] {
+    for broken in broken() {
         let rig = MINUTE.rig();
         rig.upstream().next(broken.clone().after(20));
         let first = rig.lookup().heard().await;

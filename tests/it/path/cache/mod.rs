@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use holdline::{
     chance::Chance,
+    client::WireError,
     pipeline::cache::Room,
     telemetry::{
         outcome::{Outcome, Source},
@@ -30,6 +31,23 @@ const MINUTE: Setup<'_> =
 
 fn named(name: &str) -> Line {
     Line::json(&json!({ "name": name }))
+}
+
+/// Whatever an upstream may do that is its own failure.
+fn broken() -> impl Iterator<Item = Line> {
+    let statuses = [500, 502, 503, 599].map(Line::status);
+    let errors = [
+        WireError::Timeout,
+        WireError::Connect,
+        WireError::Dns,
+        WireError::Tls,
+        WireError::Reset,
+        WireError::Protocol,
+        WireError::BodyTooLarge,
+    ];
+    let replies = [json!({ "name": 7 }), json!({})].map(|body| Line::json(&body));
+    let page = Line::status(200).body("<html>");
+    statuses.into_iter().chain(errors.map(Line::fails)).chain(replies).chain([page])
 }
 
 /// Who answers a lookup.

@@ -3,16 +3,12 @@
 
 use std::time::Duration;
 
-use holdline::{
-    client::WireError,
-    telemetry::{
-        outcome::{Outcome, Source},
-        stage::Stage,
-    },
+use holdline::telemetry::{
+    outcome::{Outcome, Source},
+    stage::Stage,
 };
-use serde_json::json;
 
-use super::{MINUTE, named, source};
+use super::{MINUTE, broken, named, source};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
@@ -94,21 +90,7 @@ async fn a_refresh_has_all_the_time_of_a_call_and_a_caller_in_a_hurry_takes_none
 
 #[tokio::test(start_paused = true)]
 async fn it_stands_in_for_whatever_breaks() {
-    for broken in [
-        Line::status(500),
-        Line::status(503),
-        Line::status(429),
-        Line::status(401),
-        Line::status(302),
-        Line::fails(WireError::Timeout),
-        Line::fails(WireError::Connect),
-        Line::fails(WireError::Reset),
-        Line::fails(WireError::Protocol),
-        Line::fails(WireError::BodyTooLarge),
-        Line::json(&json!({"name": 7})),
-        Line::json(&json!({})),
-        Line::status(200).body("<html>"),
-    ] {
+    for broken in broken().chain([429, 401, 302].map(Line::status)) {
         let rig = knows_ada(SPARE, 60_000).await;
         rig.upstream().always(broken.clone().after(20));
         let heard = rig.lookup().heard().await;

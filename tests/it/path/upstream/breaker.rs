@@ -9,6 +9,7 @@ use holdline::{
     telemetry::{outcome::Outcome, stage::Stage},
 };
 
+use super::{calls, state};
 use crate::support::{
     ask::Heard,
     rig::{Rig, Setup},
@@ -20,18 +21,6 @@ const NO_RAMP: &[&str] = &["retry: {attempts: 1}", "breaker: {ramp: 0s}"];
 
 fn rig() -> Rig {
     Setup { crm: NO_RAMP, ..Setup::PLAIN }.rig()
-}
-
-fn state(rig: &Rig) -> State {
-    rig.condition().breaker.state
-}
-
-/// So many calls, one after the other, to each of which the upstream says this.
-async fn calls(rig: &Rig, number: usize, line: Line) {
-    for _ in 0..number {
-        rig.upstream().next(line.clone());
-        rig.lookup().heard().await;
-    }
 }
 
 /// A pipeline whose breaker has just opened, at 0, for two seconds.

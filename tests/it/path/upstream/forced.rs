@@ -11,6 +11,7 @@ use holdline::{
     },
 };
 
+use super::{calls, state};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
@@ -32,18 +33,6 @@ fn impatient() -> Rig {
 
 fn force(rig: &Rig, force: Force, lasts: Duration) {
     rig.pipeline.force_breaker("crm", force, lasts, None).expect("it is known");
-}
-
-fn state(rig: &Rig) -> State {
-    rig.condition().breaker.state
-}
-
-/// So many calls, one after the other, to each of which the upstream says this.
-async fn calls(rig: &Rig, number: usize, line: Line) {
-    for _ in 0..number {
-        rig.upstream().next(line.clone());
-        rig.lookup().heard().await;
-    }
 }
 
 fn answer_after(ms: u64) -> Line {

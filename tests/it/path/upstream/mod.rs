@@ -16,11 +16,15 @@ use std::time::Duration;
 
 use holdline::{
     client::WireError,
+    mechanism::breaker::State,
     telemetry::{outcome::Outcome, propagation::TraceContext, stage::Stage},
 };
 use serde_json::json;
 
-use crate::support::{rig::Setup, scripted::Line};
+use crate::support::{
+    rig::{Rig, Setup},
+    scripted::Line,
+};
 
 /// Every attempt stands for itself: nothing is repeated, no breaker opens.
 const ONCE: &[&str] = &["retry: {attempts: 1}", "breaker: {enabled: false}"];
@@ -28,6 +32,19 @@ const ONCE: &[&str] = &["retry: {attempts: 1}", "breaker: {enabled: false}"];
 /// What the action `lookup` answers.
 fn ada() -> Line {
     Line::json(&json!({"name": "Ada"}))
+}
+
+/// What the breaker does with attempts.
+fn state(rig: &Rig) -> State {
+    rig.condition().breaker.state
+}
+
+/// So many calls, one after the other, to each of which the upstream says this.
+async fn calls(rig: &Rig, number: usize, line: Line) {
+    for _ in 0..number {
+        rig.upstream().next(line.clone());
+        rig.lookup().heard().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
