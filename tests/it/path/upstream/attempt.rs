@@ -24,7 +24,7 @@ async fn the_last_attempt_ends_with_the_call() {
     let rig = Setup::PLAIN.rig();
     rig.upstream().always(Line::hangs());
     let heard = rig.lookup().heard().await;
-    assert_eq!((heard.outcome(), heard.at), (Outcome::DeadlineExceeded, 4750));
+    assert_eq!((heard.outcome(), heard.at), (Outcome::UpstreamTimeout, 4750));
     assert_eq!(rig.upstream().instants(), [0, 2025, 4075]);
     let attempts = heard.steps.iter().filter(|step| step.stage == Stage::Attempt);
     let attempts: Vec<_> = attempts.map(|step| (step.decision, step.took.as_millis())).collect();
