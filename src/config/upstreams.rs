@@ -241,8 +241,8 @@ fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option
         ramp: ramp?,
         slow: slow?,
         // A probe that is still silent a second after its attempt must have ended is lost.
-        // A probe waits for its turn, then makes its attempt.
-        lease: turn + timeouts.attempt + Duration::from_secs(1),
+        // A probe waits for its place in the quota, then for its turn, then makes its attempt.
+        lease: 2 * turn + timeouts.attempt + Duration::from_secs(1),
     })
 }
 

@@ -11,13 +11,29 @@ use crate::time::Instant;
 /// not switch it off for a day.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// One that is out of service is left alone for no longer than this, whatever it asks: the word may
+/// be that of one replica of many, and while nothing is sent nothing can disprove it. If all of it is
+/// out of service, that is the breaker's affair.
+const LONGEST_OUT_OF_SERVICE: Duration = Duration::from_secs(10);
+
 /// Why an upstream asks to be left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Because {
     /// It was asked too often. That is counted for all of it, so the mark holds.
     TooMany,
-    /// It is out of service. That may be true of a part of it alone: one good answer disproves it.
+    /// It is out of service. That may be true of a part of it alone: one good answer disproves it,
+    /// and it does not hold for long.
     OutOfService,
+}
+
+impl Because {
+    /// For how long it holds at most.
+    fn longest(self) -> Duration {
+        match self {
+            Self::TooMany => LONGEST,
+            Self::OutOfService => LONGEST_OUT_OF_SERVICE,
+        }
+    }
 }
 
 /// The marks of one upstream, shared by all attempts at it.
@@ -31,10 +47,10 @@ struct Marks {
 }
 
 impl NotBefore {
-    /// The upstream asked at `now` to be left alone for `wait`, of which at most 300 s count. Of two
-    /// marks the later one holds.
+    /// The upstream asked at `now` to be left alone for `wait`. Of that at most 300 s count, and where
+    /// it is out of service at most 10 s. Of two marks the later one holds.
     pub fn set(&self, now: Instant, wait: Duration, because: Because) {
-        let until = Some(now + wait.min(LONGEST));
+        let until = Some(now + wait.min(because.longest()));
         let mut marks = self.marks();
         let mark = match because {
             Because::TooMany => &mut marks.too_many,
@@ -89,9 +105,21 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_five_minutes_count() {
+    fn no_more_than_five_minutes_count_and_out_of_service_no_more_than_ten_seconds() {
+        for (because, most) in [(Because::TooMany, 300), (Because::OutOfService, 10)] {
+            let (start, mark) = (now(), NotBefore::default());
+            mark.set(start, Duration::from_secs(u32::MAX.into()), because);
+            assert_eq!(mark.left(start), most * SECOND, "{because:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_ends_the_one_and_not_the_other() {
         let (start, mark) = (now(), NotBefore::default());
-        mark.set(start, Duration::from_secs(u32::MAX.into()), Because::TooMany);
-        assert_eq!(mark.left(start), 300 * SECOND);
+        mark.set(start, 9 * SECOND, Because::OutOfService);
+        mark.set(start, 2 * SECOND, Because::TooMany);
+        assert_eq!(mark.left(start), 9 * SECOND);
+        mark.answered();
+        assert_eq!(mark.left(start), 2 * SECOND);
     }
 }

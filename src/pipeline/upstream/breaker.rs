@@ -11,7 +11,10 @@ use reqwest_middleware::{Error as ChainError, Middleware, Next};
 use crate::{
     client::WireError,
     mechanism::breaker::{Breaker, FailureKind, Verdict},
-    pipeline::upstream::{errand::ExchangeTime, error::AttemptError},
+    pipeline::upstream::{
+        errand::{Errand, ExchangeTime},
+        error::AttemptError,
+    },
     telemetry::attempts::AttemptMeters,
     time,
 };
@@ -38,8 +41,15 @@ impl Middleware for Guarded {
         if pass.would_be_refused() {
             self.meters.would_refuse.increment(1);
         }
+        // A probe keeps all others out meanwhile: it must not stand in line for as long as a refresh
+        // may, which is longer than its lease.
+        let errand = Errand::of(extensions);
+        if pass.is_probe() {
+            extensions.insert(errand.urgent());
+        }
         // Dropped half-way, the pass is given back without a verdict.
         let result = next.run(request, extensions).await;
+        extensions.insert(errand);
         let verdict = verdict(&result, pass.is_probe());
         // The wait for a turn is ours: only the exchange itself can make the upstream slow.
         pass.took(ExchangeTime::take(extensions)).settle(time::now(), verdict);

@@ -5,7 +5,7 @@
 //! | [`Retry`] | one loop per flight; a backoff holds neither a permit nor a probe |
 //! | [`Hedge`] | where it is on: under the retry, so that both legs are one try; above all else, so that each is an attempt of its own |
 //! | [`Guarded`] | under the retry, so that it counts attempts and opens in time; above the permit, so that nothing queues in front of a dead upstream |
-//! | [`Paced`] | under the breaker, whose refusals cost no quota, and whose probe keeps to what the upstream asked for; paid per attempt |
+//! | [`Paced`] | under the breaker, whose refusals cost no quota, and whose probe keeps to what the upstream asked for; paid per attempt, by refreshes not before it is sent |
 //! | [`InTurn`] | paid per attempt; a time-out in the queue is no verdict about the upstream |
 //! | [`Attempt`] | the innermost: its time-out must cover nothing but the exchange, and all of it |
 

@@ -53,6 +53,12 @@ impl Errand {
         Self { may_wait: false, ..self.clone() }
     }
 
+    /// The same errand for the attempt on which every call depends: it goes like a caller's, even if
+    /// it refreshes. Both count their attempts together.
+    pub(super) fn urgent(&self) -> Self {
+        Self { urgency: Urgency::Interactive, ..self.clone() }
+    }
+
     /// The errand of a request in the chain.
     pub(super) fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().expect("every request enters the chain with its errand").clone()

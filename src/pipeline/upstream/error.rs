@@ -118,11 +118,13 @@ impl From<AttemptError> for UpstreamError {
 }
 
 impl UpstreamError {
-    /// The word for it in `upstream_calls_total`.
-    pub(super) fn result(&self) -> &'static str {
+    /// The word for it in `upstream_calls_total`, after so many attempts.
+    pub(super) fn result(&self, attempts: u32) -> &'static str {
         match self {
             Self::BreakerOpen { .. } => "short_circuited",
             Self::Held { .. } | Self::Saturated => "shed",
+            // It came with too little time left: nothing was sent that could have failed.
+            Self::CutShort if attempts == 0 => "shed",
             // A clean refusal is an answer, not a failure of the upstream or of the way to it.
             Self::Status { .. } if self.meaning() != Meaning::Broken => "success",
             _ => "failure",

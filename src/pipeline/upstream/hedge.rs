@@ -145,13 +145,17 @@ impl Hedge {
     /// paid for.
     fn may_send(&self, errand: &Errand) -> Result<(), &'static str> {
         let now = time::now();
-        let state = self.breaker.state(now);
+        let breaker = self.breaker.snapshot(now);
         if errand.attempts() >= self.attempts {
             Err("limit_reached")
         } else if errand.left() < retry::least(self.attempt, &self.latency) {
             Err("deadline")
-        } else if state.refuses_all() || state == State::HalfOpen {
-            // It may be the probe that is late: one at a time.
+        } else if breaker.state.refuses_all()
+            || breaker.state == State::HalfOpen
+            || !breaker.ramp_left.is_zero()
+        {
+            // It may be the probe that is late: one at a time. And while only a part of the attempts
+            // passes, most legs would be refused when they are paid for already.
             Err("breaker_open")
         } else if !self.pace.is_free(now) {
             Err("held")

@@ -219,8 +219,9 @@ impl Lane {
                 let sent = self.client.execute_with_extensions(request, &mut extensions).await;
                 self.settle(sent, errand.attempts()).await
             };
-        let word = result.as_ref().map_or_else(UpstreamError::result, |_| "success");
-        self.links.meters.called(word, errand.attempts() as usize);
+        let attempts = errand.attempts();
+        let word = result.as_ref().map_or_else(|error| error.result(attempts), |_| "success");
+        self.links.meters.called(word, attempts as usize);
         result
     }
 

@@ -1,8 +1,11 @@
 //! When an upstream may be asked: not before the instant that it named itself, and not more often
 //! than its vendor allows. Every attempt of every call keeps to both, repeats and hedges too.
 //!
-//! A call waits for a moment if that is enough; refreshes never wait, and leave the last fifth of
-//! the burst to calls. Everything else fails at once: whoever has an old answer or a fallback gives
+//! A call waits for a moment if that is enough, and pays before it stands in line for its turn: it
+//! need not stand there for a place that it cannot have. Refreshes never wait here, leave the last
+//! fifth of the burst to calls, and pay when they set out: they stand in line for so long that
+//! places paid for before would leave together, beside those of which there are enough again by then.
+//! Everything else fails at once: whoever has an old answer or a fallback gives
 //! it now, and nobody is held for a wait that is longer than the call.
 
 use std::{sync::Arc, time::Duration};
@@ -74,23 +77,44 @@ impl Pace {
         }
     }
 
-    /// Waits until an attempt may be made, and pays for it.
+    /// Waits until an attempt may be made, and pays for it, but for a refresh.
     async fn leave(&self, errand: &Errand) -> Result<Option<Paid>, AttemptError> {
         let gives_up = time::now() + self.patience(errand);
         self.not_before_is_over(gives_up).await?;
         let Some(quota) = &self.quota else { return Ok(None) };
-        let keep_back = match errand.urgency {
-            Urgency::Interactive => 0,
-            Urgency::Refresh => quota.burst() / 5,
-        };
-        let now = time::now();
-        let paid = quota
-            .take(now, gives_up.saturating_duration_since(now), keep_back)
-            .map_err(|used_up| self.held("quota", used_up.retry_after))?;
+        if errand.urgency == Urgency::Refresh {
+            return Ok(None);
+        }
+        let paid = self.pay(quota, gives_up.saturating_duration_since(time::now()), 0)?;
         if !paid.wait().is_zero() {
             tokio::time::sleep(paid.wait()).await;
         }
         Ok(Some(paid))
+    }
+
+    /// The last look before an attempt is sent: the upstream may have asked to wait while it stood in
+    /// line for its turn. A refresh pays here. From here on its place in the quota is spent.
+    fn set_out(&self, urgency: Urgency, paid: Option<Arc<Paid>>) -> Result<(), AttemptError> {
+        let left = self.not_before.left(time::now());
+        if !left.is_zero() {
+            return Err(self.held("not_before", left));
+        }
+        if let (Some(quota), Urgency::Refresh) = (&self.quota, urgency) {
+            self.pay(quota, Duration::ZERO, quota.burst().div_ceil(5))?.spend();
+        } else if let Some(paid) = paid {
+            paid.spend();
+        }
+        Ok(())
+    }
+
+    fn pay(
+        &self,
+        quota: &Arc<Quota>,
+        wait_at_most: Duration,
+        keep_back: u32,
+    ) -> Result<Paid, AttemptError> {
+        let paid = quota.take(time::now(), wait_at_most, keep_back);
+        paid.map_err(|used_up| self.held("quota", used_up.retry_after))
     }
 
     /// Waits for the end of the mark, which may be moved meanwhile.
@@ -125,6 +149,7 @@ pub(super) struct Paced {
 #[derive(Debug, Clone)]
 struct Toll {
     pace: Arc<Pace>,
+    /// What a call has paid already.
     paid: Option<Arc<Paid>>,
 }
 
@@ -164,16 +189,9 @@ impl Paced {
     }
 }
 
-/// The last look before an attempt is sent: the upstream may have asked to wait while it stood in
-/// line for its turn. From here on its place in the quota is spent.
+/// The last step before an attempt is sent, or why it may not be sent after all.
 pub(super) fn set_out(extensions: &mut Extensions) -> reqwest_middleware::Result<()> {
     let toll = extensions.remove::<Toll>().expect("an attempt has come past its pace");
-    let left = toll.pace.not_before.left(time::now());
-    if !left.is_zero() {
-        return Err(toll.pace.held("not_before", left).into_chain());
-    }
-    if let Some(paid) = toll.paid {
-        paid.spend();
-    }
-    Ok(())
+    let urgency = Errand::of(extensions).urgency;
+    toll.pace.set_out(urgency, toll.paid).map_err(AttemptError::into_chain)
 }

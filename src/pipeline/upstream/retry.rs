@@ -25,12 +25,21 @@ use crate::{
     time::{self, Wall},
 };
 
-/// The least time in which an attempt of at most `attempt` is worth beginning: as much as half of
-/// the recent answers took.
+/// The part of the recent answers that are fast. All actions of an upstream are measured together: in
+/// less time than its slow ones need, a fast one may well be answered. What is too short even for the
+/// fastest tenth is too short for any.
+const FAST: f64 = 0.1;
+
+/// The least time in which an attempt of at most `attempt` is worth beginning: in less, not even the
+/// fastest tenth of the recent answers would have come.
 pub(super) fn least(attempt: Duration, latency: &Latency) -> Duration {
-    let median = latency.quantile(time::now(), 0.5).unwrap_or_default();
-    policy::least(attempt).max(median).min(attempt)
+    let fast = latency.quantile(time::now(), FAST).unwrap_or_default();
+    policy::least(attempt).max(fast).min(attempt)
 }
+
+/// A refresh is repeated only while more than this part of the budget is left: the rest is for those
+/// on whom somebody waits.
+const CALLERS_SHARE: f64 = 0.5;
 
 /// The retry loop of one upstream.
 #[derive(Debug)]
@@ -149,10 +158,17 @@ impl Retry {
         if self.pace.holds(errand, time::now() + wait) {
             return Repeat::Suppressed("held");
         }
-        if !self.budget.withdraw(time::now()) {
+        if !self.may_withdraw(errand.urgency) || !self.budget.withdraw(time::now()) {
             return Repeat::Suppressed("budget_exhausted");
         }
         Repeat::After(wait, reason(result, asked))
+    }
+
+    fn may_withdraw(&self, urgency: Urgency) -> bool {
+        match urgency {
+            Urgency::Interactive => true,
+            Urgency::Refresh => self.budget.share_left(time::now()) > CALLERS_SHARE,
+        }
     }
 }
 

@@ -83,7 +83,7 @@ async fn an_upstream_that_says_when_to_come_back_is_passed_on() {
 #[tokio::test]
 async fn an_upstream_that_says_when_to_come_back_is_not_asked_until_then() {
     let proxy = Setup::new().start().await;
-    let fault = Fault::Status { code: 503, retry_after: Some(200) };
+    let fault = Fault::Status { code: 429, retry_after: Some(200) };
     proxy.crm_stands(Standing::every(fault)).await;
     proxy.ask(Form::ALL[0], 1).send().await;
     proxy.crm_stands(Standing::ok()).await;

@@ -212,6 +212,32 @@ async fn a_probe_whose_caller_hangs_up_gives_its_place_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refresh_that_is_the_probe_waits_no_longer_than_a_caller() {
+    let crm = [
+        "retry: {attempts: 1}",
+        "breaker: {run: 1, close_after: 1, ramp: 0s, open: {first: 500ms}}",
+        "concurrency: {limit: 2, wait: 100ms}",
+    ];
+    let cache = ["ttl: 60s", "stale_while_revalidate: 60s"];
+    let rig = Setup { crm: &crm, cache: &cache, ..Setup::PLAIN }.rig();
+    for id in 1..=2 {
+        assert!(rig.lookup().id(id).heard().await.result.is_ok());
+    }
+    rig.until(60_000).await;
+    // A refresh is under way, and no other may be beside it.
+    rig.upstream().next(Line::status(200).after(1_900)).next(Line::status(503));
+    assert_eq!(rig.lookup().id(1).heard().await.outcome(), Outcome::Stale);
+    rig.settle().await;
+    rig.lookup().id(3).heard().await;
+    assert_eq!((state(&rig), rig.condition().in_flight), (State::Open, 1));
+    rig.until(60_500).await;
+    assert_eq!(rig.lookup().id(2).heard().await.outcome(), Outcome::Stale);
+    rig.settle().await;
+    assert_eq!(rig.upstream().instants()[2..], [60_000, 60_000, 60_500]);
+    assert_eq!(state(&rig), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_is_full_is_no_verdict() {
     let crm = ["retry: {attempts: 1}", "concurrency: {limit: 1, wait: 0s}"];
     let rig = Setup { crm: &crm, ..Setup::PLAIN }.rig();

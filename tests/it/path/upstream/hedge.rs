@@ -2,6 +2,7 @@
 //! may never do.
 
 use holdline::{
+    chance::Chance,
     client::WireError,
     mechanism::breaker::State,
     telemetry::{
@@ -259,6 +260,33 @@ async fn a_probe_stays_alone() {
         (rig.upstream().count(), not_sent(&rig)),
         (108, vec![("breaker_open".to_owned(), 1)])
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_hedged_while_only_a_part_of_the_attempts_passes() {
+    let crm = [ON, "retry: {attempts: 2, on: [connect]}", "breaker: {close_after: 1}"];
+    // Dice with which everything passes: the leg would have been sent.
+    let chance = Chance::Loaded(0.2);
+    let rig = told(Setup { crm: &crm, chance, ..Setup::PLAIN }, 100, 64).await;
+    rig.upstream().only((0..7).map(|_| Line::status(503)));
+    for _ in 0..7 {
+        rig.lookup().heard().await;
+    }
+    rig.until(9_000).await;
+    assert_eq!(rig.lookup().heard().await.at, 9_064);
+    for at in [9_100, 18_900] {
+        rig.until(at).await;
+        assert_eq!(rig.condition().breaker.state, State::Closed);
+        rig.upstream().next(ada().after(100));
+        assert_eq!(rig.lookup().heard().await.outcome(), Outcome::Ok);
+    }
+    let refused = vec![("breaker_open".to_owned(), 2)];
+    assert_eq!((rig.upstream().count(), not_sent(&rig)), (110, refused.clone()));
+    assert_eq!(rig.condition().budget_left, 1.0, "nothing was paid");
+    rig.until(19_064).await;
+    rig.upstream().next(ada().after(100));
+    rig.lookup().heard().await;
+    assert_eq!((rig.upstream().count(), not_sent(&rig)), (112, refused));
 }
 
 #[tokio::test(start_paused = true)]

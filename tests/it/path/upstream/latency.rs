@@ -63,7 +63,7 @@ async fn what_a_caller_gave_up_says_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_attempt_is_begun_in_less_time_than_half_of_the_answers_took() {
+async fn no_attempt_is_begun_in_less_time_than_the_fastest_answers_took() {
     let rig = told(20, ada().after(1024)).await;
     // Of 1,137 ms a call has 1,024, of 1,136 only 1,023.
     let heard = rig.lookup().within(1136).heard().await;
@@ -74,6 +74,16 @@ async fn no_attempt_is_begun_in_less_time_than_half_of_the_answers_took() {
     rig.upstream().always(ada());
     let heard = rig.lookup().within(300).heard().await;
     assert_eq!(heard.outcome(), Outcome::Ok, "an upstream that was slow is not given up for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_action_does_not_refuse_the_callers_of_a_fast_one() {
+    let rig = told(80, ada().after(1024)).await;
+    rig.upstream().always(ada().after(5));
+    rig.lookup().times(20).await;
+    assert_eq!(median(&rig), Some(1024));
+    let heard = rig.lookup().within(600).heard().await;
+    assert_eq!((heard.outcome(), heard.at), (Outcome::Ok, 1024 + 5 + 5));
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,6 +167,68 @@ async fn refreshes_neither_wait_nor_take_the_last_fifth() {
     assert_eq!(refreshes["action=lookup,result=failure"], 1);
 }
 
+/// A pipeline that has answers about so many customers which are past their time, at 60,000.
+async fn stale(crm: &[&str], customers: i64) -> Rig {
+    let cache = ["ttl: 10s", "stale_while_revalidate: 5m"];
+    let rig = Setup { crm, cache: &cache, ..Setup::PLAIN }.rig();
+    for id in 1..=customers {
+        assert!(rig.lookup().id(id).heard().await.result.is_ok());
+    }
+    rig.until(60_000).await;
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn refreshes_leave_a_place_of_the_smallest_burst_too() {
+    for burst in 2..=4 {
+        let quota = format!("quota: {{rate: 1/s, burst: {burst}}}");
+        let rig = stale(&[&quota, "retry: {attempts: 1}"], burst).await;
+        for id in 1..=burst {
+            assert_eq!(rig.lookup().id(id).heard().await.source(), Source::CacheStale);
+        }
+        rig.settle().await;
+        assert_eq!((rig.upstream().count() as i64, held(&rig)), (2 * burst - 1, 1));
+        assert_eq!(rig.lookup().id(9).heard().await.at, 60_000, "the last place is for a call");
+    }
+    // Of a burst of one nothing can be left without refusing refreshes for ever.
+    let rig = stale(&["quota: {rate: 1/s, burst: 1}"], 1).await;
+    rig.lookup().heard().await;
+    rig.settle().await;
+    assert_eq!(rig.upstream().count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refreshes_that_stood_in_line_leave_within_the_quota() {
+    let crm = [
+        "quota: {rate: 20/s, burst: 5}",
+        "concurrency: {limit: 1, wait: 100ms}",
+        "retry: {attempts: 1}",
+    ];
+    let rig = stale(&crm, 3).await;
+    rig.upstream().next(ada().after(1_900));
+    let holds = rig.lookup().id(4).set_off().await;
+    for id in 1..=3 {
+        assert_eq!(rig.lookup().id(id).heard().await.source(), Source::CacheStale);
+    }
+    rig.settle().await;
+    assert_eq!((rig.condition().refreshes_waiting, rig.condition().quota_left), (3, Some(0.8)));
+    // By now the quota is whole again, and calls use all of it.
+    rig.until(61_890).await;
+    let mut calls = Vec::new();
+    for id in 11..=15 {
+        calls.push(rig.lookup().id(id).set_off().await);
+    }
+    for call in calls {
+        assert_eq!(call.heard().await.at, 61_900);
+    }
+    rig.settle().await;
+    assert_eq!(holds.heard().await.outcome(), Outcome::Ok);
+    let together = rig.upstream().instants().iter().filter(|at| **at == 61_900).count();
+    assert_eq!((together, held(&rig)), (5, 3), "no more leave than the burst");
+    let refreshes = rig.counts("holdline_cache_refreshes_total");
+    assert_eq!(refreshes["action=lookup,result=failure"], 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_left_of_it_is_told() {
     let rig = rig(4);

@@ -182,7 +182,18 @@ async fn a_call_with_too_little_time_sends_nothing() {
         assert_eq!(rig.upstream().count(), requests);
         let outcome = if requests == 0 { Outcome::DeadlineExceeded } else { Outcome::Ok };
         assert_eq!((heard.outcome(), heard.at), (outcome, 0));
+        let result = if requests == 0 { "shed" } else { "success" };
+        let calls = rig.counts("holdline_upstream_calls_total");
+        assert_eq!(calls[&format!("upstream=crm,result={result},retried=false")], 1);
+        assert_eq!(calls.len(), 1);
     }
+    // What is cut short on its way has failed.
+    let rig = rig("");
+    rig.upstream().next(Line::hangs());
+    let heard = rig.lookup().within(1000).heard().await;
+    assert_eq!(heard.outcome(), Outcome::DeadlineExceeded);
+    let calls = rig.counts("holdline_upstream_calls_total");
+    assert_eq!(calls["upstream=crm,result=failure,retried=false"], 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,6 +254,29 @@ async fn a_few_repeats_a_second_are_always_allowed() {
         rig.lookup().heard().await;
     }
     assert_eq!(rig.upstream().count(), 26);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refreshes_leave_half_of_the_budget_to_callers() {
+    let retry = "retry: {attempts: 2, budget: {ratio: 0, per_second: 1, window: 10s}}";
+    let cache = ["ttl: 10s", "stale_while_revalidate: 5m"];
+    let rig = Setup { crm: &[retry, NO_BREAKER], cache: &cache, ..Setup::PLAIN }.rig();
+    for id in 1..=20 {
+        assert!(rig.lookup().id(id).heard().await.result.is_ok());
+    }
+    rig.until(60_000).await;
+    rig.upstream().always(Line::status(503));
+    for id in 1..=20 {
+        assert_eq!(rig.lookup().id(id).heard().await.outcome(), Outcome::Stale);
+    }
+    rig.until(61_000).await;
+    assert_eq!((rig.upstream().count(), suppressed(&rig, "budget_exhausted")), (20 + 20 + 5, 15));
+    assert_eq!(rig.condition().budget_left, 0.5);
+    for id in 101..=106 {
+        rig.lookup().id(id).heard().await;
+    }
+    assert_eq!((rig.upstream().count(), suppressed(&rig, "budget_exhausted")), (45 + 6 + 5, 16));
+    assert_eq!(rig.condition().budget_left, 0.0);
 }
 
 #[tokio::test(start_paused = true)]
