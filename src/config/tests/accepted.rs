@@ -42,7 +42,7 @@ fn every_part_reaches_the_catalog_and_the_settings() {
     );
     let crm = &catalog.upstreams["crm"];
     assert_eq!(crm.retry.on, [RetryOn::Connect, RetryOn::Status(503)]);
-    assert_eq!(crm.breaker.lease, Duration::from_millis(3100));
+    assert_eq!(crm.breaker.lease, Duration::from_millis(3200));
     assert_eq!(crm.headers[0].0, "x-tenant");
     let action = &catalog.actions["customer-lookup"];
     assert_eq!(
