@@ -81,9 +81,8 @@ fn in_short(view: &View<'_>, page: &mut Page) {
         upstream.name,
         count(fetch.most_attempts(), "attempt"),
     );
-    let stale = |cache: &&CachePolicy| {
-        !cache.stale_while_revalidate.max(cache.stale_if_error).is_zero()
-    };
+    let stale =
+        |cache: &&CachePolicy| !cache.stale_while_revalidate.max(cache.stale_if_error).is_zero();
     if let Some(cache) = action.cache.as_ref().filter(stale) {
         text.push_str(&format!(
             " While {} is down, an answer of up to {} ago may stand in.",

@@ -236,8 +236,7 @@ async fn what_is_switched_off_is_said_too() {
 async fn an_unknown_action_ends_with_the_known_ones_nearest_first() {
     let ended = explained("opn-ticket").await;
     assert_eq!((ended.code, &*ended.out), (Some(1), ""));
-    let told =
-        "holdline: there is no action of that name; there are: `open-ticket`, `ping`, `find`, `late`";
+    let told = "holdline: there is no action of that name; there are: `open-ticket`, `ping`, `find`, `late`";
     assert_eq!(ended.err.trim_end(), told);
     let wrong = Program::run(&["explain", "x"], &[("GENESYS_REGION", "mars-1")]).await;
     assert_eq!((wrong.code, &*wrong.out), (Some(1), ""), "{wrong:?}");
