@@ -95,7 +95,7 @@ pub struct BreakerPolicy {
     pub ramp: Duration,
     /// When slowness counts as failing too; `None`: never.
     pub slow: Option<SlowPolicy>,
-    /// How long a probe may keep its place without a word: attempt time-out and a second.
+    /// How long a probe may keep its place without a word: its waits, its attempt and a second.
     pub lease: Duration,
 }
 

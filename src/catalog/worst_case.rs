@@ -35,10 +35,14 @@ pub struct Fetch<'a> {
     pub timeouts: Timeouts,
     /// What is repeated.
     pub retry: &'a RetryPolicy,
-    /// How long one attempt waits for its turn at most.
+    /// How long one attempt waits for a place in the quota at most.
+    pub pace: Duration,
+    /// How long it waits for its turn at most, behind that.
     pub turn: Duration,
     /// Whether asking twice changes nothing.
     pub safe: bool,
+    /// Whether an attempt that is late gets another beside it. Both count.
+    pub hedged: bool,
 }
 
 /// What a fetch comes to.
@@ -63,6 +67,11 @@ impl Trouble {
         }
     }
 
+    /// Whether it is only known after a while: what fails at once is never late.
+    fn is_late(self) -> bool {
+        matches!(self, Self::Silent | Self::Hangs)
+    }
+
     /// Whether the upstream provably has not seen the request.
     fn never_sent(self) -> bool {
         matches!(self, Self::Refuses | Self::Silent)
@@ -72,34 +81,65 @@ impl Trouble {
 impl<'a> Fetch<'a> {
     /// A fetch of `action` from `upstream` by a caller who waits as long as the action says.
     pub fn of(action: &Action, upstream: &'a Upstream) -> Self {
+        Self::at(upstream, action.patience(None), action.safe)
+    }
+
+    /// A fetch from `upstream` by a caller who waits that long.
+    pub fn at(upstream: &'a Upstream, patience: Duration, safe: bool) -> Self {
+        let turn = upstream.concurrency.wait;
         Self {
-            patience: action.patience(None),
+            patience,
             timeouts: upstream.timeouts,
             retry: &upstream.retry,
-            turn: upstream.concurrency.wait,
-            safe: action.safe,
+            pace: upstream.quota.map_or(Duration::ZERO, |_| turn),
+            turn,
+            safe,
+            hedged: safe && upstream.hedge.is_some() && upstream.retry.attempts > 1,
         }
     }
 
-    /// What it comes to where every turn is at once and each pause is that share of its ceiling,
-    /// `0.0..=1.0`.
+    /// What it comes to where every turn is at once, each pause is that share of its ceiling,
+    /// `0.0..=1.0`, and no hedge is sent.
     pub fn course(&self, trouble: Trouble, share: f64) -> Course {
         self.walk(trouble, || share)
     }
 
     /// The most attempts that it may come to and the longest time that it may take, whatever the
-    /// pauses and the turns. Each can be reached, though not always both by one call.
+    /// pauses and the turns. Each can be reached, though not always both by one call. With hedges
+    /// they are bounds: two attempts side by side are reckoned as one behind the other.
     pub fn worst(&self, trouble: Trouble) -> Course {
-        let attempts = self.course(trouble, 0.0).attempts;
+        let alone = self.course(trouble, 0.0).attempts;
+        let attempts = if self.hedged && trouble.is_late() {
+            (2 * alone).min(self.retry.attempts)
+        } else {
+            alone
+        };
         let mut takes = Duration::ZERO;
         for before in 0..attempts {
-            let pause = if before > 0 { self.retry.ceiling(before) } else { Duration::ZERO };
+            let repeats = before > 0 && self.repeats(trouble);
+            let pause = if repeats { self.retry.ceiling(before) } else { Duration::ZERO };
             let begins = (takes + pause).min(self.patience.saturating_sub(self.least()));
-            let turn = self.turn.min((self.patience - begins) / 10);
-            let ends = begins + turn + self.attempt(trouble);
+            let ends = begins + self.waits(self.patience - begins) + self.attempt(trouble);
             takes = takes.max(ends.min(self.patience));
         }
         Course { attempts, takes }
+    }
+
+    /// Whether some attempt has all its time, so that a silent upstream is known for one.
+    pub fn has_whole_attempt(&self) -> bool {
+        self.timeouts.attempt < self.patience
+    }
+
+    /// Whether even the first attempt that stood in line as long as it may has all its time.
+    pub fn fits_in_line(&self) -> bool {
+        self.waits(self.patience) + self.timeouts.attempt <= self.patience
+    }
+
+    /// How long an attempt stands in line at most, in a call that has `left`: each wait is no more
+    /// than a tenth of what is left by then.
+    fn waits(&self, left: Duration) -> Duration {
+        let pace = self.pace.min(left / 10);
+        pace + self.turn.min((left - pace) / 10)
     }
 
     /// The most attempts whatever happens, also where one trouble follows another.
@@ -167,17 +207,21 @@ pub fn failures_that_open(policy: &BreakerPolicy, trouble: Trouble) -> Option<u3
 }
 
 /// How long after the trouble began that many first attempts have failed, when `calls_per_second`
-/// calls come evenly and at most `at_once` attempts are under way.
+/// calls come evenly and at most `at_once` attempts are under way. `None` where they may be cut
+/// short, which says nothing about the upstream.
 pub fn noticed_after(
     fetch: &Fetch<'_>,
     trouble: Trouble,
     failures: u32,
     calls_per_second: f64,
     at_once: u32,
-) -> Duration {
+) -> Option<Duration> {
+    if trouble == Trouble::Hangs && !(fetch.has_whole_attempt() && fetch.fits_in_line()) {
+        return None;
+    }
     let turns = failures.div_ceil(at_once.max(1));
     let coming = Duration::from_secs_f64(f64::from(failures.saturating_sub(1)) / calls_per_second);
-    coming + fetch.attempt(trouble).min(fetch.patience) * turns
+    Some(coming + fetch.attempt(trouble).min(fetch.patience) * turns)
 }
 
 /// How many calls are under way at once when so many a second each take that long (Little's law).
@@ -213,7 +257,8 @@ mod tests {
 
     fn fetch(patience: u64, attempt: u64, retry: &RetryPolicy) -> Fetch<'_> {
         let timeouts = Timeouts { connect: MS(attempt / 2), attempt: MS(attempt) };
-        Fetch { patience: MS(patience), timeouts, retry, turn: Duration::ZERO, safe: true }
+        let (pace, turn) = (Duration::ZERO, Duration::ZERO);
+        Fetch { patience: MS(patience), timeouts, retry, pace, turn, safe: true, hedged: false }
     }
 
     #[test]
@@ -229,6 +274,40 @@ mod tests {
         assert_eq!(fetch.worst(Trouble::Silent).takes, MS(3150));
         let crowded = Fetch { turn: MS(100), ..fetch };
         assert_eq!(crowded.worst(Trouble::Unavailable).takes, MS(450));
+        let paced = Fetch { pace: MS(100), ..crowded };
+        assert_eq!(paced.worst(Trouble::Unavailable).takes, MS(750), "two waits for each");
+    }
+
+    #[test]
+    fn a_hedge_is_one_of_the_attempts_and_none_is_sent_beside_what_fails_at_once() {
+        let retry = retry(6, 50, 1000);
+        let hedged = Fetch { hedged: true, ..fetch(4750, 1500, &retry) };
+        let alone = Fetch { hedged: false, ..hedged };
+        assert_eq!(alone.worst(Trouble::Hangs).attempts, 4);
+        assert_eq!(hedged.worst(Trouble::Hangs), Course { attempts: 6, takes: MS(4750) });
+        assert_eq!(hedged.worst(Trouble::Refuses), alone.worst(Trouble::Refuses));
+
+        let mut once = retry.clone();
+        once.on = vec![RetryOn::Status(503)];
+        let hedged = Fetch { retry: &once, ..hedged };
+        assert_eq!(hedged.worst(Trouble::Hangs), Course { attempts: 2, takes: MS(3000) });
+        once.attempts = 2;
+        let hedged = Fetch { retry: &once, hedged: true, ..alone };
+        assert_eq!(hedged.worst(Trouble::Hangs).attempts, hedged.most_attempts());
+    }
+
+    #[test]
+    fn silence_is_noticed_only_by_attempts_that_have_all_their_time() {
+        let retry = retry(3, 50, 1000);
+        let notices = |fetch: Fetch<'_>, trouble| noticed_after(&fetch, trouble, 7, 10.0, 4);
+        let as_long = fetch(4750, 4750, &retry);
+        assert_eq!(notices(as_long, Trouble::Hangs), None);
+        assert!(notices(as_long, Trouble::Unavailable).is_some());
+        let just = fetch(4750, 4600, &retry);
+        assert!(notices(just, Trouble::Hangs).is_some());
+        assert_eq!(notices(Fetch { turn: MS(200), ..just }, Trouble::Hangs), None);
+        let wide = Fetch { turn: MS(60_000), ..fetch(4750, 4275, &retry) };
+        assert!(wide.fits_in_line(), "nobody waits for more than a tenth");
     }
 
     #[test]
@@ -255,9 +334,9 @@ mod tests {
         let retry = retry(1, 50, 1000);
         let fetch = fetch(4750, 2000, &retry);
         let after = |trouble, at_once| noticed_after(&fetch, trouble, 7, 10.0, at_once);
-        assert_eq!(after(Trouble::Hangs, 20), MS(2600));
-        assert_eq!(after(Trouble::Hangs, 4), MS(4600), "two rounds of two seconds");
-        assert_eq!(after(Trouble::Refuses, 4), MS(600));
+        assert_eq!(after(Trouble::Hangs, 20), Some(MS(2600)));
+        assert_eq!(after(Trouble::Hangs, 4), Some(MS(4600)), "two rounds of two seconds");
+        assert_eq!(after(Trouble::Refuses, 4), Some(MS(600)));
         assert_eq!(held(10.0, MS(4750)), 47.5);
     }
 
@@ -322,13 +401,26 @@ mod tests {
         fn waiting_for_turns_adds_no_more_than_it_may(
             (patience, attempt, retry) in bounds(),
             trouble in trouble(),
-            turn in 0..500_u64,
+            (pace, turn) in (0..500_u64, 0..500_u64),
         ) {
             let free = fetch(patience, attempt, &retry);
-            let crowded = Fetch { turn: MS(turn), ..free };
+            let crowded = Fetch { pace: MS(pace), turn: MS(turn), ..free };
             let (free, crowded) = (free.worst(trouble), crowded.worst(trouble));
             prop_assert!(crowded.takes >= free.takes);
-            prop_assert!(crowded.takes <= free.takes + MS(turn) * free.attempts);
+            prop_assert!(crowded.takes <= free.takes + MS(pace + turn) * free.attempts);
+        }
+
+        #[test]
+        fn hedges_add_no_attempts_beyond_those_of_one_call(
+            (patience, attempt, retry) in bounds(),
+            trouble in trouble(),
+        ) {
+            let alone = fetch(patience, attempt, &retry);
+            let hedged = Fetch { hedged: retry.attempts > 1, ..alone };
+            let (alone, worst) = (alone.worst(trouble), hedged.worst(trouble));
+            prop_assert!(worst.attempts >= alone.attempts && worst.takes >= alone.takes);
+            prop_assert!(worst.attempts <= hedged.most_attempts());
+            prop_assert!(worst.takes <= hedged.patience);
         }
     }
 }

@@ -54,24 +54,27 @@ impl Rungs<'_, '_> {
 
     /// Compares with the upstream's attempts.
     pub(super) fn above(&self, upstream: &Upstream) {
-        let fetch = Fetch {
-            patience: patience(self.timeout, None),
-            timeouts: upstream.timeouts,
-            retry: &upstream.retry,
-            turn: Duration::ZERO,
-            safe: self.safe,
-        };
+        let fetch = Fetch::at(upstream, patience(self.timeout, None), self.safe);
         let (name, attempt) = (&upstream.name, format_duration(fetch.timeouts.attempt));
         let (timeout, left) = (format_duration(self.timeout), format_duration(fetch.patience));
         let at = self.place("request");
-        if fetch.timeouts.attempt > fetch.patience {
+        let longer =
+            format!("write a longer timeout, or a shorter upstreams.{name}.timeouts.attempt");
+        if !fetch.has_whole_attempt() {
+            // One that may take all that is left is always cut short, which is no verdict.
             let what = format!(
                 "{timeout} is too short: less a margin for the answer it leaves {left}, and one attempt at {name} may take {attempt}"
             );
-            let instead =
-                format!("write a longer timeout, or a shorter upstreams.{name}.timeouts.attempt");
-            at.iter().for_each(|at| at.refuse(&*what, &*instead));
-        } else if fetch.repeats(Trouble::Hangs) && !fetch.fits_two() {
+            at.iter().for_each(|at| at.refuse(&*what, &*longer));
+            return;
+        }
+        if !fetch.fits_in_line() {
+            let what = format!(
+                "an attempt at {name} that stood in line (concurrency.wait) is cut short, and tells its breaker nothing: {timeout} leaves {left}, and it may take {attempt}"
+            );
+            at.iter().for_each(|at| at.warn(&*what, &*longer));
+        }
+        if fetch.repeats(Trouble::Hangs) && !fetch.fits_two() {
             let attempts = fetch.retry.attempts;
             let what = format!(
                 "of {attempts} attempts at {name} not even two fit: {timeout} leaves {left}, and each may take {attempt}"

@@ -43,7 +43,7 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
     let turn = concurrency.map(|concurrency| concurrency.wait);
     let breaker = breaker(&section.section("breaker"), timeouts.zip(turn));
     let quota = section.optional("quota", |value| quota(&value.section()));
-    let hedge = hedge(&section.section("hedge"));
+    let hedge = hedge(&section.section("hedge"), retry.as_ref());
     let pool = pool(&section.section("pool"));
     let max_reply = section.read("max_reply", 2 << 20, bytes);
     let propagate_trace = section.read("propagate_trace", false, flag);
@@ -240,9 +240,9 @@ fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option
         close_after: close_after?,
         ramp: ramp?,
         slow: slow?,
-        // A probe that is still silent a second after its attempt must have ended is lost.
-        // A probe waits for its place in the quota, then for its turn, then makes its attempt.
-        lease: 2 * turn + timeouts.attempt + Duration::from_secs(1),
+        // A probe waits until its upstream may be asked, then for its turn, then makes its attempt.
+        // One that is still silent a second after that must have ended is lost.
+        lease: turn * 2 + timeouts.attempt + Duration::from_secs(1),
     })
 }
 
@@ -319,7 +319,7 @@ fn quota(section: &Section<'_>) -> Option<QuotaPolicy> {
     Some(QuotaPolicy { period: period?, burst: burst? })
 }
 
-fn hedge(section: &Section<'_>) -> Option<Option<HedgePolicy>> {
+fn hedge(section: &Section<'_>, retry: Option<&RetryPolicy>) -> Option<Option<HedgePolicy>> {
     let enabled = section.read("enabled", false, flag);
     let quantile = section.read("after", 0.95, |value| {
         const INSTEAD: &str = "write p50 to p99, such as p95";
@@ -332,6 +332,11 @@ fn hedge(section: &Section<'_>) -> Option<Option<HedgePolicy>> {
         Some(f64::from(percent) / 100.0)
     });
     let budget = section.read("budget", 0.02, |value| ratio(value, 0.001, 1.0));
+    if enabled == Some(true) && retry.is_some_and(|retry| retry.attempts == 1) {
+        let at = section.value("enabled");
+        let what = "no hedge is ever sent: hedges count among retry.attempts, which is 1";
+        at.iter().for_each(|at| at.warn(what, "write `retry.attempts: 2` or more, or remove it"));
+    }
     section.finish()?;
     let policy = HedgePolicy { quantile: quantile?, budget: budget? };
     Some(enabled?.then_some(policy))

@@ -47,6 +47,10 @@ pub(super) fn kept(view: &View<'_>, page: &mut Page) {
         time => format!("Remembered for {}.", span(time)),
     };
     page.row("A 404", &not_found);
+    page.row(
+        "A failure",
+        &format!("Told for a second to all who ask for the same; {name} is not asked for them."),
+    );
 }
 
 /// What calls must have in common to be given the same entry.

@@ -15,6 +15,7 @@ use crate::{
         caller::{Proof, Scheme},
         limit::{Limit, LimitKey},
         name::Name,
+        policy::CachePolicy,
         upstream::Upstream,
         worst_case::{self, Fetch},
     },
@@ -74,14 +75,15 @@ fn in_short(view: &View<'_>, page: &mut Page) {
         "" => page.paragraph(action.name.as_str()),
         description => page.paragraph(&format!("{}: {description}", action.name)),
     }
-    let attempts = fetch.most_attempts() * if upstream::hedged(view) { 2 } else { 1 };
     let mut text = format!(
         "In short: a call is answered within {}, whatever happens, and costs {} at most {}.",
         span(fetch.patience),
         upstream.name,
-        count(attempts, "attempt"),
+        count(fetch.most_attempts(), "attempt"),
     );
-    if let Some(cache) = &action.cache {
+    let stale =
+        |cache: &&CachePolicy| !cache.stale_while_revalidate.max(cache.stale_if_error).is_zero();
+    if let Some(cache) = action.cache.as_ref().filter(stale) {
         text.push_str(&format!(
             " While {} is down, an answer of up to {} ago may stand in.",
             upstream.name,
@@ -162,18 +164,55 @@ fn proof(scheme: &Scheme) -> String {
 }
 
 fn limit(limit: &Limit) -> String {
-    let whose: Vec<String> = limit
-        .key
-        .iter()
-        .map(|part| match part {
-            LimitKey::All => "all calls together".to_owned(),
-            LimitKey::Org => "each organisation".to_owned(),
-            LimitKey::Caller => "each caller".to_owned(),
-            LimitKey::Action => "each action".to_owned(),
-            LimitKey::Input(name) => format!("each {name} of an organisation"),
-        })
-        .collect();
-    let (calls, whose) = (rate(limit.period, "calls"), list(&whose, "and"));
+    let (calls, whose) = (rate(limit.period, "calls"), counted_together(&limit.key));
     let only = if limit.enforce { "" } else { " (only counted)" };
     format!("{}: {calls} for {whose}, {} at once{only}.", limit.name, limit.burst)
+}
+
+/// Whose calls are counted together: one number for all parts of the key, not one for each part.
+fn counted_together(key: &[LimitKey]) -> String {
+    let parts = key.iter().filter_map(|part| match part {
+        LimitKey::Input(name) => Some(name.as_str()),
+        LimitKey::Action => Some("action"),
+        LimitKey::Caller => Some("caller"),
+        LimitKey::All | LimitKey::Org => None,
+    });
+    let parts: Vec<&str> = parts.collect();
+    // An input and a caller are always meant within their organisation.
+    let within = key.iter().any(|part| matches!(part, LimitKey::Org | LimitKey::Input(_)));
+    match (&*parts, within) {
+        ([], false) => "all calls together".to_owned(),
+        ([], true) => "each organisation".to_owned(),
+        ([only], false) => format!("each {only}"),
+        ([only], true) => format!("each {only} of an organisation"),
+        (several, false) => format!("each combination of {}", list(several, "and")),
+        (several, true) => {
+            format!("each combination of {} within an organisation", list(several, "and"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_counts_what_is_alike_in_all_parts_of_its_key() {
+        let input = |name: &str| LimitKey::Input(name.to_owned());
+        for (key, whose) in [
+            (vec![LimitKey::All], "all calls together"),
+            (vec![LimitKey::Org], "each organisation"),
+            (vec![LimitKey::Caller], "each caller"),
+            (vec![LimitKey::Org, LimitKey::Caller], "each caller of an organisation"),
+            (vec![input("id")], "each id of an organisation"),
+            (vec![LimitKey::Org, input("id")], "each id of an organisation"),
+            (vec![LimitKey::Caller, LimitKey::Action], "each combination of caller and action"),
+            (
+                vec![LimitKey::Org, LimitKey::Caller, input("id")],
+                "each combination of caller and id within an organisation",
+            ),
+        ] {
+            assert_eq!(counted_together(&key), whose);
+        }
+    }
 }

@@ -19,11 +19,6 @@ pub(super) const CALLS: f64 = 10.0;
 /// Calls a second by which budgets are told.
 const MANY_CALLS: f64 = 200.0;
 
-/// Whether a late attempt gets another beside it.
-pub(super) fn hedged(view: &View<'_>) -> bool {
-    view.upstream.hedge.is_some() && view.action.safe
-}
-
 /// How it is treated.
 pub(super) fn explain(view: &View<'_>, page: &mut Page) {
     let upstream = view.upstream;
@@ -111,11 +106,13 @@ fn hedging(view: &View<'_>) -> String {
     match view.upstream.hedge {
         None => "Off: no second attempt beside one that is late.".to_owned(),
         Some(_) if !view.action.safe => "Never: it changes something.".to_owned(),
+        Some(_) if !view.fetch.hedged => "Never: it would be a second attempt.".to_owned(),
         Some(policy) => format!(
             "A second attempt beside one that is later than {} of the recent ones; at most {} of \
-             all, out of the budget of repeats.",
+             all, out of the budget of repeats. It is one of the {} of a call.",
             percent(policy.quantile),
             percent(policy.budget),
+            count(view.upstream.retry.attempts, "attempt"),
         ),
     }
 }
@@ -169,13 +166,10 @@ pub(super) fn when_it_is_broken(view: &View<'_>, page: &mut Page) {
     ));
     let slots = format!("slots at {CALLS} calls/s");
     page.columns(["it", "attempts", "answered within", &slots]);
-    let doubled = if hedged(view) { 2 } else { 1 };
     for trouble in Trouble::ALL {
         let worst = fetch.worst(trouble);
         let least = fetch.course(trouble, 1.0).attempts;
-        // What fails at once is never late.
-        let late = matches!(trouble, Trouble::Silent | Trouble::Hangs);
-        let most = worst.attempts * if late { doubled } else { 1 };
+        let most = worst.attempts;
         let attempts = if least == most { most.to_string() } else { format!("{least} to {most}") };
         let held = tenths(worst_case::held(CALLS, worst.takes));
         let held = format!("{held} of {SLOTS}");
@@ -184,10 +178,14 @@ pub(super) fn when_it_is_broken(view: &View<'_>, page: &mut Page) {
     if view.upstream.breaker.enabled {
         page.columns(["rests (breaker open)", "0", "at once", "0"]);
     }
+    page.row("These are", &these_are(view));
     page.row(
-        "These are",
-        "Attempts: how many fit with the longest and with the shortest pauses. Times: the \
-         longest, waits for a turn included.",
+        "Left out",
+        &format!(
+            "A Retry-After that is waited for, and the check of a token that is not yet known. \
+             They too are part of the {} that a call takes at most.",
+            span(fetch.patience),
+        ),
     );
     let Course { takes, .. } = fetch.worst(Trouble::Hangs);
     let full = SLOTS / takes.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -211,9 +209,18 @@ pub(super) fn when_it_is_broken(view: &View<'_>, page: &mut Page) {
         "Load on it",
         &format!(
             "At most {} for one call; over all calls at most {all}.",
-            count(fetch.most_attempts() * doubled, "attempt"),
+            count(fetch.most_attempts(), "attempt"),
         ),
     );
+}
+
+fn these_are(view: &View<'_>) -> String {
+    let lines = if view.upstream.quota.is_some() { "for quota and turn" } else { "for a turn" };
+    let hedges = if view.fetch.hedged { ", hedges among them" } else { "" };
+    format!(
+        "Attempts: how many fit with the longest and with the shortest pauses{hedges}. Times: \
+         the longest, waits {lines} included.",
+    )
 }
 
 fn trouble_text(trouble: Trouble) -> &'static str {
@@ -233,15 +240,25 @@ fn noticed(view: &View<'_>) -> String {
     };
     let after = |trouble| {
         let failures = worst_case::failures_that_open(&upstream.breaker, trouble)?;
-        Some(span(worst_case::noticed_after(&view.fetch, trouble, failures, CALLS, at_once)))
+        worst_case::noticed_after(&view.fetch, trouble, failures, CALLS, at_once).map(span)
     };
-    match (after(Trouble::Refuses), after(Trouble::Unavailable), after(Trouble::Hangs)) {
-        (Some(refuses), Some(unavailable), Some(hangs)) => format!(
-            "At {CALLS} calls/s the breaker is open at the latest {refuses} after connections are \
-             refused, {unavailable} after the first 503, {hangs} after {} falls silent. From then \
-             on no call waits.",
-            upstream.name,
+    let (Some(refuses), Some(unavailable)) = (after(Trouble::Refuses), after(Trouble::Unavailable))
+    else {
+        return "Never: the breaker is off, and every call pays the whole time.".to_owned();
+    };
+    let open = format!(
+        "At {CALLS} calls/s the breaker is open at the latest {refuses} after connections are \
+         refused, {unavailable} after the first 503"
+    );
+    match after(Trouble::Hangs) {
+        Some(hangs) => format!(
+            "{open}, {hangs} after {} falls silent. From then on no call waits.",
+            upstream.name
         ),
-        _ => "Never: the breaker is off, and every call pays the whole time.".to_owned(),
+        None => format!(
+            "{open}. From then on no call waits. When it falls silent there is no such bound: an \
+             attempt that stood in line is cut short, which says nothing about {}.",
+            upstream.name
+        ),
     }
 }

@@ -26,6 +26,11 @@ fn a_ladder_that_is_upside_down_is_refused_where_it_is_written_or_implied() {
         ),
         (
             "{connect: 1s, attempt: 2s}",
+            "{attempt: 4750ms}",
+            "37:14 actions.customer-lookup.timeout: 5s is too short: less a margin for the answer it leaves 4s 750ms, and one attempt at crm may take 4s 750ms; write a longer timeout, or a shorter upstreams.crm.timeouts.attempt",
+        ),
+        (
+            "{connect: 1s, attempt: 2s}",
             "{attempt: 900ms}",
             "28:25 upstreams.crm.timeouts.attempt: connecting may take 1s, the whole attempt only 900ms; write a connect that is not above attempt",
         ),
@@ -34,7 +39,36 @@ fn a_ladder_that_is_upside_down_is_refused_where_it_is_written_or_implied() {
     }
     // A rung may be as long as what is left for it.
     accepted(&good_but("{connect: 1s, attempt: 2s}", "{connect: 2s, attempt: 2s}"));
-    accepted(&good_but("{connect: 1s, attempt: 2s}", "{attempt: 4750ms}"));
+    accepted(&good_but("{connect: 1s, attempt: 2s}", "{attempt: 4749ms}"));
+}
+
+#[test]
+fn an_attempt_that_is_cut_short_once_it_stood_in_line_is_warned_of() {
+    let attempt = |to| ("{connect: 1s, attempt: 2s}", to);
+    let told = |time| {
+        format!(
+            "37:14 actions.customer-lookup.timeout: an attempt at crm that stood in line (concurrency.wait) is cut short, and tells its breaker nothing: 5s leaves 4s 750ms, and it may take {time}; write a longer timeout, or a shorter upstreams.crm.timeouts.attempt"
+        )
+    };
+    assert_eq!(warnings(&[attempt("{attempt: 4651ms}")]), [told("4s 651ms")]);
+    assert_eq!(warnings(&[attempt("{attempt: 4650ms}")]), [""; 0], "it just fits");
+    // With a quota it may stand in line twice; and never for more than a tenth of what is left.
+    let hedge = "    hedge: {enabled: false}\n";
+    let quota = (hedge, "    quota: {rate: 10/s, burst: 5}\n");
+    assert_eq!(warnings(&[attempt("{attempt: 4551ms}"), quota]), [told("4s 551ms")]);
+    assert_eq!(warnings(&[attempt("{attempt: 4550ms}"), quota]), [""; 0]);
+    let patient = ("wait: 100ms", "wait: 1m");
+    assert_eq!(warnings(&[attempt("{attempt: 4275ms}"), patient]), [""; 0]);
+}
+
+#[test]
+fn hedges_that_are_never_sent_are_warned_of() {
+    let on = ("hedge: {enabled: false}", "hedge: {enabled: true}");
+    let once = ("attempts: 3, on: [connect, 503]", "attempts: 1");
+    let told = "32:22 upstreams.crm.hedge.enabled: no hedge is ever sent: hedges count among retry.attempts, which is 1; write `retry.attempts: 2` or more, or remove it";
+    assert_eq!(warnings(&[on, once]), [told]);
+    assert_eq!(warnings(&[on]), [""; 0]);
+    assert_eq!(warnings(&[once]), [""; 0]);
 }
 
 #[test]

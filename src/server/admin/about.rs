@@ -24,12 +24,15 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
             json!({ "name": upstream.name.as_str(), "breaker": upstream.breaker.state.as_str() })
         })
         .collect();
+    let drained = desk.held();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "configuration": desk.revision,
         "uptime_seconds": time::now().saturating_duration_since(desk.started).as_secs(),
         "phase": format!("{:?}", desk.lifecycle.phase()).to_lowercase(),
-        "drain_seconds_left": seconds_until(desk.lifecycle.held_until()),
+        "drain_seconds_left": seconds_until(drained.as_ref().map(|(until, _)| *until)),
+        "drained_until": drained.as_ref().map(|(until, _)| desk.shown_at(*until)),
+        "drain_reason": drained.as_ref().and_then(|(_, reason)| reason.as_deref()),
         "calls_in_flight": desk.data_plane.in_flight(),
         "connections": desk.connections.load(Ordering::Relaxed),
         "fetches_in_flight": desk.pipeline.flights(),

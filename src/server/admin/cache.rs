@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
     extract::State,
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{json, value::RawValue};
 
 use crate::{
@@ -21,15 +19,20 @@ use crate::{
         scalar::{Kind, Scalar},
     },
     pipeline::{cache::Manner, operate::Purge},
-    server::admin::{Desk, refused, wish},
+    server::admin::{
+        Desk,
+        audit::{Asked, Change, No},
+        wish,
+    },
 };
 
 /// What may be asked for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wish<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "written")]
     customer: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "written")]
     action: Option<String>,
     #[serde(default)]
     all: bool,
@@ -37,25 +40,36 @@ struct Wish<'a> {
     soft: bool,
 }
 
+/// What is written, `null` too: it names nobody, and taken for absent it would widen the purge.
+fn written<'a, D: Deserializer<'a>, T: Deserialize<'a>>(field: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(field).map(Some)
+}
+
 const USAGE: &str = "Write one of {\"customer\": \"42\"}, {\"customer\": \"42\", \"action\": \"NAME\"}, \
                      {\"action\": \"NAME\"}, {\"all\": true}; add \"soft\": true to mark stale \
                      what is kept instead of removing it";
 
 /// Does what is asked for and says of how many entries.
-pub(super) async fn purge(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
-    let (purges, manner) = match read(desk.pipeline.catalog(), &body) {
-        Ok(read) => read,
-        Err(detail) => {
-            desk.purge_actions.count("refused");
-            return refused(StatusCode::BAD_REQUEST, &detail);
-        }
+pub(super) async fn purge(State(desk): State<Arc<Desk>>, asked: Asked) -> Response {
+    let catalog = desk.pipeline.catalog();
+    let read = asked.body.and_then(|body| read(catalog, &body).map_err(No::usage));
+    let Order { purges, action, manner } = match read {
+        Ok(order) => order,
+        Err(no) => return desk.audit.refuse(Change::Purge, asked.peer, &no),
     };
     let scope = purges.first().map_or("all", Purge::scope);
     let each = purges.iter().map(|purge| desk.pipeline.purge(purge, manner, &desk.purges));
     let count: u64 = each.sum();
-    desk.purge_actions.count("done");
-    let manner_word = manner.as_str();
-    tracing::info!(target: "holdline::audit", scope, manner = manner_word, count, "cache purged");
+    desk.audit.made(Change::Purge);
+    tracing::info!(
+        target: "holdline::audit",
+        scope,
+        action = action.as_ref().map(Name::as_str),
+        manner = manner.as_str(),
+        count,
+        peer = asked.peer.shown(),
+        "cache purged"
+    );
     let told = match manner {
         Manner::Hard => json!({ "scope": scope, "removed": count }),
         Manner::Soft => json!({ "scope": scope, "soft": true, "marked": count }),
@@ -63,19 +77,29 @@ pub(super) async fn purge(State(desk): State<Arc<Desk>>, body: Bytes) -> Respons
     Json(told).into_response()
 }
 
-fn read(catalog: &Catalog, body: &[u8]) -> Result<(Vec<Purge>, Manner), String> {
+/// What is to be removed, and how.
+struct Order {
+    purges: Vec<Purge>,
+    /// The action that was named, where one was.
+    action: Option<Name>,
+    manner: Manner,
+}
+
+fn read(catalog: &Catalog, body: &[u8]) -> Result<Order, String> {
     let wish: Wish<'_> = wish::object(body).ok_or_else(|| USAGE.to_owned())?;
     let action = match wish.action {
         None => None,
         Some(text) => Some(catalog.action(&text).ok_or_else(|| no_such_action(catalog))?),
     };
     let purges = match (wish.customer, action, wish.all) {
+        (Some(customer), ..) if customer.get() == "null" => return Err(USAGE.to_owned()),
         (Some(customer), action, false) => customers(catalog, customer, action)?,
         (None, Some(action), false) => vec![Purge::Action(action.name.clone())],
         (None, None, true) => vec![Purge::All],
         _ => return Err(USAGE.to_owned()),
     };
-    Ok((purges, if wish.soft { Manner::Soft } else { Manner::Hard }))
+    let manner = if wish.soft { Manner::Soft } else { Manner::Hard };
+    Ok(Order { purges, action: action.map(|action| action.name.clone()), manner })
 }
 
 /// A purge for each action that keeps answers by customer, with the customer read as that action
@@ -89,6 +113,10 @@ fn customers(
     let keeping = actions
         .filter(|action| only.is_none_or(|only| only.name == action.name))
         .filter_map(|action| Some((action, action.customer()?)));
+    let keeping: Vec<_> = keeping.collect();
+    if keeping.is_empty() {
+        return Err(keeps_none(only.map(|only| &only.name)));
+    }
     let mut purges = Vec::new();
     for (action, field) in keeping {
         if let Some(customer) = text(customer, field.kind) {
@@ -111,6 +139,18 @@ fn text(customer: &RawValue, kind: Kind) -> Option<String> {
             Some(number.as_text().into_owned())
         }
         Err(_) => None,
+    }
+}
+
+fn keeps_none(action: Option<&Name>) -> String {
+    match action {
+        Some(name) => format!(
+            "{name} keeps no answers by customer: write {{\"action\": \"{name}\"}} to purge all of \
+             its answers, or configure actions.{name}.cache.customer"
+        ),
+        None => "No action keeps answers by customer; `cache.customer` of an action says by which \
+                 of its inputs"
+            .to_owned(),
     }
 }
 

@@ -7,7 +7,6 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    body::Bytes,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -16,14 +15,20 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    server::admin::{Desk, refused, wish},
+    server::admin::{
+        Desk,
+        audit::{Asked, Change, No},
+        wish,
+    },
     time,
 };
 
-const USAGE: &str = "Write {\"for\": \"10m\", \"reason\": \"why\"}, both of which may be left out";
+const HOW_TO_DRAIN: &str =
+    "Write {\"for\": \"10m\", \"reason\": \"why\"}, both of which may be left out";
+const HOW_TO_UNDRAIN: &str = "Write {\"reason\": \"why\"}, which may be left out";
 const STOPPING: &str = "This instance is stopping, which cannot be undone";
 
-/// What may be asked for.
+/// What may be asked of a drain.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Wish {
@@ -32,33 +37,55 @@ struct Wish {
     reason: Option<String>,
 }
 
+/// What may be asked of its end.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct EndWish {
+    reason: Option<String>,
+}
+
 /// Says that this instance drains, for a while.
-pub(super) async fn begin(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
-    let refuse = |status, detail| {
-        desk.drain_actions.count("refused");
-        refused(status, detail)
+pub(super) async fn begin(State(desk): State<Arc<Desk>>, asked: Asked) -> Response {
+    let drained = asked.body.and_then(|body| {
+        let (lasts, reason) = read(&body).map_err(No::usage)?;
+        let until = time::now() + lasts;
+        desk.hold(until, reason.clone()).map_err(|_| No::new(StatusCode::CONFLICT, STOPPING))?;
+        Ok((until, reason))
+    });
+    let (until, reason) = match drained {
+        Ok(drained) => drained,
+        Err(no) => return desk.audit.refuse(Change::Drain, asked.peer, &no),
     };
-    let (lasts, reason) = match read(&body) {
-        Ok(wish) => wish,
-        Err(detail) => return refuse(StatusCode::BAD_REQUEST, detail),
-    };
-    if desk.lifecycle.hold(time::now() + lasts).is_err() {
-        return refuse(StatusCode::CONFLICT, STOPPING);
-    }
-    desk.drain_actions.count("done");
-    let seconds = lasts.as_secs();
-    tracing::info!(target: "holdline::audit", seconds, reason = reason.as_deref(), "drained by hand");
+    desk.audit.made(Change::Drain);
+    tracing::info!(
+        target: "holdline::audit",
+        until = desk.shown_at(until),
+        reason = reason.as_deref(),
+        peer = asked.peer.shown(),
+        "drained by hand"
+    );
     told(&desk)
 }
 
 /// Says that this instance is ready again.
-pub(super) async fn end(State(desk): State<Arc<Desk>>) -> Response {
-    let Ok(was_drained) = desk.lifecycle.let_go() else {
-        desk.undrain_actions.count("refused");
-        return refused(StatusCode::CONFLICT, STOPPING);
+pub(super) async fn end(State(desk): State<Arc<Desk>>, asked: Asked) -> Response {
+    let ended = asked.body.and_then(|body| {
+        let reason = read_end(&body).map_err(No::usage)?;
+        let was_drained = desk.lifecycle.let_go();
+        Ok((was_drained.map_err(|_| No::new(StatusCode::CONFLICT, STOPPING))?, reason))
+    });
+    let (was_drained, reason) = match ended {
+        Ok(ended) => ended,
+        Err(no) => return desk.audit.refuse(Change::Undrain, asked.peer, &no),
     };
-    desk.undrain_actions.count("done");
-    tracing::info!(target: "holdline::audit", was_drained, "undrained by hand");
+    desk.audit.made(Change::Undrain);
+    tracing::info!(
+        target: "holdline::audit",
+        was_drained,
+        reason = reason.as_deref(),
+        peer = asked.peer.shown(),
+        "undrained by hand"
+    );
     told(&desk)
 }
 
@@ -73,8 +100,17 @@ fn told(desk: &Desk) -> Response {
 fn read(body: &[u8]) -> Result<(Duration, Option<Arc<str>>), &'static str> {
     let Wish { lasts, reason } = match body.trim_ascii() {
         [] => Wish::default(),
-        body => wish::object(body).ok_or(USAGE)?,
+        body => wish::object(body).ok_or(HOW_TO_DRAIN)?,
     };
     let lasts = wish::lasts(lasts.as_deref()).ok_or(wish::HOW_LONG)?;
     Ok((lasts, wish::reason(reason).ok_or(wish::WHY)?))
+}
+
+/// Why it ends.
+fn read_end(body: &[u8]) -> Result<Option<Arc<str>>, &'static str> {
+    let EndWish { reason } = match body.trim_ascii() {
+        [] => EndWish::default(),
+        body => wish::object(body).ok_or(HOW_TO_UNDRAIN)?,
+    };
+    wish::reason(reason).ok_or(wish::WHY)
 }

@@ -1,9 +1,11 @@
 //! What is not a call: probes and metrics for machines, and the operator's listener.
 //!
 //! Probes answer without a token and change nothing. The operator's listener is on loopback unless it
-//! asks for a bearer token; it changes things by POST only, and each change is logged and counted.
+//! asks for a bearer token; it changes things by POST only, and each change is logged and counted,
+//! made or refused.
 
 mod about;
+mod audit;
 mod cache;
 mod caches;
 mod drain;
@@ -15,13 +17,13 @@ mod wish;
 
 use std::{
     ops::Deref,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{StatusCode, header::ORIGIN},
     middleware::{self, Next},
     response::Response,
@@ -32,14 +34,14 @@ use secrecy::SecretString;
 use crate::{
     chance,
     pipeline::Pipeline,
-    server::{lifecycle::Lifecycle, problem::problem, public::DataPlane},
-    telemetry::{
-        Telemetry,
-        meters::{PurgeMeters, Words},
-        metrics::{ADMIN_ACTIONS, Registry},
-        outcome::Outcome,
+    server::{
+        admin::audit::{Audit, Door, No, Peer},
+        lifecycle::{Lifecycle, Stopping},
+        problem::problem,
+        public::DataPlane,
     },
-    time::{Instant, Wall},
+    telemetry::{Telemetry, meters::PurgeMeters, metrics::Registry, outcome::Outcome},
+    time::{self, Instant, Wall},
 };
 
 /// Bytes of an operator's request.
@@ -52,10 +54,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Desk {
     parts: DeskParts,
     purges: Arc<PurgeMeters>,
-    purge_actions: Words,
-    breaker_actions: Words,
-    drain_actions: Words,
-    undrain_actions: Words,
+    audit: Audit,
+    /// Why it is drained by hand, where it is.
+    drain_reason: Mutex<Option<Arc<str>>>,
 }
 
 /// The parts of a [`Desk`] that others own.
@@ -84,20 +85,33 @@ pub struct DeskParts {
 impl Desk {
     /// The desk over those parts.
     pub fn new(parts: DeskParts) -> Arc<Self> {
-        let registry = &parts.registry;
-        let actions = |action: &'static str| {
-            Words::new(&["done", "refused"], |result| {
-                registry.counter(&ADMIN_ACTIONS, &[action, result])
-            })
-        };
         Arc::new(Self {
-            purges: PurgeMeters::new(registry),
-            purge_actions: actions("purge"),
-            breaker_actions: actions("breaker"),
-            drain_actions: actions("drain"),
-            undrain_actions: actions("undrain"),
+            purges: PurgeMeters::new(&parts.registry),
+            audit: Audit::new(&parts.registry),
+            drain_reason: Mutex::default(),
             parts,
         })
+    }
+
+    /// Keeps calls away until `until`, for that reason.
+    fn hold(&self, until: Instant, reason: Option<Arc<str>>) -> Result<(), Stopping> {
+        // Locked over both, so that of two at once the reason is that of the one that lasts.
+        let mut held = self.drain_reason.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lifecycle.hold(until)?;
+        *held = reason;
+        Ok(())
+    }
+
+    /// Until when it is drained by hand and why; `None` where it is not.
+    fn held(&self) -> Option<(Instant, Option<Arc<str>>)> {
+        let reason = self.drain_reason.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lifecycle.held_until().map(|until| (until, reason.clone()))
+    }
+
+    /// What the clock on the wall shows at an instant to come, such as `2026-01-31T12:00:00Z`.
+    fn shown_at(&self, instant: Instant) -> String {
+        let left = instant.saturating_duration_since(time::now());
+        humantime::format_rfc3339_seconds(self.wall.system_time() + left).to_string()
     }
 }
 
@@ -136,18 +150,18 @@ pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router 
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn(from_no_page))
+        .layer(middleware::from_fn_with_state(Arc::clone(desk), from_no_page))
         .with_state(Arc::clone(desk));
-    match token {
-        Some(token) => routes.layer(middleware::from_fn_with_state(Arc::new(token), token::demand)),
-        None => routes,
-    }
+    let Some(token) = token else { return routes };
+    let door = (Arc::clone(desk), Arc::new(token));
+    routes.layer(middleware::from_fn_with_state(door, token::demand))
 }
 
 /// Refuses what a page in the operator's browser sends: on loopback there is no token to stop it.
-async fn from_no_page(request: Request, next: Next) -> Response {
+async fn from_no_page(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     if request.headers().contains_key(ORIGIN) {
-        return refused(StatusCode::FORBIDDEN, "Requests from web pages are not taken here");
+        let no = No::new(StatusCode::FORBIDDEN, "Requests from web pages are not taken here");
+        return desk.audit.turn_away(Door::Page, Peer::of(&request), &no);
     }
     next.run(request).await
 }

@@ -10,11 +10,17 @@ use axum::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{fingerprint::same_secret, server::admin::refused};
+use crate::{
+    fingerprint::same_secret,
+    server::admin::{
+        Desk,
+        audit::{Door, No, Peer},
+    },
+};
 
 /// Lets a request pass that carries the token.
 pub(super) async fn demand(
-    State(token): State<Arc<SecretString>>,
+    State((desk, token)): State<(Arc<Desk>, Arc<SecretString>)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -23,7 +29,8 @@ pub(super) async fn demand(
     if same_secret(given.trim().as_bytes(), token.expose_secret().as_bytes()) {
         return next.run(request).await;
     }
-    let mut response = refused(StatusCode::UNAUTHORIZED, "A bearer token is required here");
+    let no = No::new(StatusCode::UNAUTHORIZED, "A bearer token is required here");
+    let mut response = desk.audit.turn_away(Door::Token, Peer::of(&request), &no);
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -17,7 +16,11 @@ use serde_json::{Value, json};
 use crate::{
     catalog::name::Name,
     pipeline::{operate::Force, upstream::Condition},
-    server::admin::{Desk, refused, wish},
+    server::admin::{
+        Desk,
+        audit::{Asked, Change, No},
+        wish,
+    },
     time::{self, Instant},
 };
 
@@ -49,14 +52,11 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
 pub(super) async fn force(
     State(desk): State<Arc<Desk>>,
     upstream: Result<Path<String>, PathRejection>,
-    body: Bytes,
+    asked: Asked,
 ) -> Response {
-    let order = match read(&body) {
+    let order = match asked.body.and_then(|body| read(&body).map_err(No::usage)) {
         Ok(order) => order,
-        Err(detail) => {
-            desk.breaker_actions.count("refused");
-            return refused(StatusCode::BAD_REQUEST, detail);
-        }
+        Err(no) => return desk.audit.refuse(Change::Breaker, asked.peer, &no),
     };
     let upstream = upstream.map(|Path(name)| name).unwrap_or_default();
     let reason = order.reason.clone();
@@ -65,17 +65,18 @@ pub(super) async fn force(
         None => desk.pipeline.release_breaker(&upstream),
     };
     let Some(condition) = condition else {
-        desk.breaker_actions.count("refused");
-        return refused(StatusCode::NOT_FOUND, &no_such_upstream(&desk));
+        let no = No::new(StatusCode::NOT_FOUND, no_such_upstream(&desk));
+        return desk.audit.refuse(Change::Breaker, asked.peer, &no);
     };
-    desk.breaker_actions.count("done");
-    let until = order.force.map(|(_, lasts)| shown_at(&desk, time::now() + lasts));
+    desk.audit.made(Change::Breaker);
+    let until = order.force.map(|(_, lasts)| desk.shown_at(time::now() + lasts));
     tracing::info!(
         target: "holdline::audit",
         upstream = condition.name.as_str(),
         state = order.force.map_or("auto", |(force, _)| force.as_str()),
         until,
         reason = order.reason.as_deref(),
+        peer = asked.peer.shown(),
         "breaker set"
     );
     Json(told(&desk, &condition)).into_response()
@@ -128,7 +129,7 @@ fn breaker(desk: &Desk, upstream: &Condition<'_>) -> Value {
     let forced = breaker.forced.as_ref().map(|forced| {
         json!({
             "state": forced.force.as_str(),
-            "until": shown_at(desk, forced.until),
+            "until": desk.shown_at(forced.until),
             "seconds_left": left(forced.until),
             "reason": forced.reason.as_deref(),
         })
@@ -147,10 +148,4 @@ fn breaker(desk: &Desk, upstream: &Condition<'_>) -> Value {
         "slow_ratio": breaker.slow_ratio,
         "forced": forced,
     })
-}
-
-/// What the clock on the wall shows at an instant to come, such as `2026-01-31T12:00:00Z`.
-fn shown_at(desk: &Desk, instant: Instant) -> String {
-    let left = instant.saturating_duration_since(time::now());
-    humantime::format_rfc3339_seconds(desk.wall.system_time() + left).to_string()
 }

@@ -16,8 +16,9 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
-use hyper::{server::conn::http1, service::service_fn};
+use axum::{Router, extract::ConnectInfo};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -129,13 +130,13 @@ pub async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((socket, permit)) => {
+            Ok((socket, peer, permit)) => {
                 let place = Place::new(permit, &connections);
                 let turn = Turn::new();
                 let io = TimedIo::new(socket, limits.patience, turn.clone());
                 let (http, app, lifecycle) = (http.clone(), app.clone(), lifecycle.clone());
                 background.finish(async move {
-                    run_connection(io, &http, app, turn, lifecycle).await;
+                    run_connection(io, peer, &http, app, turn, lifecycle).await;
                     drop(place);
                 });
             }
@@ -156,13 +157,13 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(places).acquire_owned().await.expect("nobody closes this semaphore");
-    let (socket, _) = listener.accept().await?;
+    let (socket, peer) = listener.accept().await?;
     // Answers are written whole; without this the last piece of one waits for an acknowledgement.
     // A socket that refuses is closing already.
     let _ = socket.set_nodelay(true);
-    Ok((socket, permit))
+    Ok((socket, peer, permit))
 }
 
 fn is_of_one_peer(error: &io::Error) -> bool {
@@ -178,13 +179,16 @@ fn is_of_one_peer(error: &io::Error) -> bool {
 /// are the client's doing (it hung up, was too slow, or spoke no HTTP) and end it quietly.
 async fn run_connection(
     io: TimedIo<TcpStream>,
+    peer: SocketAddr,
     http: &http1::Builder,
     app: Router,
     turn: Turn,
     lifecycle: Lifecycle,
 ) {
-    let service =
-        service_fn(|request| answer(request, app.clone(), turn.clone(), lifecycle.clone()));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        answer(request, app.clone(), turn.clone(), lifecycle.clone())
+    });
     let connection = http.serve_connection(TokioIo::new(io), service);
     tokio::pin!(connection);
     tokio::select! {

@@ -121,7 +121,7 @@ where
     (lines, Level { shown: Arc::new(Mutex::new(level)), apply: Arc::new(apply) })
 }
 
-/// Our own events from `level` on. Other crates never get below a warning: what they say in detail
+/// Our own events from `level` on; what operators change at any level but off. Other crates never get below a warning: what they say in detail
 /// may hold URLs and headers, and the exporter would log its own export.
 fn targets(level: LogLevel) -> Targets {
     let level = match level {
@@ -132,7 +132,11 @@ fn targets(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("holdline", level)
+    let audit = if level == LevelFilter::OFF { level } else { level.max(LevelFilter::INFO) };
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("holdline", level)
+        .with_target("holdline::audit", audit)
 }
 
 /// How an event becomes a line.

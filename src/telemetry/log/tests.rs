@@ -141,6 +141,18 @@ fn the_level_changes_while_running() {
 }
 
 #[test]
+fn what_operators_change_is_written_at_every_level_but_off() {
+    for (level, written_at) in [(LogLevel::Off, 0), (LogLevel::Error, 1), (LogLevel::Warn, 1)] {
+        let page = written(LogFormat::Json, level, |_| {
+            tracing::info!(target: "holdline::audit", "drained by hand");
+            tracing::debug!(target: "holdline::audit", "detail");
+            tracing::info!("answered");
+        });
+        assert_eq!(page.lines().count(), written_at, "{level:?}: {page}");
+    }
+}
+
+#[test]
 fn other_crates_never_get_below_a_warning() {
     let page = written(LogFormat::Json, LogLevel::Trace, |_| {
         tracing::info!(target: "hyper::proto", "GET /customers/4711");

@@ -1,18 +1,18 @@
 //! The listeners that are not for calls: probes and metrics for machines, and the operator's.
 
 mod breakers;
+mod drain;
 
 use holdline::{
     demo::{
         fault::{Fault, Standing},
         genesys::Claims,
     },
-    server::lifecycle::Phase,
     settings::Settings,
 };
 use serde_json::{Value, json};
 
-use crate::support::{beside, client::TOKEN, eventually, form::Form, proxy::Setup};
+use crate::support::{beside, client::TOKEN, form::Form, proxy::Setup};
 
 fn cached() -> Setup {
     Setup::new().action("cache: {ttl: 60s, customer: customer_id}")
@@ -142,6 +142,11 @@ async fn a_purge_that_says_nothing_or_too_much_removes_nothing_and_is_told_what_
         json!({"all": true, "soft": "planted-4711"}),
         json!({"customr": "planted-4711"}),
         json!({"customer": ["planted-4711"]}),
+        json!({"customer": null, "action": "lookup"}),
+        json!({"customer": null, "all": true}),
+        json!({"action": null, "customer": 1}),
+        json!({"action": null, "all": true}),
+        json!({"customer": null}),
         json!({"customer": "planted-4711"}),
         json!({"action": "planted-4711"}),
         json!("planted-4711"),
@@ -152,6 +157,34 @@ async fn a_purge_that_says_nothing_or_too_much_removes_nothing_and_is_told_what_
     }
     let fill = proxy.metric("holdline_cache_entries", [r#"cache="response""#]).await;
     assert_eq!(fill, 1.0);
+    let refused = [r#"action="purge""#, r#"result="refused""#];
+    assert_eq!(proxy.metric("holdline_admin_actions_total", refused).await, 14.0);
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_purge_by_customer_where_nothing_is_kept_by_customer_is_told_what_to_configure() {
+    let proxy = Setup::new().action("cache: {ttl: 60s}").start().await;
+    let wish = json!({"customer": 1, "action": "lookup"});
+    let (status, text) = proxy.operate("/cache/purge", &wish).await;
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("lookup keeps no answers by customer"), "{text}");
+    assert!(text.contains("configure actions.lookup.cache.customer"), "{text}");
+    let (status, text) = proxy.operate("/cache/purge", &json!({"customer": 1})).await;
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("No action keeps answers by customer; `cache.customer`"), "{text}");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_changes_nothing_and_is_counted() {
+    let proxy = cached().start().await;
+    let wish = json!({"all": true, "planted": "x".repeat(17 << 10)});
+    let (status, text) = proxy.operate("/cache/purge", &wish).await;
+    assert_eq!(status, 413, "{text}");
+    assert!(text.contains("The body is too large"), "{text}");
+    let refused = [r#"action="purge""#, r#"result="refused""#];
+    assert_eq!(proxy.metric("holdline_admin_actions_total", refused).await, 1.0);
     proxy.stop().await;
 }
 
@@ -162,6 +195,8 @@ async fn a_web_page_in_the_operators_browser_presses_nothing() {
     let post = proxy.client.network().post(proxy.admin_url("/cache/purge"));
     let from_a_page = post.header("origin", "https://evil.example").body(r#"{"all": true}"#);
     assert_eq!(proxy.fetch(from_a_page).await.0, 403);
+    let refused = [r#"action="page""#, r#"result="refused""#];
+    assert_eq!(proxy.metric("holdline_admin_actions_total", refused).await, 1.0);
     let fill = proxy.metric("holdline_cache_entries", [r#"cache="response""#]).await;
     assert_eq!(fill, 1.0);
     proxy.stop().await;
@@ -181,88 +216,8 @@ async fn where_a_token_is_configured_nothing_is_told_or_done_without_it() {
     let right = get().header("authorization", "Bearer operators-token");
     assert_eq!(proxy.fetch(right).await.0, 200);
     assert_eq!(proxy.operate("/cache/purge", &json!({"all": true})).await.0, 401);
-    proxy.stop().await;
-}
-
-#[tokio::test]
-async fn an_operator_takes_the_instance_out_of_rotation_and_back() {
-    let proxy = cached().start().await;
-    let told = |(status, text): (u16, String)| {
-        assert_eq!(status, 200, "{text}");
-        let told: Value = serde_json::from_str(&text).expect("JSON");
-        (told["drained"] == true, told["drain_seconds_left"].as_f64().expect("a number"))
-    };
-    let wish = json!({"for": "2m", "reason": "a look at the disk"});
-    let (drained, left) = told(proxy.operate("/drain", &wish).await);
-    assert!(drained && (100.0..=120.0).contains(&left), "{left}");
-    assert_eq!(proxy.probe("/readyz").await, (503, "draining\n".to_owned()));
-    assert_eq!(proxy.probe("/livez").await.0, 200);
-    assert_eq!(proxy.metric("holdline_draining", []).await, 1.0);
-    assert_eq!(proxy.metric("holdline_ready", []).await, 0.0);
-    let answer = proxy.call(1).await;
-    Form::TUTORIAL.answered(&answer, &proxy.outputs(1));
-    assert_eq!(answer.header("connection"), Some("close"), "what still comes is answered");
-    let (_, text) = proxy.fetch(proxy.client.network().get(proxy.admin_url("/info"))).await;
-    let info: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(info["phase"], "draining");
-    assert!(info["drain_seconds_left"].as_f64().expect("a number") > 100.0);
-
-    for _ in 0..2 {
-        assert_eq!(told(proxy.operate("/undrain", &json!({})).await), (false, 0.0));
-        assert_eq!(proxy.probe("/readyz").await.0, 200);
-    }
-    assert_eq!(proxy.call(1).await.header("connection"), None);
-    assert_eq!(proxy.metric("holdline_draining", []).await, 0.0);
-    for (action, times) in [("drain", 1.0), ("undrain", 2.0)] {
-        let labels = [&*format!("action=\"{action}\""), "result=\"done\""];
-        assert_eq!(proxy.metric("holdline_admin_actions_total", labels).await, times);
-    }
-    proxy.stop().await;
-}
-
-#[tokio::test]
-async fn a_drain_by_hand_ends_by_itself_and_does_not_hinder_the_end() {
-    let proxy = Setup::new().start().await;
-    assert_eq!(proxy.operate("/drain", &json!({"for": "1s"})).await.0, 200);
-    assert_eq!(proxy.probe("/readyz").await.0, 503);
-    eventually("ready again", async || (proxy.probe("/readyz").await.0 == 200).then_some(())).await;
-    // No body at all is ten minutes.
-    let url = proxy.admin_url("/drain");
-    let (status, text) = proxy.fetch(proxy.client.network().post(url)).await;
-    let told: Value = serde_json::from_str(&text).expect("JSON");
-    let left = told["drain_seconds_left"].as_f64().expect("a number");
-    assert!(status == 200 && (580.0..=600.0).contains(&left), "{status} {left}");
-    proxy.stop().await;
-}
-
-#[tokio::test]
-async fn a_drain_that_cannot_be_read_does_nothing_and_says_what_to_write() {
-    let proxy = Setup::new().start().await;
-    for wish in [
-        json!({"for": "planted"}),
-        json!({"for": 600}),
-        json!({"for": "0s"}),
-        json!({"for": "25h"}),
-        json!({"untill": "10m"}),
-        json!({"reason": "planted\nline"}),
-        json!({"reason": "x".repeat(201)}),
-        json!("10m"),
-    ] {
-        let (status, text) = proxy.operate("/drain", &wish).await;
-        assert_eq!(status, 400, "{wish}: {text}");
-        assert!(text.contains(r#"Write {\"for\": \"10m\""#), "{text}");
-        assert!(!text.contains("planted"), "{text}");
-    }
-    assert_eq!(proxy.probe("/readyz").await.0, 200);
-    let refused = ["action=\"drain\"", "result=\"refused\""];
-    assert_eq!(proxy.metric("holdline_admin_actions_total", refused).await, 8.0);
-
-    proxy.desk().lifecycle.set(Phase::Draining);
-    for path in ["/drain", "/undrain"] {
-        let (status, text) = proxy.operate(path, &json!({})).await;
-        assert_eq!(status, 409, "{text}");
-        assert!(text.contains("This instance is stopping"), "{text}");
-    }
+    let refused = [r#"action="token""#, r#"result="refused""#];
+    assert_eq!(proxy.metric("holdline_admin_actions_total", refused).await, 6.0);
     proxy.stop().await;
 }
 

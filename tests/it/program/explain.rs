@@ -51,6 +51,9 @@ WHEN crm IS BROKEN (no answer is kept, the breaker has not opened yet)
   rests (breaker open)  0          at once           0
   These are       Attempts: how many fit with the longest and with the shortest
                   pauses. Times: the longest, waits for a turn included.
+  Left out        A Retry-After that is waited for, and the check of a token
+                  that is not yet known. They too are part of the 4.75 s that a
+                  call takes at most.
   Slots           Genesys Cloud runs 50 data actions at once for an
                   organisation. While crm hangs, 10.5 calls/s hold them all.
   Noticed         At 10 calls/s the breaker is open at the latest 400 ms after
@@ -69,6 +72,8 @@ KEPT ANSWERS
                   Genesys slots.
   Oldest          6 min 6 s.
   A 404           Not remembered: each call asks again.
+  A failure       Told for a second to all who ask for the same; crm is not
+                  asked for them.
 
 WHEN THERE IS NO ANSWER
   Fallback        None is declared.
@@ -94,7 +99,18 @@ upstreams:
     base_url: https://bare.example.com
     retry: {attempts: 1}
     breaker: {enabled: false}
+  tight:
+    base_url: https://tight.example.com
+    timeouts: {attempt: 4700ms}
+    retry: {attempts: 1}
+    hedge: {enabled: true}
 actions:
+  late:
+    caller: none
+    input: {id: {type: integer, required: true}}
+    request: {upstream: tight, path: '/tickets/{id}'}
+    output: {name: {type: string, from: $.name}}
+    cache: {ttl: 60s}
   find:
     caller: portal
     limits: [slow]
@@ -147,8 +163,7 @@ async fn every_policy_that_is_written_is_said_within_80_columns() {
         ("Who may call", "Who shows the key of `portal` in X-Api-Key."),
         (
             "Limits",
-            "slow: 5 calls a minute for each organisation and each id of an organisation, 1 at \
-             once (only counted).",
+            "slow: 5 calls a minute for each id of an organisation, 1 at once (only counted).",
         ),
         (
             "Under way",
@@ -158,11 +173,17 @@ async fn every_policy_that_is_written_is_said_within_80_columns() {
         (
             "Hedging",
             "A second attempt beside one that is later than 95 % of the recent ones; at most 2 % \
-             of all, out of the budget of repeats.",
+             of all, out of the budget of repeats. It is one of the 6 attempts of a call.",
         ),
         ("At once", "At most 7 attempts. One waits at most 100 ms for its turn."),
         ("Quota", "100 attempts/s, 10 at once; what is beyond is not sent."),
-        ("never answers", "3 to 8 4.75 s 47.5 of 50"),
+        ("answers 503 at once", "5 to 6 4.63 s 46.3 of 50"),
+        ("never answers", "3 to 6 4.75 s 47.5 of 50"),
+        (
+            "These are",
+            "Attempts: how many fit with the longest and with the shortest pauses, hedges among \
+             them. Times: the longest, waits for quota and turn included.",
+        ),
         ("None", "Every call asks desk."),
         ("Fallback", "What is declared, in place of a failure of desk."),
     ] {
@@ -172,7 +193,21 @@ async fn every_policy_that_is_written_is_said_within_80_columns() {
     for line in ended.out.lines() {
         assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line}");
     }
+    let words = ended.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("costs desk at most 6 attempts."), "{words}");
+    assert!(row(&ended.out, "Load on it").starts_with("At most 6 attempts for one call;"));
     assert!(!ended.out.contains("planted"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn nothing_is_promised_that_may_not_come() {
+    let text = explained("late").await.out;
+    assert!(!text.contains("may stand in"), "no old answer is kept: {text}");
+    assert_eq!(row(&text, "Oldest"), "66 s.");
+    let noticed = row(&text, "Noticed");
+    assert!(noticed.contains("600 ms after the first 503. From then on"), "{noticed}");
+    assert!(noticed.ends_with("is cut short, which says nothing about tight."), "{noticed}");
+    assert_eq!(row(&text, "Hedging"), "Never: it would be a second attempt.");
 }
 
 #[tokio::test]
@@ -202,8 +237,7 @@ async fn what_is_switched_off_is_said_too() {
 async fn an_unknown_action_ends_with_the_known_ones_nearest_first() {
     let ended = explained("opn-ticket").await;
     assert_eq!((ended.code, &*ended.out), (Some(1), ""));
-    let told =
-        "holdline: there is no action of that name; there are: `open-ticket`, `ping`, `find`";
+    let told = "holdline: there is no action of that name; there are: `open-ticket`, `late`, `ping`, `find`";
     assert_eq!(ended.err.trim_end(), told);
     let wrong = Program::run(&["explain", "x"], &[("GENESYS_REGION", "mars-1")]).await;
     assert_eq!((wrong.code, &*wrong.out), (Some(1), ""), "{wrong:?}");

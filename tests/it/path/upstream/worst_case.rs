@@ -32,7 +32,7 @@ struct Policy {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    let times = (1..=50_u64, 1..=100_u64, 1..=100_u64, 1..=10_u32, 1..10_u64, 0..20_u64);
+    let times = (1..=50_u64, 1..100_u64, 1..=100_u64, 1..=10_u32, 1..10_u64, 0..20_u64);
     (times, prop::bool::weighted(0.2)).prop_map(|(times, changes)| {
         let (timeout, attempt, connect, attempts, first, more) = times;
         let timeout = timeout * 100;
@@ -108,6 +108,28 @@ fn check(policy: &Policy, share: f64) -> Result<(), TestCaseError> {
         }
         Ok(())
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_waits_for_its_quota_and_then_for_its_turn() {
+    let crm = [
+        "breaker: {enabled: false}",
+        "concurrency: {limit: 1}",
+        "quota: {rate: 10/s, burst: 1}",
+        "retry: {attempts: 1}",
+    ];
+    let rig = Setup { crm: &crm, ..Setup::PLAIN }.rig();
+    rig.upstream().always(Line::fails(WireError::Connect).after(180));
+    let began = rig.now();
+    let first = rig.lookup().id(1).set_off().await;
+    let second = rig.lookup().id(2).heard().await;
+    first.heard().await;
+    // A tenth of a second for the quota, then for the first to end; then its own time.
+    let waited = Duration::from_millis((second.at - began) as u64 - 180);
+    assert_eq!(waited, Duration::from_millis(180));
+    let worst = |fetch: Fetch<'_>| fetch.worst(Trouble::Refuses).takes;
+    assert!(waited <= worst(fetch(&rig)), "{:?}", worst(fetch(&rig)));
+    assert!(waited > worst(Fetch { pace: Duration::ZERO, ..fetch(&rig) }));
 }
 
 #[test]
