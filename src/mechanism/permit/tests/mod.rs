@@ -1,6 +1,8 @@
 //! Permits and their two lines: who gets one, when, and that none is ever lost.
 
 mod gradient;
+mod uneven;
+mod upstream;
 mod walk;
 
 use std::{
