@@ -55,6 +55,44 @@ impl Words {
     }
 }
 
+/// A set of counters that people can be told of too: a series can only be counted up, never read.
+#[derive(Debug)]
+pub struct ReadableWords {
+    words: Words,
+    counts: Vec<AtomicU64>,
+}
+
+impl ReadableWords {
+    /// One counter for each of `words`, made by `counter`.
+    pub fn new(words: &'static [&'static str], counter: impl Fn(&'static str) -> Counter) -> Self {
+        let counts = words.iter().map(|_| AtomicU64::default()).collect();
+        Self { words: Words::new(words, counter), counts }
+    }
+
+    /// Counts one of `word`. A word that is not of the list is a bug, which debug builds say.
+    pub fn count(&self, word: &str) {
+        self.words.count(word);
+        if let Some(count) = self.slot(word) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many of `word` since the start.
+    pub fn of(&self, word: &str) -> u64 {
+        self.slot(word).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Every word, and how many of it since the start.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        self.words.words.iter().copied().zip(counts)
+    }
+
+    fn slot(&self, word: &str) -> Option<&AtomicU64> {
+        Some(&self.counts[self.words.words.iter().position(|known| *known == word)?])
+    }
+}
+
 /// What calls to one action leave. How long they took appears with the first of its kind: an empty
 /// histogram is seventeen series that say nothing.
 pub struct CallMeters {
@@ -179,9 +217,8 @@ impl CacheMeters {
 
 /// What the cache does for one action.
 pub struct ActionCacheMeters {
-    lookups: Words,
-    /// The same for people: a series can only be counted up, never read.
-    looked_up: [AtomicU64; Self::RESULTS.len()],
+    /// Look-ups.
+    pub lookups: ReadableWords,
     /// Refreshes.
     pub refreshes: Words,
     /// Shared fetches.
@@ -200,27 +237,12 @@ impl ActionCacheMeters {
     const RESULTS: &[&str] =
         &["hit", "stale", "negative_hit", "miss", "expired", "bypass", "error"];
 
-    /// Counts a look-up.
-    pub fn looked_up(&self, result: &str) {
-        self.lookups.count(result);
-        if let Some(at) = Self::RESULTS.iter().position(|known| *known == result) {
-            self.looked_up[at].fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Look-ups since the start, by result.
-    pub fn lookups(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.looked_up.iter().map(|count| count.load(Ordering::Relaxed));
-        Self::RESULTS.iter().copied().zip(counts)
-    }
-
     /// The series of one action.
     pub fn new(registry: &Registry, action: &str) -> Self {
         Self {
-            lookups: Words::new(Self::RESULTS, |result| {
+            lookups: ReadableWords::new(Self::RESULTS, |result| {
                 registry.counter(&table::CACHE_LOOKUPS, &["response", action, result])
             }),
-            looked_up: Default::default(),
             refreshes: Words::new(&["success", "failure", "skipped"], |result| {
                 registry.counter(&table::CACHE_REFRESHES, &[action, result])
             }),
@@ -327,8 +349,8 @@ impl Moment {
 }
 
 /// One rate limit.
-pub fn limit_meters(registry: &Registry, limit: &str) -> Words {
-    Words::new(&["allowed", "limited", "shadow_limited"], |decision| {
+pub fn limit_meters(registry: &Registry, limit: &str) -> ReadableWords {
+    ReadableWords::new(&["allowed", "limited", "shadow_limited"], |decision| {
         registry.counter(&table::LIMIT_DECISIONS, &[limit, decision])
     })
 }

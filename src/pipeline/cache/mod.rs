@@ -245,11 +245,11 @@ impl<E: FetchFailure> AnswerCache<E> {
         let (spare, without) = match (known, standing) {
             (Some(entry), Some(Standing::Fresh)) => {
                 let word = if entry.answer.is_some() { "hit" } else { "negative_hit" };
-                shelf.meters.looked_up(word);
+                shelf.meters.lookups.count(word);
                 return Ok(shelf.serve(&entry, Staleness::Fresh));
             }
             (Some(entry), Some(Standing::Revalidating)) => {
-                shelf.meters.looked_up("stale");
+                shelf.meters.lookups.count("stale");
                 self.refresh(shelf, asked, fetch);
                 return Ok(shelf.serve(&entry, Staleness::Stale));
             }
@@ -261,7 +261,7 @@ impl<E: FetchFailure> AnswerCache<E> {
         let answered = self.board(shelf, asked, (spare, purges, without), fetch).await;
         if had_spare {
             let stale = answered.as_ref().is_ok_and(|kept| kept.source == Source::CacheStale);
-            shelf.meters.looked_up(if stale { "stale" } else { without });
+            shelf.meters.lookups.count(if stale { "stale" } else { without });
         }
         answered
     }
@@ -290,7 +290,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             Boarding::Follow(_) | Boarding::Full => None,
         };
         if spare.is_none() {
-            shelf.meters.looked_up(if memo.is_some() { "negative_hit" } else { without });
+            shelf.meters.lookups.count(if memo.is_some() { "negative_hit" } else { without });
         }
         let waited = match (boarding, memo) {
             (Boarding::Lead(takeoff, _), Some(failure)) => {

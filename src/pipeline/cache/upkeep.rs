@@ -89,7 +89,7 @@ impl<E: FetchFailure> AnswerCache<E> {
                 name: name.clone(),
                 entries,
                 bytes,
-                lookups: shelf.meters.lookups().collect(),
+                lookups: shelf.meters.lookups.counts().collect(),
                 flights: shelf.flights.len(),
                 waiters: shelf.flights.followers(),
                 memos: shelf.memos.len(),

@@ -7,14 +7,7 @@
 pub mod in_flight;
 mod local;
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     catalog::{
@@ -25,7 +18,7 @@ use crate::{
     fingerprint::Fields,
     pipeline::{authenticate::Caller, validate::ValidInput},
     telemetry::{
-        meters::{self, Words},
+        meters::{self, ReadableWords},
         metrics::Registry,
         stage::Decided,
     },
@@ -41,9 +34,7 @@ pub struct RateLimits(BTreeMap<Name, RateLimit>);
 struct RateLimit {
     limit: Arc<Limit>,
     buckets: Buckets,
-    decisions: Words,
-    /// The same counts, to be read: a metric can only be written.
-    counts: [AtomicU64; 3],
+    decisions: ReadableWords,
 }
 
 /// How one limit stands, for operators.
@@ -105,7 +96,6 @@ impl RateLimits {
             let limit = RateLimit {
                 buckets: Buckets::new(limit.period, limit.burst),
                 decisions: meters::limit_meters(registry, name.as_str()),
-                counts: Default::default(),
                 limit: Arc::clone(limit),
             };
             (name.clone(), limit)
@@ -144,18 +134,17 @@ impl RateLimits {
     /// How each limit stands.
     pub fn states(&self) -> impl Iterator<Item = LimitState<'_>> {
         self.0.values().map(|limit| {
-            let [allowed, limited, shadowed] =
-                limit.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
-            let tracked = limit.buckets.len();
-            LimitState { limit: &limit.limit, tracked, allowed, limited, shadowed }
+            let count = |decision| limit.decisions.of(decision);
+            LimitState {
+                limit: &limit.limit,
+                tracked: limit.buckets.len(),
+                allowed: count("allowed"),
+                limited: count("limited"),
+                shadowed: count("shadow_limited"),
+            }
         })
     }
 }
-
-/// What a limit decides of one call: where its count stands, and the word for it.
-const ALLOWED: (usize, &str) = (0, "allowed");
-const LIMITED: (usize, &str) = (1, "limited");
-const SHADOWED: (usize, &str) = (2, "shadow_limited");
 
 impl RateLimit {
     fn admit(
@@ -166,25 +155,20 @@ impl RateLimit {
     ) -> Result<Admitted, Limited> {
         let key = key(&self.limit.key, action, caller, input).fingerprint();
         let Err(retry_after) = self.buckets.take(key) else {
-            self.count(ALLOWED);
+            self.decisions.count("allowed");
             return Ok(Admitted::Allowed);
         };
         if !self.limit.enforce {
-            self.count(SHADOWED);
+            self.decisions.count("shadow_limited");
             return Ok(Admitted::Shadowed);
         }
-        self.count(LIMITED);
+        self.decisions.count("limited");
         Err(Limited {
             limit: self.limit.name.clone(),
             retry_after,
             burst: self.limit.burst.get(),
             window: self.limit.period * self.limit.burst.get(),
         })
-    }
-
-    fn count(&self, (at, word): (usize, &str)) {
-        self.counts[at].fetch_add(1, Ordering::Relaxed);
-        self.decisions.count(word);
     }
 }
 

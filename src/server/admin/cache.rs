@@ -89,7 +89,9 @@ fn read(catalog: &Catalog, body: &[u8]) -> Result<Order, String> {
     let wish: Wish<'_> = wish::object(body).ok_or_else(|| USAGE.to_owned())?;
     let action = match wish.action {
         None => None,
-        Some(text) => Some(catalog.action(&text).ok_or_else(|| no_such_action(catalog))?),
+        Some(text) => Some(
+            catalog.action(&text).ok_or_else(|| wish::unknown("action", catalog.actions.keys()))?,
+        ),
     };
     let purges = match (wish.customer, action, wish.all) {
         (Some(customer), ..) if customer.get() == "null" => return Err(USAGE.to_owned()),
@@ -152,9 +154,4 @@ fn keeps_none(action: Option<&Name>) -> String {
                  of its inputs"
             .to_owned(),
     }
-}
-
-fn no_such_action(catalog: &Catalog) -> String {
-    let names: Vec<&str> = catalog.actions.keys().map(Name::as_str).collect();
-    format!("There is no action of that name; there are: {}", names.join(", "))
 }

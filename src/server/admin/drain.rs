@@ -98,19 +98,13 @@ fn told(desk: &Desk) -> Response {
 
 /// For how long, and why. No body at all is the usual time.
 fn read(body: &[u8]) -> Result<(Duration, Option<Arc<str>>), &'static str> {
-    let Wish { lasts, reason } = match body.trim_ascii() {
-        [] => Wish::default(),
-        body => wish::object(body).ok_or(HOW_TO_DRAIN)?,
-    };
+    let Wish { lasts, reason } = wish::object_or_nothing(body).ok_or(HOW_TO_DRAIN)?;
     let lasts = wish::lasts(lasts.as_deref()).ok_or(wish::HOW_LONG)?;
     Ok((lasts, wish::reason(reason).ok_or(wish::WHY)?))
 }
 
 /// Why it ends.
 fn read_end(body: &[u8]) -> Result<Option<Arc<str>>, &'static str> {
-    let EndWish { reason } = match body.trim_ascii() {
-        [] => EndWish::default(),
-        body => wish::object(body).ok_or(HOW_TO_UNDRAIN)?,
-    };
+    let EndWish { reason } = wish::object_or_nothing(body).ok_or(HOW_TO_UNDRAIN)?;
     wish::reason(reason).ok_or(wish::WHY)
 }

@@ -14,7 +14,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    catalog::name::Name,
     pipeline::{operate::Force, upstream::Condition},
     server::admin::{
         Desk,
@@ -65,7 +64,10 @@ pub(super) async fn force(
         None => desk.pipeline.release_breaker(&upstream),
     };
     let Some(condition) = condition else {
-        let no = No::new(StatusCode::NOT_FOUND, no_such_upstream(&desk));
+        let no = No::new(
+            StatusCode::NOT_FOUND,
+            wish::unknown("upstream", desk.pipeline.catalog().upstreams.keys()),
+        );
         return desk.audit.refuse(Change::Breaker, asked.peer, &no);
     };
     desk.audit.made(Change::Breaker);
@@ -98,11 +100,6 @@ fn read(body: &[u8]) -> Result<Order, &'static str> {
         (None, Some(_)) => return Err("`auto` ends a force at once: remove `for`"),
     };
     Ok(Order { force, reason })
-}
-
-fn no_such_upstream(desk: &Desk) -> String {
-    let names: Vec<&str> = desk.pipeline.catalog().upstreams.keys().map(Name::as_str).collect();
-    format!("There is no upstream of that name; there are: {}", names.join(", "))
 }
 
 /// How an upstream stands. The one place that writes it down.

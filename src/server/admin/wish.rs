@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
+use crate::catalog::name::Name;
+
 /// How long where nothing is said: enough for a look, too short to be forgotten for a night.
 pub(super) const USUAL: Duration = Duration::from_secs(10 * 60);
 
@@ -23,6 +25,17 @@ pub(super) const WHY: &str = "`reason` is one line of at most 200 printable char
 pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     // The parser's own sentence may quote the body, and with it a customer.
     body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
+}
+
+/// The same, where no body at all stands for an empty object.
+pub(super) fn object_or_nothing<'a, T: Deserialize<'a> + Default>(body: &'a [u8]) -> Option<T> {
+    if body.trim_ascii().is_empty() { Some(T::default()) } else { object(body) }
+}
+
+/// What is said of a name that nothing of that `kind` has, with those that there are.
+pub(super) fn unknown<'a>(kind: &str, known: impl Iterator<Item = &'a Name>) -> String {
+    let known: Vec<&str> = known.map(Name::as_str).collect();
+    format!("There is no {kind} of that name; there are: {}", known.join(", "))
 }
 
 /// For how long, by `for`.

@@ -22,6 +22,7 @@ use holdline::{
 use serde_json::json;
 
 use crate::support::{
+    ask::Heard,
     rig::{Rig, Setup},
     scripted::Line,
 };
@@ -32,6 +33,20 @@ const ONCE: &[&str] = &["retry: {attempts: 1}", "breaker: {enabled: false}"];
 /// What the action `lookup` answers.
 fn ada() -> Line {
     Line::json(&json!({"name": "Ada"}))
+}
+
+/// For how many milliseconds a call was told to stay away, of which nothing was sent.
+#[track_caller]
+fn held_for(heard: &Heard) -> u128 {
+    assert_eq!((heard.outcome(), heard.decision(Stage::Upstream)), (Outcome::Overloaded, "held"));
+    assert_eq!(heard.decision(Stage::Attempt), "", "nothing is sent");
+    heard.failure().retry_after().expect("it says when").as_millis()
+}
+
+/// Attempts that were held for that reason.
+fn held_because_of(rig: &Rig, reason: &str) -> u64 {
+    let counts = rig.counts("holdline_upstream_held_total");
+    counts.get(&format!("upstream=crm,reason={reason}")).copied().unwrap_or_default()
 }
 
 /// What the breaker does with attempts.

@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use holdline::{
     mechanism::breaker::State,
-    telemetry::{
-        outcome::{Outcome, Source},
-        stage::Stage,
-    },
+    telemetry::outcome::{Outcome, Source},
 };
 
-use super::ada;
+use super::{ada, held_because_of, held_for};
 use crate::support::{
-    ask::Heard,
     rig::{Rig, Setup},
     scripted::Line,
 };
@@ -21,16 +17,8 @@ fn later(status: u16, retry_after: &str) -> Line {
     Line::status(status).header("retry-after", retry_after)
 }
 
-#[track_caller]
-fn held_for(heard: &Heard) -> u128 {
-    assert_eq!((heard.outcome(), heard.decision(Stage::Upstream)), (Outcome::Overloaded, "held"));
-    assert_eq!(heard.decision(Stage::Attempt), "", "nothing is sent");
-    heard.failure().retry_after().expect("it says when").as_millis()
-}
-
 fn held(rig: &Rig) -> u64 {
-    let counts = rig.counts("holdline_upstream_held_total");
-    counts.get("upstream=crm,reason=not_before").copied().unwrap_or_default()
+    held_because_of(rig, "not_before")
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,9 +8,8 @@ use holdline::telemetry::{
     stage::Stage,
 };
 
-use super::ada;
+use super::{ada, held_because_of, held_for};
 use crate::support::{
-    ask::Heard,
     rig::{Rig, Setup},
     scripted::Line,
 };
@@ -27,16 +26,8 @@ fn with(burst: u32, further: &[&str]) -> Rig {
     Setup { crm: &crm, ..Setup::PLAIN }.rig()
 }
 
-#[track_caller]
-fn held_for(heard: &Heard) -> u128 {
-    assert_eq!((heard.outcome(), heard.decision(Stage::Upstream)), (Outcome::Overloaded, "held"));
-    assert_eq!(heard.decision(Stage::Attempt), "", "nothing is sent");
-    heard.failure().retry_after().expect("it says when").as_millis()
-}
-
 fn held(rig: &Rig) -> u64 {
-    let counts = rig.counts("holdline_upstream_held_total");
-    counts.get("upstream=crm,reason=quota").copied().unwrap_or_default()
+    held_because_of(rig, "quota")
 }
 
 #[tokio::test(start_paused = true)]
