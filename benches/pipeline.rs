@@ -27,6 +27,7 @@ use holdline::{
         failure::Failure,
     },
     server::{
+        in_force::{InForce, Served},
         lifecycle::{Lifecycle, Phase},
         public::DataPlane,
     },
@@ -116,8 +117,8 @@ impl Bench {
         lifecycle.set(Phase::Ready);
         let tracer = Tracer::new(&registry, None, false, "/data-action/{action}", Chance::Random);
         let server = settings.server;
-        let plane =
-            DataPlane::new(Arc::clone(&pipeline), server, lifecycle, tracer.clone(), &registry);
+        let served = Served::new(Arc::clone(&pipeline), server, settings.revision, &registry);
+        let plane = DataPlane::new(InForce::new(served), lifecycle, tracer.clone());
         let routes = plane.routes();
         Self { runtime, pipeline, action, tracer, routes, stranger: Cell::new(1_000_000) }
     }

@@ -20,6 +20,8 @@ pub mod client;
 
 pub mod pipeline;
 
+pub mod export;
+
 pub mod server;
 
 pub mod proxy;

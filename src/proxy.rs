@@ -17,6 +17,7 @@ use crate::{
     pipeline::{Parts, Pipeline, cache::Room},
     server::{
         admin::{self, Desk, DeskParts},
+        in_force::{InForce, Served},
         lifecycle::{Lifecycle, Phase},
         listener::{self, ConnectionLimits},
         operations::Operations,
@@ -147,8 +148,8 @@ impl Proxy {
         background.finish(async move {
             listener::serve(public, routes, limits, life, &tasks, connections).await;
         });
-        let pipeline = Arc::clone(&desk.pipeline);
-        operations.every(SWEEP, move || pipeline.sweep());
+        let in_force = desk.in_force.clone();
+        operations.every(SWEEP, move || in_force.now().pipeline.sweep());
         let registry = Arc::clone(&desk.registry);
         operations.every(UPKEEP, move || registry.upkeep());
         lifecycle.set(Phase::Ready);
@@ -208,21 +209,18 @@ fn wire(
     let pipeline = Pipeline::new(catalog, &parts)?;
     let ratio = around.telemetry.as_ref().and_then(|telemetry| telemetry.sample_ratio());
     let trust = settings.server.trust_trace_context;
-    let data_plane = DataPlane::new(
-        Arc::clone(&pipeline),
-        settings.server.clone(),
-        lifecycle.clone(),
-        Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance),
-        &registry,
-    );
+    let tracer =
+        Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance);
+    let (server, revision) = (settings.server.clone(), settings.revision.clone());
+    let in_force = InForce::new(Served::new(pipeline, server, revision, &registry));
+    let data_plane = DataPlane::new(in_force.clone(), lifecycle.clone(), tracer);
     Ok(Desk::new(DeskParts {
-        pipeline,
+        in_force,
         data_plane,
         lifecycle: lifecycle.clone(),
         registry,
         telemetry: around.telemetry,
         connections: Arc::<AtomicUsize>::default(),
-        revision: settings.revision.clone(),
         started: time::now(),
         wall: around.wall,
     }))

@@ -40,9 +40,18 @@ pub struct ApiKey {
     pub key: SecretString,
 }
 
+/// How a token authority is spoken to.
+#[derive(Debug)]
+pub enum Dialect {
+    /// As the tutorial has it: the token as the bearer and in a JSON body, by POST.
+    Tutorial,
+}
+
 /// How the token authority is asked, and how long its verdict holds.
 #[derive(Debug)]
 pub struct Introspection {
+    /// How it is spoken to.
+    pub dialect: Dialect,
     /// The whole address.
     pub url: Url,
     /// Only this organisation. `None`: any that the authority vouches for.

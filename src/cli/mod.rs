@@ -5,6 +5,7 @@ mod check;
 mod container;
 mod demo;
 mod explain;
+mod export;
 mod load;
 mod probe;
 mod serve;
@@ -39,6 +40,8 @@ enum Command {
     Check(CheckArgs),
     /// Say in plain words what holds for one action, and what a call costs at worst
     Explain(ExplainArgs),
+    /// Write documents made out of the configuration: OpenAPI, the Genesys side, its schema
+    Export(ExportArgs),
     /// Ask a running service whether it is alive; exit with 1 if it is not
     Probe(ProbeArgs),
 }
@@ -65,6 +68,17 @@ struct ExplainArgs {
     action: String,
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// What to write
+    kind: export::Kind,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The folder for the files, made where it is missing; without it, standard output
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +125,9 @@ pub fn run() -> ExitCode {
         Command::Check(args) => return check::run(args.config.config.as_deref(), args.strict),
         Command::Explain(args) => {
             return explain::run(&args.action, args.config.config.as_deref());
+        }
+        Command::Export(args) => {
+            export::run(args.kind, args.config.config.as_deref(), args.output.as_deref())
         }
         Command::Probe(args) => return probe::run(args.address, args.ready),
     };

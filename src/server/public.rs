@@ -3,7 +3,7 @@
 //! What is wrong with a request is told in this order: shed or draining, unknown action, method,
 //! size, content type; then what the pipeline finds.
 
-use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -20,14 +20,14 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 
 use crate::{
-    catalog::{action::Action, name::Name},
+    catalog::action::Action,
     chance,
     pipeline::{
-        Pipeline,
         call::{Answer, Call},
         failure::Failure,
     },
     server::{
+        in_force::{InForce, Served},
         lifecycle::{Guard, InFlight, Lifecycle, Phase},
         respond::{self, Refusal},
     },
@@ -35,7 +35,6 @@ use crate::{
     telemetry::{
         attempts,
         meters::{CallMeters, UNKNOWN_ACTION},
-        metrics::Registry,
         outcome::{Outcome, Source},
         propagation::TraceContext,
         report::{self, Ended},
@@ -47,42 +46,24 @@ use crate::{
 /// Everything between the listener and the pipeline.
 #[derive(Debug)]
 pub struct DataPlane {
-    pipeline: Arc<Pipeline>,
-    settings: ServerSettings,
+    in_force: InForce,
     lifecycle: Lifecycle,
     in_flight: InFlight,
     tracer: Tracer,
-    meters: BTreeMap<Name, CallMeters>,
-    unknown: CallMeters,
 }
 
 impl DataPlane {
-    /// The data plane in front of `pipeline`.
-    pub fn new(
-        pipeline: Arc<Pipeline>,
-        settings: ServerSettings,
-        lifecycle: Lifecycle,
-        tracer: Tracer,
-        registry: &Arc<Registry>,
-    ) -> Arc<Self> {
-        let names = pipeline.catalog().actions.keys();
-        let meters =
-            names.map(|name| (name.clone(), CallMeters::new(registry, name.as_str()))).collect();
-        Arc::new(Self {
-            in_flight: InFlight::new(settings.max_in_flight, settings.max_bytes_in_flight),
-            unknown: CallMeters::new(registry, UNKNOWN_ACTION),
-            meters,
-            pipeline,
-            settings,
-            lifecycle,
-            tracer,
-        })
+    /// The data plane in front of what is in force.
+    pub fn new(in_force: InForce, lifecycle: Lifecycle, tracer: Tracer) -> Arc<Self> {
+        let settings = &in_force.now().settings;
+        let in_flight = InFlight::new(settings.max_in_flight, settings.max_bytes_in_flight);
+        Arc::new(Self { in_force, lifecycle, in_flight, tracer })
     }
 
     /// Its routes.
     pub fn routes(self: &Arc<Self>) -> Router {
         Router::new()
-            .route(&route(&self.settings), any(serve))
+            .route(&route(&self.in_force.now().settings), any(serve))
             .fallback(serve_unknown)
             .with_state(Arc::clone(self))
     }
@@ -108,16 +89,23 @@ async fn serve(
     action: Result<Path<String>, axum::extract::rejection::PathRejection>,
     request: Request,
 ) -> Response<Body> {
-    let action = action.ok().and_then(|Path(name)| plane.pipeline.catalog().action(&name).cloned());
-    plane.respond(action, request).await
+    let served = plane.in_force.now();
+    let action = action.ok();
+    let action = action.and_then(|Path(name)| served.pipeline.catalog().action(&name).cloned());
+    plane.respond(&served, action, request).await
 }
 
 async fn serve_unknown(State(plane): State<Arc<DataPlane>>, request: Request) -> Response<Body> {
-    plane.respond(None, request).await
+    plane.respond(&plane.in_force.now(), None, request).await
 }
 
 impl DataPlane {
-    async fn respond(&self, action: Option<Arc<Action>>, request: Request) -> Response<Body> {
+    async fn respond(
+        &self,
+        served: &Served,
+        action: Option<Arc<Action>>,
+        request: Request,
+    ) -> Response<Body> {
         let began = time::now();
         let request_id = chance::hex128();
         let label = action.as_ref().map_or(UNKNOWN_ACTION, |action| action.name.as_str());
@@ -126,7 +114,7 @@ impl DataPlane {
         let trail = Arc::new(self.tracer.begin(began, caller.as_ref(), (method, label)));
         let mut ending = Ending {
             trail: &trail,
-            meters: self.meters.get(label).unwrap_or(&self.unknown),
+            meters: served.meters(label),
             detail: None,
             unread: !request.body().is_end_stream(),
             ended: Ended {
@@ -151,7 +139,7 @@ impl DataPlane {
             return ending.refuse(Refusal::Shed);
         }
         let read = match &action {
-            Some(action) => self.read(request).await.map(|read| (action, read)),
+            Some(action) => self.read(request, &served.settings).await.map(|read| (action, read)),
             None => Err(Refusal::UnknownAction),
         };
         // A place is taken once the body is there, so that slow senders hold none; how much they
@@ -165,23 +153,23 @@ impl DataPlane {
         };
         ending.ended.bytes_in = body.len();
         let call = call(action, headers, body, began, Arc::clone(&trail));
-        let ran = AssertUnwindSafe(self.pipeline.run(&call)).catch_unwind().await;
+        let ran = AssertUnwindSafe(served.pipeline.run(&call)).catch_unwind().await;
         ending.finish(action, &ran.unwrap_or(Err(Failure::Bug)))
     }
 
     /// Reads a request whole, within its limits of form, size and time.
-    async fn read(&self, request: Request) -> Result<Whole, Refusal> {
+    async fn read(&self, request: Request, settings: &ServerSettings) -> Result<Whole, Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        let max = self.settings.max_body;
+        let max = settings.max_body;
         let (head, body) = request.into_parts();
         let announced =
             head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: usize| length > max) {
             return Err(Refusal::TooLarge { max });
         }
-        let reading = tokio::time::timeout(self.settings.body_timeout, self.collect(body));
+        let reading = tokio::time::timeout(settings.body_timeout, self.collect(body, max));
         let (body, held) = reading.await.unwrap_or(Err(Refusal::TooSlow))?;
         if is_encoded(&head.headers) {
             return Err(Refusal::ContentEncoding);
@@ -194,8 +182,7 @@ impl DataPlane {
 
     /// Reads a body to its end. It holds as many bytes as have come: a sender that only promises
     /// takes nothing from the others.
-    async fn collect(&self, mut body: Body) -> Result<(Bytes, Guard), Refusal> {
-        let max = self.settings.max_body;
+    async fn collect(&self, mut body: Body, max: usize) -> Result<(Bytes, Guard), Refusal> {
         let mut held = self.in_flight.reserve(0).ok_or(Refusal::Shed)?;
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {

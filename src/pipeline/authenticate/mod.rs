@@ -179,7 +179,16 @@ pub struct Schemes {
 #[derive(Debug)]
 struct Checked {
     scheme: Arc<Scheme>,
-    authority: Option<Arc<Authority>>,
+    prover: Prover,
+}
+
+/// Who gives the verdict.
+#[derive(Debug)]
+enum Prover {
+    /// A token authority.
+    Authority(Arc<Authority>),
+    /// We do, by the keys in the scheme.
+    Keys,
 }
 
 impl Schemes {
@@ -192,11 +201,11 @@ impl Schemes {
         around: &Surroundings<'_>,
     ) -> Result<Self, ClientError> {
         let checked = schemes.iter().map(|(name, scheme)| {
-            let authority = match &scheme.proof {
-                Proof::Introspection(_) => Some(Authority::new(scheme, around)?),
-                Proof::ApiKey(_) => None,
+            let prover = match &scheme.proof {
+                Proof::Introspection(_) => Prover::Authority(Authority::new(scheme, around)?),
+                Proof::ApiKey(_) => Prover::Keys,
             };
-            Ok((name.clone(), Checked { scheme: Arc::clone(scheme), authority }))
+            Ok((name.clone(), Checked { scheme: Arc::clone(scheme), prover }))
         });
         Ok(Self {
             schemes: checked.collect::<Result<_, _>>()?,
@@ -249,14 +258,13 @@ impl Schemes {
     /// What is remembered of each authority's verdicts.
     pub fn verdicts(&self) -> impl Iterator<Item = VerdictTables<'_>> {
         self.schemes.iter().filter_map(|(caller, checked)| {
-            let [good, good_capacity, refused, refused_capacity] =
-                checked.authority.as_ref()?.fill();
+            let [good, good_capacity, refused, refused_capacity] = checked.authority()?.fill();
             Some(VerdictTables { caller, good, good_capacity, refused, refused_capacity })
         })
     }
 
     fn authorities(&self) -> impl Iterator<Item = &Arc<Authority>> {
-        self.schemes.values().filter_map(|checked| checked.authority.as_ref())
+        self.schemes.values().filter_map(Checked::authority)
     }
 }
 
@@ -292,9 +300,9 @@ impl Checked {
     ) -> Result<Identified, (Unproven, How)> {
         let missing = || Unproven::Missing { header: self.scheme.header_text.clone() };
         let proof = single(headers, &self.scheme.header).ok_or((missing(), How::Local))?;
-        match (&self.scheme.proof, &self.authority) {
-            (Proof::Introspection(_), Some(authority)) => authority.identify(proof, deadline).await,
-            (Proof::ApiKey(keys), _) => match api_key::owner(keys, proof) {
+        match (&self.prover, &self.scheme.proof) {
+            (Prover::Authority(authority), _) => authority.identify(proof, deadline).await,
+            (Prover::Keys, Proof::ApiKey(keys)) => match api_key::owner(keys, proof) {
                 Some(owner) => {
                     let org = self.scheme.name.shared();
                     let caller = Arc::new(Caller { org, client: owner.into() });
@@ -302,9 +310,16 @@ impl Checked {
                 }
                 None => Err((bad_key(), How::Local)),
             },
-            (Proof::Introspection(_), None) => {
+            (Prover::Keys, Proof::Introspection(_)) => {
                 unreachable!("an introspection scheme is made with its authority")
             }
+        }
+    }
+
+    fn authority(&self) -> Option<&Arc<Authority>> {
+        match &self.prover {
+            Prover::Authority(authority) => Some(authority),
+            Prover::Keys => None,
         }
     }
 }

@@ -13,12 +13,12 @@ use crate::{
 
 /// Shows it.
 pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    let catalog = desk.pipeline.catalog();
+    let served = desk.in_force.now();
+    let (pipeline, catalog) = (&served.pipeline, served.pipeline.catalog());
     let names = |keys: Vec<&crate::catalog::name::Name>| -> Vec<String> {
         keys.into_iter().map(ToString::to_string).collect()
     };
-    let upstreams: Vec<Value> = desk
-        .pipeline
+    let upstreams: Vec<Value> = pipeline
         .upstreams()
         .map(|upstream| {
             json!({ "name": upstream.name.as_str(), "breaker": upstream.breaker.state.as_str() })
@@ -27,7 +27,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
     let drained = desk.held();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "configuration": desk.revision,
+        "configuration": served.revision,
         "uptime_seconds": time::now().saturating_duration_since(desk.started).as_secs(),
         "phase": format!("{:?}", desk.lifecycle.phase()).to_lowercase(),
         "drain_seconds_left": seconds_until(drained.as_ref().map(|(until, _)| *until)),
@@ -35,7 +35,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
         "drain_reason": drained.as_ref().and_then(|(_, reason)| reason.as_deref()),
         "calls_in_flight": desk.data_plane.in_flight(),
         "connections": desk.connections.load(Ordering::Relaxed),
-        "fetches_in_flight": desk.pipeline.flights(),
+        "fetches_in_flight": pipeline.flights(),
         "actions": names(catalog.actions.keys().collect()),
         "callers": names(catalog.callers.keys().collect()),
         "limits": names(catalog.limits.keys().collect()),

@@ -51,14 +51,15 @@ const USAGE: &str = "Write one of {\"customer\": \"42\"}, {\"customer\": \"42\",
 
 /// Does what is asked for and says of how many entries.
 pub(super) async fn purge(State(desk): State<Arc<Desk>>, asked: Asked) -> Response {
-    let catalog = desk.pipeline.catalog();
+    let pipeline = desk.pipeline();
+    let catalog = pipeline.catalog();
     let read = asked.body.and_then(|body| read(catalog, &body).map_err(No::usage));
     let Order { purges, action, manner } = match read {
         Ok(order) => order,
         Err(no) => return desk.audit.refuse(Change::Purge, asked.peer, &no),
     };
     let scope = purges.first().map_or("all", Purge::scope);
-    let each = purges.iter().map(|purge| desk.pipeline.purge(purge, manner, &desk.purges));
+    let each = purges.iter().map(|purge| pipeline.purge(purge, manner, &desk.purges));
     let count: u64 = each.sum();
     desk.audit.made(Change::Purge);
     tracing::info!(

@@ -9,7 +9,7 @@ use crate::server::admin::Desk;
 
 /// Shows it.
 pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    let answers = desk.pipeline.answers();
+    let answers = desk.pipeline().answers();
     let actions: Map<String, Value> = answers
         .actions
         .into_iter()
@@ -31,7 +31,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
         })
         .collect();
     let verdicts: Map<String, Value> = desk
-        .pipeline
+        .pipeline()
         .verdicts()
         .map(|of| {
             let told = json!({

@@ -10,9 +10,9 @@ use crate::{catalog::limit::LimitKey, pipeline::rate_limit::LimitState, server::
 
 /// Shows it.
 pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    let limits: Vec<Value> = desk.pipeline.limits().map(|state| limit(&state)).collect();
+    let limits: Vec<Value> = desk.pipeline().limits().map(|state| limit(&state)).collect();
     let caps = desk.data_plane.caps();
-    let per_org = desk.pipeline.orgs_in_flight().map(|used| {
+    let per_org = desk.pipeline().orgs_in_flight().map(|used| {
         json!({
             "organisations": used.orgs,
             "calls_of_the_largest": used.largest,

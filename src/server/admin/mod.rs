@@ -36,6 +36,7 @@ use crate::{
     pipeline::Pipeline,
     server::{
         admin::audit::{Audit, Door, No, Peer},
+        in_force::InForce,
         lifecycle::{Lifecycle, Stopping},
         problem::problem,
         public::DataPlane,
@@ -62,8 +63,8 @@ pub struct Desk {
 /// The parts of a [`Desk`] that others own.
 #[derive(Debug)]
 pub struct DeskParts {
-    /// The pipeline.
-    pub pipeline: Arc<Pipeline>,
+    /// What is in force.
+    pub in_force: InForce,
     /// The data plane.
     pub data_plane: Arc<DataPlane>,
     /// Where the service stands in its life.
@@ -74,8 +75,6 @@ pub struct DeskParts {
     pub telemetry: Option<Arc<Telemetry>>,
     /// Open connections to the data plane.
     pub connections: Arc<AtomicUsize>,
-    /// The fingerprint of the configuration in force.
-    pub revision: String,
     /// When the service started.
     pub started: Instant,
     /// Where wall time comes from.
@@ -91,6 +90,11 @@ impl Desk {
             drain_reason: Mutex::default(),
             parts,
         })
+    }
+
+    /// The pipeline in force.
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        Arc::clone(&self.in_force.now().pipeline)
     }
 
     /// Keeps calls away until `until`, for that reason.

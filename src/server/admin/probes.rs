@@ -54,6 +54,6 @@ pub(super) async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
         registry.counter(&table::TELEMETRY_DROPPED, &["spans"]).absolute(spans);
         registry.counter(&table::TELEMETRY_DROPPED, &["logs"]).absolute(lines);
     }
-    desk.pipeline.observe(registry);
+    desk.pipeline().observe(registry);
     ([(CONTENT_TYPE, TEXT_FORMAT)], registry.render()).into_response()
 }

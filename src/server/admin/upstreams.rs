@@ -43,7 +43,8 @@ struct Order {
 
 /// Shows every upstream.
 pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    let upstreams: Vec<Value> = desk.pipeline.upstreams().map(|it| told(&desk, &it)).collect();
+    let pipeline = desk.pipeline();
+    let upstreams: Vec<Value> = pipeline.upstreams().map(|it| told(&desk, &it)).collect();
     Json(json!({ "upstreams": upstreams }))
 }
 
@@ -59,14 +60,15 @@ pub(super) async fn force(
     };
     let upstream = upstream.map(|Path(name)| name).unwrap_or_default();
     let reason = order.reason.clone();
+    let pipeline = desk.pipeline();
     let condition = match order.force {
-        Some((force, lasts)) => desk.pipeline.force_breaker(&upstream, force, lasts, reason),
-        None => desk.pipeline.release_breaker(&upstream),
+        Some((force, lasts)) => pipeline.force_breaker(&upstream, force, lasts, reason),
+        None => pipeline.release_breaker(&upstream),
     };
     let Some(condition) = condition else {
         let no = No::new(
             StatusCode::NOT_FOUND,
-            wish::unknown("upstream", desk.pipeline.catalog().upstreams.keys()),
+            wish::unknown("upstream", pipeline.catalog().upstreams.keys()),
         );
         return desk.audit.refuse(Change::Breaker, asked.peer, &no);
     };

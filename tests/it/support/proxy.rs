@@ -354,7 +354,7 @@ impl TestProxy {
     pub(crate) async fn stop(mut self) {
         let proxy = self.proxy.take().expect("it is stopped once");
         let (desk, pipeline): (Weak<Desk>, Weak<Pipeline>) =
-            (Arc::downgrade(proxy.desk()), Arc::downgrade(&proxy.desk().pipeline));
+            (Arc::downgrade(proxy.desk()), Arc::downgrade(&proxy.desk().pipeline()));
         let stopped = in_time("the end of the service", proxy.stop()).await;
         assert_eq!(stopped.cut, 0, "calls or tasks were cut");
         eventually("nobody holds the service any more", async || {

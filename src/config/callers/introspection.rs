@@ -1,75 +1,26 @@
-//! `callers`: the ways to prove who is calling.
+//! `callers` of the types that ask a token authority: its address, its claims, how long its verdicts
+//! hold.
 
 use std::time::Duration;
 
-use http::HeaderName;
-use secrecy::ExposeSecret as _;
 use serde_json_path::JsonPath;
 use url::Url;
 
 use crate::{
     catalog::{
-        caller::{ApiKey, Introspection, Proof, Scheme, VerdictPolicy},
-        name::Name,
+        caller::{Dialect, Introspection, VerdictPolicy},
         region::{self, REGIONS},
     },
     config::{
         hosts::warn_of_plain_http,
         nearest::{by_distance, listed},
-        section::{NOT_SUPPORTED, Section, Value},
-        values::{
-            base_url, choice, count, duration, header, json_path, secret, shown, span, url, word,
-        },
+        section::{Section, Value},
+        values::{base_url, count, duration, json_path, shown, span, url, word},
     },
 };
 
-#[derive(Clone, Copy)]
-enum Type {
-    Introspection,
-    ApiKey,
-    Later,
-}
-
-const TYPES: [(&str, Type); 7] = [
-    ("introspection", Type::Introspection),
-    ("api_key", Type::ApiKey),
-    ("rfc7662", Type::Later),
-    ("tokens_me", Type::Later),
-    ("jwt", Type::Later),
-    ("basic", Type::Later),
-    ("issued", Type::Later),
-];
-const BUILT: &str = "write introspection or api_key";
-
-/// One way to prove who is calling.
-pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
-    if name.as_str() == "none" {
-        section.refuse("is the word for no caller at all", "write another name");
-        return None;
-    }
-    let written = section.written("type", BUILT)?;
-    let (default_header, built) = match choice(&written, &TYPES)? {
-        Type::Introspection => ("X-Genesys-Auth-Token", true),
-        Type::ApiKey => ("X-Api-Key", false),
-        Type::Later => {
-            written.refuse(NOT_SUPPORTED, BUILT);
-            return None;
-        }
-    };
-    let default_name = HeaderName::from_bytes(default_header.as_bytes());
-    let default_name = default_name.expect("both defaults are names of headers");
-    let header = section.read("header", (default_name, default_header.to_owned()), header);
-    let proof = if built {
-        introspection(section).map(|proof| Proof::Introspection(Box::new(proof)))
-    } else {
-        api_keys(section).map(Proof::ApiKey)
-    };
-    section.finish()?;
-    let (header, header_text) = header?;
-    Some(Scheme { name, header, header_text, proof: proof? })
-}
-
-fn introspection(section: &Section<'_>) -> Option<Introspection> {
+/// How the authority is asked, and what its verdicts are worth.
+pub(super) fn introspection(section: &Section<'_>) -> Option<Introspection> {
     let url = authority(section);
     let org = section.optional("org", word);
     let clients = section.read("clients", Vec::new(), |value| {
@@ -94,6 +45,7 @@ fn introspection(section: &Section<'_>) -> Option<Introspection> {
     let max_concurrent = section.read("max_concurrent", 16, |value| count(value, 1, 10_000));
     let verdicts = verdicts(&section.section("cache"));
     Some(Introspection {
+        dialect: Dialect::Tutorial,
         url: url?,
         org: org?,
         clients: clients?,
@@ -172,43 +124,4 @@ fn path_of(value: &Value<'_>) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
-}
-
-fn api_keys(section: &Section<'_>) -> Option<Vec<ApiKey>> {
-    const INSTEAD: &str = "write one key for each caller, such as ivr: \"${file:/path}\"";
-    let keys = section.required("keys", INSTEAD, |value| Some(value.section()))?;
-    let read: Vec<_> = keys
-        .entries()
-        .map(|(client, value)| {
-            let key = secret(&value);
-            (client, key, value)
-        })
-        .collect();
-    let mut whole = Some(());
-    if read.is_empty() {
-        keys.refuse("has no key", INSTEAD);
-        whole = None;
-    }
-    let mut known: Vec<ApiKey> = Vec::with_capacity(read.len());
-    for (client, key, value) in read {
-        let Some(key) = key else {
-            whole = None;
-            continue;
-        };
-        if client.trim().is_empty() {
-            value.refuse_key("is a key of nobody", "write the name of a caller");
-            whole = None;
-        }
-        let same = known.iter().find(|other| other.key.expose_secret() == key.expose_secret());
-        if let Some(other) = same {
-            value.refuse(
-                format!("is the same key as that of {}", shown(&other.client)),
-                "write another",
-            );
-            whole = None;
-        }
-        known.push(ApiKey { client: client.to_owned(), key });
-    }
-    keys.finish_open()?;
-    whole.map(|()| known)
 }

@@ -1,0 +1,66 @@
+//! `callers`: the ways to prove who is calling.
+
+mod introspection;
+mod keys;
+
+use http::HeaderName;
+
+use crate::{
+    catalog::{
+        caller::{Proof, Scheme},
+        name::Name,
+    },
+    config::{
+        section::{NOT_SUPPORTED, Section},
+        values::{choice, header},
+    },
+};
+
+#[derive(Clone, Copy)]
+enum Type {
+    Introspection,
+    ApiKey,
+    Later,
+}
+
+const TYPES: [(&str, Type); 7] = [
+    ("introspection", Type::Introspection),
+    ("api_key", Type::ApiKey),
+    ("rfc7662", Type::Later),
+    ("tokens_me", Type::Later),
+    ("jwt", Type::Later),
+    ("basic", Type::Later),
+    ("issued", Type::Later),
+];
+const BUILT: &str = "write introspection or api_key";
+
+/// One way to prove who is calling.
+pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
+    if name.as_str() == "none" {
+        section.refuse("is the word for no caller at all", "write another name");
+        return None;
+    }
+    let written = section.written("type", BUILT)?;
+    let kind = choice(&written, &TYPES)?;
+    let default_header = match kind {
+        Type::Introspection => "X-Genesys-Auth-Token",
+        Type::ApiKey => "X-Api-Key",
+        Type::Later => {
+            written.refuse(NOT_SUPPORTED, BUILT);
+            return None;
+        }
+    };
+    let default_name = HeaderName::from_bytes(default_header.as_bytes());
+    let default_name = default_name.expect("the defaults are names of headers");
+    let header = section.read("header", (default_name, default_header.to_owned()), header);
+    let proof = match kind {
+        Type::Introspection => {
+            introspection::introspection(section).map(|proof| Proof::Introspection(Box::new(proof)))
+        }
+        Type::ApiKey => keys::api_keys(section).map(Proof::ApiKey),
+        Type::Later => return None,
+    };
+    section.finish()?;
+    let (header, header_text) = header?;
+    Some(Scheme { name, header, header_text, proof: proof? })
+}
