@@ -14,13 +14,11 @@ use crate::{
         action::{Action, Envelope},
         caller::{Proof, Scheme},
         limit::{Limit, LimitKey},
-        name::Name,
         policy::CachePolicy,
         upstream::Upstream,
         worst_case::{self, Fetch},
     },
     cli::load,
-    config::nearest::by_distance,
     settings::ServerSettings,
 };
 
@@ -36,14 +34,16 @@ pub(super) fn run(name: &str, file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Some(action) = catalog.action(name) else {
-        let known = by_distance(name, catalog.actions.keys().map(Name::as_str));
-        let known: Vec<String> = known.iter().map(|(_, known)| format!("`{known}`")).collect();
-        eprintln!("holdline: there is no action of that name; there are: {}", known.join(", "));
-        return ExitCode::FAILURE;
-    };
-    print!("{}", explained(&catalog, &server, action));
-    ExitCode::SUCCESS
+    match load::action(&catalog, name) {
+        Ok(action) => {
+            print!("{}", explained(&catalog, &server, action));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("holdline: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What is explained, and its upstream.
