@@ -102,7 +102,7 @@ impl<E: FetchFailure> Shelf<E> {
 
     /// Whether it is as good as a new one for `action`.
     pub(super) fn is_for(&self, action: &Action, policy: &CachePolicy) -> bool {
-        self.revision == action.revision && self.policy == *policy
+        !self.is_retired() && self.revision == action.revision && self.policy == *policy
     }
 
     /// Whether what `other` has kept is found here, and by its customers too.
@@ -111,6 +111,10 @@ impl<E: FetchFailure> Shelf<E> {
         alike
             && (&one.key, one.shared_by, &one.customer)
                 == (&other.key, other.shared_by, &other.customer)
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
     }
 
     /// Keeps nothing from now on.
@@ -224,7 +228,7 @@ impl<E: FetchFailure> AnswerCache<E> {
 
     /// How a purge has made void what a flight brings, if one has. On a shelf of the past all is void.
     fn void(&self, shelf: &Shelf<E>, slot: &Slot) -> Option<Manner> {
-        if shelf.retired.load(Ordering::SeqCst) {
+        if shelf.is_retired() {
             return Some(Manner::Hard);
         }
         self.purges.void(slot.purges, slot.action.as_str(), slot.customer)
