@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json_path::JsonPath;
 use url::Url;
 
-use crate::catalog::name::Name;
+use crate::{catalog::name::Name, fingerprint::same_secret};
 
 /// A way to prove who is calling.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub struct Scheme {
     pub proof: Proof,
 }
 
-/// What is done with the header's value.
-#[derive(Debug)]
+/// What is done with the header's value. Two that are equal come to the same verdicts.
+#[derive(Debug, PartialEq)]
 pub enum Proof {
     /// A token authority is asked.
     Introspection(Box<Introspection>),
@@ -40,15 +40,22 @@ pub struct ApiKey {
     pub key: SecretString,
 }
 
+impl PartialEq for ApiKey {
+    fn eq(&self, other: &Self) -> bool {
+        let (key, known) = (self.key.expose_secret(), other.key.expose_secret());
+        self.client == other.client && same_secret(key.as_bytes(), known.as_bytes())
+    }
+}
+
 /// How a token authority is spoken to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Dialect {
     /// As the tutorial has it: the token as the bearer and in a JSON body, by POST.
     Tutorial,
 }
 
 /// How the token authority is asked, and how long its verdict holds.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Introspection {
     /// How it is spoken to.
     pub dialect: Dialect,

@@ -78,6 +78,11 @@ impl DataPlane {
         self.in_flight.count()
     }
 
+    /// Changes how much may be under way, as `settings` say.
+    pub fn resize(&self, settings: &ServerSettings) {
+        self.in_flight.resize(settings.max_in_flight, settings.max_bytes_in_flight);
+    }
+
     /// What is under way and what may be: calls, and bytes of their bodies.
     pub fn caps(&self) -> &InFlight {
         &self.in_flight

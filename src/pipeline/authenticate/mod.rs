@@ -182,8 +182,8 @@ struct Checked {
     prover: Prover,
 }
 
-/// Who gives the verdict.
-#[derive(Debug)]
+/// Who gives the verdict. Clones are the same one.
+#[derive(Debug, Clone)]
 enum Prover {
     /// A token authority.
     Authority(Arc<Authority>),
@@ -191,19 +191,32 @@ enum Prover {
     Keys,
 }
 
+impl Prover {
+    fn new(scheme: &Arc<Scheme>, around: &Surroundings<'_>) -> Result<Self, ClientError> {
+        Ok(match &scheme.proof {
+            Proof::Introspection(_) => Self::Authority(Authority::new(scheme, around)?),
+            Proof::ApiKey(_) => Self::Keys,
+        })
+    }
+}
+
 impl Schemes {
-    /// Prepares every scheme; asks nobody yet.
+    /// Prepares every scheme; asks nobody yet. An authority that was asked in the same way `before`
+    /// is taken over with all its verdicts.
     ///
     /// # Errors
     /// [`ClientError`] where no client towards an authority can be built.
     pub(crate) fn new(
         schemes: &BTreeMap<Name, Arc<Scheme>>,
+        before: Option<&Self>,
         around: &Surroundings<'_>,
     ) -> Result<Self, ClientError> {
         let checked = schemes.iter().map(|(name, scheme)| {
-            let prover = match &scheme.proof {
-                Proof::Introspection(_) => Prover::Authority(Authority::new(scheme, around)?),
-                Proof::ApiKey(_) => Prover::Keys,
+            let before = before.and_then(|known| known.schemes.get(name));
+            let kept = before.filter(|known| known.scheme.proof == scheme.proof);
+            let prover = match kept {
+                Some(known) => known.prover.clone(),
+                None => Prover::new(scheme, around)?,
             };
             Ok((name.clone(), Checked { scheme: Arc::clone(scheme), prover }))
         });

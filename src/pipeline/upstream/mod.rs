@@ -9,6 +9,7 @@ pub mod error;
 mod hedge;
 mod pace;
 mod retry;
+mod succession;
 mod turn;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -24,23 +25,16 @@ use crate::{
     client::{Client, ClientError, Transport},
     mechanism::{
         breaker::{Breaker, Change, Forced, Snapshot},
-        budget::Budget,
-        permit::{Permits, Urgency},
+        permit::Urgency,
     },
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
-    telemetry::{
-        attempts::{AttemptMeters, HedgeMeters},
-        meters::BreakerMeters,
-        metrics::Registry,
-        stage::Decided,
-    },
+    telemetry::{meters::BreakerMeters, metrics::Registry, stage::Decided},
     time::{self, Instant, Wall},
 };
 
 use chain::Links;
 use errand::Errand;
 use error::AttemptError;
-use pace::Pace;
 
 /// What an upstream said: a success, with its whole body.
 pub struct Reply {
@@ -70,6 +64,8 @@ pub struct Upstreams(BTreeMap<Name, Lane>);
 struct Lane {
     upstream: Arc<Upstream>,
     client: ClientWithMiddleware,
+    /// What the chain ends in.
+    network: Client,
     links: Links,
 }
 
@@ -110,18 +106,29 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Upstreams {
-    /// Prepares the way to every upstream; connects to none yet.
+    /// Prepares the way to every upstream; connects to none yet. What is known `before` about one of
+    /// the same name is taken over where its settings are the same.
     ///
     /// # Errors
     /// [`ClientError`] where no client can be built.
     pub(crate) fn new(
         upstreams: &BTreeMap<Name, Arc<Upstream>>,
+        before: Option<&Self>,
         around: &Surroundings<'_>,
     ) -> Result<Self, ClientError> {
-        let lanes = upstreams
-            .iter()
-            .map(|(name, upstream)| Ok((name.clone(), Lane::new(upstream, around)?)));
+        let lanes = upstreams.iter().map(|(name, upstream)| {
+            let before = before.and_then(|known| known.0.get(name));
+            Ok((name.clone(), Lane::new(upstream, before, around)?))
+        });
         Ok(Self(lanes.collect::<Result<_, _>>()?))
+    }
+
+    /// Takes over from what was in force before, once this is: what is shared with it goes by the
+    /// settings of this one.
+    pub(crate) fn take_over(&self) {
+        for lane in self.0.values() {
+            lane.links.breaker.lease(lane.upstream.breaker.lease);
+        }
     }
 
     /// Fetches the reply to `input`.
@@ -158,31 +165,15 @@ impl Upstreams {
 }
 
 impl Lane {
-    fn new(upstream: &Arc<Upstream>, around: &Surroundings<'_>) -> Result<Self, ClientError> {
-        let url = &upstream.base_url;
-        let meters = AttemptMeters::new(
-            around.registry,
-            upstream.name.as_str(),
-            url.host_str().unwrap_or_default(),
-            url.port_or_known_default().unwrap_or_default(),
-        );
-        let meters = Arc::new(meters);
-        let hedges =
-            upstream.hedge.map(|_| HedgeMeters::new(around.registry, upstream.name.as_str()));
-        let links = Links {
-            breaker: breaker(upstream, around),
-            budget: Arc::new(Budget::new(upstream.retry.budget)),
-            permits: Permits::new(upstream.concurrency),
-            pace: Pace::new(upstream, Arc::clone(&meters)),
-            latency: Arc::default(),
-            meters,
-            hedges: hedges.map(Arc::new),
-            chance: around.chance,
-            wall: around.wall,
-        };
-        let client = Client::new(upstream.timeouts.connect, upstream.pool, &around.transport)?;
-        let client = chain::chain(upstream, &links, &client);
-        Ok(Self { upstream: Arc::clone(upstream), client, links })
+    fn new(
+        upstream: &Arc<Upstream>,
+        before: Option<&Self>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, ClientError> {
+        let network = succession::client(upstream, before, around)?;
+        let links = succession::links(upstream, before, around);
+        let client = chain::chain(upstream, &links, &network);
+        Ok(Self { upstream: Arc::clone(upstream), client, network, links })
     }
 
     fn condition<'a>(&self, name: &'a Name, now: Instant) -> Condition<'a> {

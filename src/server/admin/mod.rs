@@ -11,7 +11,8 @@ mod caches;
 mod drain;
 mod limits;
 mod probes;
-mod token;
+pub mod reload;
+pub mod token;
 mod upstreams;
 mod wish;
 
@@ -29,13 +30,16 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use secrecy::SecretString;
 
 use crate::{
     chance,
     pipeline::Pipeline,
     server::{
-        admin::audit::{Audit, Door, No, Peer},
+        admin::{
+            audit::{Audit, Door, No, Peer},
+            reload::Reload,
+            token::Token,
+        },
         in_force::InForce,
         lifecycle::{Lifecycle, Stopping},
         problem::problem,
@@ -65,6 +69,10 @@ pub struct Desk {
 pub struct DeskParts {
     /// What is in force.
     pub in_force: InForce,
+    /// Who reads the configuration anew.
+    pub reload: Arc<dyn Reload>,
+    /// What an operator must show.
+    pub token: Token,
     /// The data plane.
     pub data_plane: Arc<DataPlane>,
     /// Where the service stands in its life.
@@ -139,9 +147,9 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
         .with_state(Arc::clone(desk))
 }
 
-/// The operator's routes, behind `token` where there is one.
-pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router {
-    let routes = Router::new()
+/// The operator's routes, behind the token where there is one.
+pub fn operator_routes(desk: &Arc<Desk>) -> Router {
+    Router::new()
         .route("/info", get(about::show))
         .route("/upstreams", get(upstreams::show))
         .route("/breakers/{upstream}", post(upstreams::force))
@@ -150,15 +158,14 @@ pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router 
         .route("/cache/purge", post(cache::purge))
         .route("/drain", post(drain::begin))
         .route("/undrain", post(drain::end))
+        .route("/reload", post(reload::now))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(desk), from_no_page))
-        .with_state(Arc::clone(desk));
-    let Some(token) = token else { return routes };
-    let door = (Arc::clone(desk), Arc::new(token));
-    routes.layer(middleware::from_fn_with_state(door, token::demand))
+        .layer(middleware::from_fn_with_state(Arc::clone(desk), token::demand))
+        .with_state(Arc::clone(desk))
 }
 
 /// Refuses what a page in the operator's browser sends: on loopback there is no token to stop it.

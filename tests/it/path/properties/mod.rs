@@ -8,6 +8,7 @@ mod changes;
 mod keys;
 mod leaks;
 mod polls;
+mod reloads;
 mod repeats;
 mod time;
 

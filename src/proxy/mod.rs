@@ -2,12 +2,17 @@
 //!
 //! `serve`, `demo`, tests and benchmarks all start it here; nothing of it hangs on a process.
 
+mod fixed;
+mod reload;
+
 use std::{
-    io,
+    fmt, io,
     net::{self, SocketAddr},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     time::Duration,
 };
+
+use tokio::runtime::Handle;
 
 use crate::{
     background::Background,
@@ -16,7 +21,7 @@ use crate::{
     client::{ClientError, Transport},
     pipeline::{Parts, Pipeline, cache::Room},
     server::{
-        admin::{self, Desk, DeskParts},
+        admin::{self, Desk, DeskParts, token::Token},
         in_force::{InForce, Served},
         lifecycle::{Lifecycle, Phase},
         listener::{self, ConnectionLimits},
@@ -26,11 +31,15 @@ use crate::{
     settings::Settings,
     telemetry::{
         Telemetry,
+        meters::ReloadMeters,
         metrics::{self, Registry},
         trail::Tracer,
     },
     time::{self, Wall},
 };
+
+use reload::Running;
+pub use reload::{Cause, Next, Reader, Reloader};
 
 /// How often metrics are moved to where they are counted.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -40,10 +49,11 @@ const SWEEP: Duration = Duration::from_secs(10);
 const OPERATIONS_GRACE: Duration = Duration::from_secs(1);
 
 /// What the service runs in: the process's own things, or a test's stand-ins.
-#[derive(Debug)]
 pub struct Surroundings {
     /// Log and traces; `None` where somebody else keeps them.
     pub telemetry: Option<Arc<Telemetry>>,
+    /// Who reads the configuration anew; `None`: there is nothing to read.
+    pub reader: Option<Reader>,
     /// The operations' thread, where somebody has started it already.
     pub operations: Option<Operations>,
     /// How exchanges with the outside are carried out.
@@ -54,10 +64,17 @@ pub struct Surroundings {
     pub chance: Chance,
 }
 
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
 impl Default for Surroundings {
     fn default() -> Self {
         Self {
             telemetry: None,
+            reader: None,
             operations: None,
             transport: Transport::Network,
             wall: Wall::System,
@@ -94,7 +111,7 @@ pub struct Proxy {
     background: Background,
     operations: Operations,
     desk: Arc<Desk>,
-    settings: Settings,
+    reloader: Reloader,
     addresses: Addresses,
 }
 
@@ -131,17 +148,15 @@ impl Proxy {
             None => Operations::start().map_err(StartError::Operations)?,
         };
         let (background, lifecycle) = (Background::new(), Lifecycle::new());
-        let desk = wire(catalog, &settings, around, &background, &lifecycle)?;
+        let (listen, limits) = (settings.server.listen, ConnectionLimits::of(&settings.server));
+        let apart = (settings.probes, settings.admin.listen);
+        let runtime = operations.runtime().clone();
+        let (desk, reloader) = wire(catalog, settings, around, runtime, (&background, &lifecycle))?;
 
-        let (probes, admin) = listen_apart(&operations, &desk, &settings)?;
-        let public = listener::bind(settings.server.listen)
-            .map_err(|error| no_listener(settings.server.listen, "server.listen", error))?;
-        let addresses = Addresses {
-            public: public.local_addr().unwrap_or(settings.server.listen),
-            probes,
-            admin,
-        };
-        let limits = ConnectionLimits::of(&settings.server);
+        let (probes, admin) = listen_apart(&operations, &desk, apart)?;
+        let public =
+            listener::bind(listen).map_err(|error| no_listener(listen, "server.listen", error))?;
+        let addresses = Addresses { public: public.local_addr().unwrap_or(listen), probes, admin };
         let routes = desk.data_plane.routes();
         let (life, tasks) = (lifecycle.clone(), background.clone());
         let connections = Arc::clone(&desk.connections);
@@ -153,7 +168,7 @@ impl Proxy {
         let registry = Arc::clone(&desk.registry);
         operations.every(UPKEEP, move || registry.upkeep());
         lifecycle.set(Phase::Ready);
-        Ok(Self { lifecycle, background, operations, desk, settings, addresses })
+        Ok(Self { lifecycle, background, operations, desk, reloader, addresses })
     }
 
     /// Where it listens.
@@ -166,10 +181,23 @@ impl Proxy {
         &self.desk
     }
 
+    /// Reads the configuration anew and puts it in force, as [`Reloader::reload`] does.
+    ///
+    /// # Errors
+    /// Every problem, one line each; then all stays as it was.
+    pub async fn reload(&self, cause: Cause) -> Result<Vec<String>, Vec<String>> {
+        self.reloader.reload(cause).await
+    }
+
+    /// Who puts configurations in force, for those who watch what it is read from.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
+    }
+
     /// Stops: not ready, a pause in which balancers notice, no more connections, the calls under
     /// way, the last spans, and last the listeners for operators.
     pub async fn stop(self) -> Stopped {
-        let drain = self.settings.server.drain;
+        let drain = self.desk.in_force.now().settings.drain;
         self.lifecycle.set(Phase::Draining);
         tracing::info!(delay_ms = drain.delay.as_millis() as u64, "draining");
         tokio::time::sleep(drain.delay).await;
@@ -186,17 +214,18 @@ impl Proxy {
     }
 }
 
-/// Puts the parts together: registry, pipeline, data plane, and the desk that looks at them all.
+/// Puts the parts together: registry, pipeline, data plane, the desk that looks at them all, and who
+/// replaces what is in force.
 fn wire(
     catalog: Catalog,
-    settings: &Settings,
+    settings: Settings,
     around: Surroundings,
-    background: &Background,
-    lifecycle: &Lifecycle,
-) -> Result<Arc<Desk>, StartError> {
+    runtime: Handle,
+    (background, lifecycle): (&Background, &Lifecycle),
+) -> Result<(Arc<Desk>, Reloader), StartError> {
     let registry =
         if settings.telemetry.metrics { Registry::new() } else { Registry::switched_off() };
-    tell_identity(&registry, settings);
+    tell_identity(&registry, &settings);
     let parts = Parts {
         registry: Arc::clone(&registry),
         background: background.clone(),
@@ -214,8 +243,21 @@ fn wire(
     let (server, revision) = (settings.server.clone(), settings.revision.clone());
     let in_force = InForce::new(Served::new(pipeline, server, revision, &registry));
     let data_plane = DataPlane::new(in_force.clone(), lifecycle.clone(), tracer);
-    Ok(Desk::new(DeskParts {
+    let token = Token::new(settings.admin.token.clone());
+    let reloader = Reloader::new(Running {
+        reader: around.reader,
+        now: Mutex::new((parts, settings)),
+        in_force: in_force.clone(),
+        data_plane: Arc::clone(&data_plane),
+        token: token.clone(),
+        telemetry: around.telemetry.clone(),
+        meters: ReloadMeters::new(&registry, around.wall),
+        runtime,
+    });
+    let desk = Desk::new(DeskParts {
         in_force,
+        reload: Arc::new(reloader.clone()),
+        token,
         data_plane,
         lifecycle: lifecycle.clone(),
         registry,
@@ -223,14 +265,16 @@ fn wire(
         connections: Arc::<AtomicUsize>::default(),
         started: time::now(),
         wall: around.wall,
-    }))
+    });
+    Ok((desk, reloader))
 }
 
-/// Starts the listeners that are not for calls, on a runtime of their own.
+/// Starts the listeners that are not for calls, on a runtime of their own, at the addresses for probes
+/// and for the operator.
 fn listen_apart(
     operations: &Operations,
     desk: &Arc<Desk>,
-    settings: &Settings,
+    (probes, operator): (SocketAddr, SocketAddr),
 ) -> Result<(SocketAddr, SocketAddr), StartError> {
     let start = |address, what, routes| {
         let listener = net::TcpListener::bind(address);
@@ -241,11 +285,9 @@ fn listen_apart(
         });
         started.map_err(|error| no_listener(address, what, error))
     };
-    let admin = &settings.admin;
-    let operator = admin::operator_routes(desk, admin.token.clone());
     Ok((
-        start(settings.probes, "probes.listen", admin::probe_routes(desk))?,
-        start(admin.listen, "admin.listen", operator)?,
+        start(probes, "probes.listen", admin::probe_routes(desk))?,
+        start(operator, "admin.listen", admin::operator_routes(desk))?,
     ))
 }
 
@@ -257,5 +299,5 @@ fn no_listener(address: SocketAddr, what: &'static str, error: io::Error) -> Sta
 fn tell_identity(registry: &Registry, settings: &Settings) {
     let revision = option_env!("HOLDLINE_REVISION").unwrap_or("unknown");
     registry.gauge(&metrics::BUILD, &[env!("CARGO_PKG_VERSION"), revision]).set(1.0);
-    registry.gauge(&metrics::CONFIG, &[&settings.revision]).set(1.0);
+    registry.show_only(&metrics::CONFIG, &settings.revision);
 }
