@@ -243,9 +243,10 @@ mod tests {
     #[test]
     fn a_file_that_is_no_plain_one_or_too_large_is_refused_and_never_changes() {
         let (_folder, path, _) = read_one(&"x".repeat(1024));
+        fs::write(&path, "x".repeat(1025)).unwrap();
         let mut sources = Sources::default();
-        let told = sources.read(&path, 1023 / 1024 * 1024).unwrap_err();
-        assert!(told.starts_with("is no plain file of at most"), "{told}");
+        let told = sources.read(&path, 1024).unwrap_err();
+        assert_eq!(told, "is no plain file of at most 1 KiB");
         assert!(sources.read(Path::new("/dev/zero"), 64 * 1024).unwrap_err().ends_with("64 KiB"));
         assert!(!sources.changed());
     }
