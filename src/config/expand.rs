@@ -12,7 +12,7 @@ use crate::config::{
 };
 
 /// Bytes of a file that is named by `${file:...}`.
-const MAX_SECRET: usize = 64 * 1024;
+const MAX_SECRET: u64 = 64 * 1024;
 
 /// Where variables come from.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -43,9 +43,10 @@ pub(super) fn tree(node: &mut Node, path: &str, env: Env<'_>, findings: &Finding
     }
 }
 
-struct Wrong {
-    what: String,
-    instead: String,
+/// What is wrong with a value, and what to write instead.
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) instead: String,
 }
 
 impl Wrong {
@@ -135,17 +136,9 @@ fn is_variable(name: &str) -> bool {
 
 /// The text of a secret file without its last line end. Errors name the path, never the content.
 fn secret(path: &str, findings: &Findings) -> Result<String, Wrong> {
-    if !path.starts_with('/') {
-        return Err(Wrong::new(
-            "names a file by a relative path",
-            "write ${file:/path} from the root",
-        ));
-    }
-    let refused =
-        |why: String| Wrong::new(format!("the file {path} {why}"), "mend the path or the file");
-    let bytes = findings.read_file(Path::new(path), MAX_SECRET).map_err(refused)?;
-    let mut text =
-        String::from_utf8(bytes).map_err(|_| refused("is not text in UTF-8".to_owned()))?;
+    let refused = |why: &str| refused(path, why);
+    let bytes = file(path, MAX_SECRET, "write ${file:/path} from the root", findings)?;
+    let mut text = String::from_utf8(bytes).map_err(|_| refused("is not text in UTF-8"))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -153,7 +146,25 @@ fn secret(path: &str, findings: &Findings) -> Result<String, Wrong> {
         }
     }
     // Counting it as not written would quietly switch off what it protects.
-    if text.is_empty() { Err(refused("is empty".to_owned())) } else { Ok(text) }
+    if text.is_empty() { Err(refused("is empty")) } else { Ok(text) }
+}
+
+/// The bytes of a file that the configuration names, at most `most` of them; `absolute` says how to
+/// write its path. Every such file is read here, and with that a source of the configuration.
+pub(super) fn file(
+    path: &str,
+    most: u64,
+    absolute: &str,
+    findings: &Findings,
+) -> Result<Vec<u8>, Wrong> {
+    if !path.starts_with('/') {
+        return Err(Wrong::new("names a file by a relative path", absolute));
+    }
+    findings.read_file(Path::new(path), most).map_err(|why| refused(path, &why))
+}
+
+fn refused(path: &str, why: &str) -> Wrong {
+    Wrong::new(format!("the file {path} {why}"), "mend the path or the file")
 }
 
 #[cfg(test)]

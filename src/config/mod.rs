@@ -123,7 +123,7 @@ fn text_of(path: &Path, findings: &Findings) -> Result<String, (Place, String, &
         read.map_err(|error| unreadable(format!("cannot be read ({})", error.kind())))?;
     } else {
         // One byte more than allowed, so that what is too large is told as such.
-        bytes = findings.read_file(path, MAX_BYTES + 1).map_err(unreadable)?;
+        bytes = findings.read_file(path, MAX_BYTES as u64 + 1).map_err(unreadable)?;
     }
     if bytes.len() > MAX_BYTES {
         return Err((Place::FILE, "is larger than 1 MiB".to_owned(), "write a smaller file"));
@@ -151,7 +151,7 @@ fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<Read> {
     top.finish()?;
     let (catalog, mut settings) = (catalog?, settings?);
     settings.revision = revision(&root, &catalog);
-    Some((catalog, settings, Outline::of(&root)))
+    Some((catalog, settings, Outline::of(&root, &findings.sources())))
 }
 
 /// Every fault is told in [`Findings`]; what is wrong is merely left out here.

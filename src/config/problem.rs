@@ -1,6 +1,11 @@
 //! What is wrong with a configuration, where, and what to write instead.
 
-use std::{cell::RefCell, fmt, path::Path, sync::Arc};
+use std::{
+    cell::{Ref, RefCell},
+    fmt,
+    path::Path,
+    sync::Arc,
+};
 
 use crate::config::{node::Place, sources::Sources};
 
@@ -102,8 +107,13 @@ impl Findings {
     /// Reads a file of at most `most` bytes that is a part of the configuration, and notes it among
     /// its sources. Every file is read here, so that a change of it is seen. The error is the end of
     /// a sentence that begins with the file.
-    pub(super) fn read_file(&self, path: &Path, most: usize) -> Result<Vec<u8>, String> {
+    pub(super) fn read_file(&self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
         self.sources.borrow_mut().read(path, most)
+    }
+
+    /// The files that were read so far.
+    pub(super) fn sources(&self) -> Ref<'_, Sources> {
+        self.sources.borrow()
     }
 
     fn problem(&self, place: Place, path: &str, what: String, instead: String) -> Problem {

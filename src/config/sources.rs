@@ -55,27 +55,27 @@ impl Sources {
         self.look() != *self
     }
 
+    /// What stands for the content of `path`, where that was read.
+    pub(super) fn content(&self, path: &Path) -> Option<Fingerprint> {
+        match self.0.get(path)? {
+            Content::Bytes(print) => Some(*print),
+            Content::Nothing => None,
+        }
+    }
+
     /// Reads a plain file of at most `most` bytes and notes it, whatever comes of it: a file that is
     /// put right later is a change too. The error is the end of a sentence that begins with the
     /// file.
-    pub(super) fn read(&mut self, path: &Path, most: usize) -> Result<Vec<u8>, String> {
+    pub(super) fn read(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
         let content = read(path);
         // Of a file that is read twice the first is kept: if it changed meanwhile, the next look
         // sees that.
         self.0.entry(path.to_owned()).or_insert_with(|| Content::of(&content));
         match content {
-            Ok(Some(bytes)) if bytes.len() <= most => Ok(bytes),
-            Ok(_) => Err(format!("is no plain file of at most {}", size(most))),
+            Ok(Some(bytes)) if bytes.len() as u64 <= most => Ok(bytes),
+            Ok(_) => Err(format!("is no plain file of at most {} KiB", most / 1024)),
             Err(error) => Err(format!("cannot be read ({})", error.kind())),
         }
-    }
-}
-
-fn size(bytes: usize) -> String {
-    if bytes.is_multiple_of(1024 * 1024) {
-        format!("{} MiB", bytes / (1024 * 1024))
-    } else {
-        format!("{} KiB", bytes / 1024)
     }
 }
 

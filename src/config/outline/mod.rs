@@ -5,12 +5,13 @@
 //! it is compared. A value that has variables in it is shown as it is written: what they hold is
 //! nobody's business.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use crate::{
     config::{
         keyed,
         node::{Content, Node, Scalar, below},
+        sources::Sources,
         values::short,
     },
     fingerprint::{Fields, Fingerprint},
@@ -44,6 +45,8 @@ enum Inside {
 struct Value {
     shown: Shown,
     print: Fingerprint,
+    /// That of the file whose path it is, such as a certificate's.
+    file: Option<Fingerprint>,
 }
 
 /// What may be seen of a value.
@@ -78,6 +81,8 @@ enum Difference {
     Added(Option<Shown>),
     Removed(Option<Shown>),
     Value(Shown, Shown),
+    /// The same path to a file with something else in it.
+    File,
     Order,
     /// A single value became several, or the other way round.
     Form,
@@ -102,6 +107,7 @@ impl fmt::Display for Change {
             Difference::Value(Shown::Text(_), hidden) | Difference::Value(hidden, _) => {
                 write!(f, "changed ({hidden})")
             }
+            Difference::File => f.write_str("the file has changed"),
             Difference::Order => f.write_str("in another order"),
             Difference::Form => f.write_str("changed"),
         }
@@ -109,9 +115,9 @@ impl fmt::Display for Change {
 }
 
 impl Outline {
-    /// What is written in `root`, which has been read whole.
-    pub(super) fn of(root: &Node) -> Self {
-        Self(part(root, String::new(), &[]))
+    /// What is written in `root`, which has been read whole, with all its `sources`.
+    pub(super) fn of(root: &Node, sources: &Sources) -> Self {
+        Self(part(root, String::new(), &[], sources))
     }
 
     /// What is different in `next`, in its order; what is gone comes first among its neighbours.
@@ -130,17 +136,17 @@ impl Outline {
 }
 
 /// What stands at `path`, to which the keys `way` lead.
-fn part(node: &Node, path: String, way: &[&str]) -> Part {
+fn part(node: &Node, path: String, way: &[&str], sources: &Sources) -> Part {
     let inside = match &node.content {
-        Content::Scalar(scalar) => Inside::Value(value(scalar, way)),
+        Content::Scalar(scalar) => Inside::Value(value(scalar, way, sources)),
         Content::List(items) => {
-            let at = |(index, item)| part(item, format!("{path}[{index}]"), way);
+            let at = |(index, item)| part(item, format!("{path}[{index}]"), way, sources);
             Inside::List(items.iter().enumerate().map(at).collect())
         }
         Content::Map(entries) => {
             let parts = entries.iter().map(|(key, node)| {
                 let way = [way, &[&*key.text]].concat();
-                (key.text.clone(), part(node, below(&path, &key.text), &way))
+                (key.text.clone(), part(node, below(&path, &key.text), &way, sources))
             });
             // The members of an answer come in the order of its outputs.
             let ordered = matches!(way, ["actions", _, "output"]);
@@ -152,7 +158,7 @@ fn part(node: &Node, path: String, way: &[&str]) -> Part {
     Part { path, inside }
 }
 
-fn value(scalar: &Scalar, way: &[&str]) -> Value {
+fn value(scalar: &Scalar, way: &[&str], sources: &Sources) -> Value {
     let mut fields = Fields::new();
     let shown = if scalar.secret.get() {
         Shown::Secret
@@ -171,7 +177,8 @@ fn value(scalar: &Scalar, way: &[&str]) -> Value {
     };
     let text = if kind == b"nothing" { "" } else { &scalar.text };
     fields.push(kind).push(text.as_bytes());
-    Value { shown, print: keyed::fingerprint(fields.bytes()) }
+    let file = sources.content(Path::new(&scalar.text));
+    Value { shown, print: keyed::fingerprint(fields.bytes()), file }
 }
 
 fn compare(before: &Part, after: &Part, changes: &mut Vec<Change>) {
@@ -180,6 +187,8 @@ fn compare(before: &Part, after: &Part, changes: &mut Vec<Change>) {
             if old.print != new.print {
                 let what = Difference::Value(old.shown.clone(), new.shown.clone());
                 changes.push(after.with(what));
+            } else if old.file != new.file {
+                changes.push(after.with(Difference::File));
             }
         }
         (Inside::List(old), Inside::List(new)) => {

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fs};
 
-use crate::config::{Loaded, parse, tests::GOOD};
+use crate::config::{Loaded, parse, problem::Findings, tests::GOOD, tree};
 
 use super::*;
 
@@ -142,6 +142,24 @@ fn a_secret_is_compared_and_never_shown() {
         let seen = format!("{lines:?} {outline:?} {changes:?}");
         assert!(!seen.contains("s3cr3t"), "{seen}");
     }
+}
+
+#[test]
+fn a_path_to_a_file_is_a_change_when_the_file_is_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tls.crt");
+    let outline = |content: &str| {
+        fs::write(&path, content).unwrap();
+        let findings = Findings::of("f");
+        let yaml = format!("server: {{certificate: {}}}", path.display());
+        let root = tree::read(&yaml, &findings).unwrap();
+        findings.read_file(&path, 1024).unwrap();
+        Outline::of(&root, &findings.sources())
+    };
+    let (first, same, other) = (outline("one"), outline("one"), outline("two"));
+    assert_eq!(first.changes_to(&same), []);
+    let changes: Vec<_> = first.changes_to(&other).iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["server.certificate: the file has changed"]);
 }
 
 #[test]
