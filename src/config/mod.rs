@@ -38,6 +38,7 @@ use std::{
     fs::{self, File},
     io::Read as _,
     path::Path,
+    sync::Arc,
 };
 
 use crate::{
@@ -150,8 +151,10 @@ fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<Read> {
     let settings = settings(&top, env);
     top.finish()?;
     let (catalog, mut settings) = (catalog?, settings?);
+    let outline = Outline::of(&root, &findings.sources());
     settings.revision = revision(&root, &catalog);
-    Some((catalog, settings, Outline::of(&root, &findings.sources())))
+    settings.written = outline.lines().into();
+    Some((catalog, settings, outline))
 }
 
 /// Every fault is told in [`Findings`]; what is wrong is merely left out here.
@@ -195,6 +198,7 @@ fn settings(top: &Section<'_>, env: Env<'_>) -> Option<Settings> {
         telemetry: telemetry?,
         cache: cache?,
         revision: String::new(),
+        written: Arc::default(),
     })
 }
 
