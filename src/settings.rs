@@ -1,7 +1,7 @@
 //! How this process runs: its listeners, what it tells about itself, how it stops. Checked numbers,
 //! nothing about any action.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
@@ -21,6 +21,9 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// The fingerprint of the whole configuration in hexadecimal, for `/info` and `config_info`.
     pub revision: String,
+    /// Each value that is written, with its path, in the order of the file: for `/config`. No secret
+    /// is among them, only the word for one.
+    pub written: Arc<[(String, String)]>,
 }
 
 /// The data plane's listener and its limits against slow and greedy clients.

@@ -58,7 +58,7 @@ pub(super) struct Running {
 
 /// Starts log, traces and service.
 pub(super) async fn start(loaded: Loaded, sink: Sink) -> anyhow::Result<Running> {
-    let Loaded { catalog, mut settings, warnings } = loaded;
+    let Loaded { catalog, mut settings, warnings, .. } = loaded;
     let operations = Operations::start().context("could not start the operations thread")?;
     let telemetry = Telemetry::start(&settings.telemetry, sink, operations.runtime())
         .context("could not start the export of traces")?;

@@ -240,8 +240,7 @@ fn wire(
     let trust = settings.server.trust_trace_context;
     let tracer =
         Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance);
-    let (server, revision) = (settings.server.clone(), settings.revision.clone());
-    let in_force = InForce::new(Served::new(pipeline, server, revision, &registry));
+    let in_force = InForce::new(Served::new(pipeline, settings, &registry));
     let data_plane = DataPlane::new(in_force.clone(), lifecycle.clone(), tracer);
     let token = Token::new(settings.admin.token.clone());
     let reloader = Reloader::new(Running {

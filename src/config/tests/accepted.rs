@@ -24,7 +24,7 @@ fn introspection(loaded: &Loaded) -> &Introspection {
 
 #[test]
 fn every_part_reaches_the_catalog_and_the_settings() {
-    let Loaded { catalog, settings, warnings } = accepted(GOOD);
+    let Loaded { catalog, settings, warnings, .. } = accepted(GOOD);
     assert_eq!(warnings, []);
     assert_eq!(settings.server.listen.port(), 8080);
     assert_eq!(settings.probes.port(), 9090);

@@ -12,7 +12,7 @@ mod whole;
 use super::{Loaded, parse, problem::Report};
 
 /// A file with every part, without a fault.
-const GOOD: &str = r#"version: 1
+pub(super) const GOOD: &str = r#"version: 1
 server:
   listen: 0.0.0.0:8080
   max_body: 256KiB

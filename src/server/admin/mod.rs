@@ -8,6 +8,7 @@ mod about;
 mod audit;
 mod cache;
 mod caches;
+mod config;
 mod drain;
 mod limits;
 mod probes;
@@ -151,6 +152,7 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
 pub fn operator_routes(desk: &Arc<Desk>) -> Router {
     Router::new()
         .route("/info", get(about::show))
+        .route("/config", get(config::show))
         .route("/upstreams", get(upstreams::show))
         .route("/breakers/{upstream}", post(upstreams::force))
         .route("/caches", get(caches::show))
