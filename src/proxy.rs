@@ -19,7 +19,7 @@ use crate::{
         admin::{self, Desk, DeskParts},
         in_force::{InForce, Served},
         lifecycle::{Lifecycle, Phase},
-        listener::{self, ConnectionLimits},
+        listener::{self, ConnectionLimits, Tls},
         operations::Operations,
         public::{self, DataPlane},
     },
@@ -95,6 +95,7 @@ pub struct Proxy {
     operations: Operations,
     desk: Arc<Desk>,
     settings: Settings,
+    tls: Option<Tls>,
     addresses: Addresses,
 }
 
@@ -142,23 +143,29 @@ impl Proxy {
             admin,
         };
         let limits = ConnectionLimits::of(&settings.server);
-        let routes = desk.data_plane.routes();
+        let tls = tls_of(&settings, &desk.registry);
+        let (routes, over) = (desk.data_plane.routes(), tls.clone());
         let (life, tasks) = (lifecycle.clone(), background.clone());
         let connections = Arc::clone(&desk.connections);
         background.finish(async move {
-            listener::serve(public, routes, limits, life, &tasks, connections).await;
+            listener::serve(public, over, routes, limits, life, &tasks, connections).await;
         });
         let in_force = desk.in_force.clone();
         operations.every(SWEEP, move || in_force.now().pipeline.sweep());
         let registry = Arc::clone(&desk.registry);
         operations.every(UPKEEP, move || registry.upkeep());
         lifecycle.set(Phase::Ready);
-        Ok(Self { lifecycle, background, operations, desk, settings, addresses })
+        Ok(Self { lifecycle, background, operations, desk, settings, tls, addresses })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// The TLS of the data plane, where it has one: new connections follow what is put there.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// What operators look at.
@@ -224,6 +231,12 @@ fn wire(
         started: time::now(),
         wall: around.wall,
     }))
+}
+
+/// The TLS of the data plane, where it has one.
+fn tls_of(settings: &Settings, registry: &Arc<Registry>) -> Option<Tls> {
+    let server = &settings.server;
+    server.tls.as_ref().map(|tls| Tls::new(tls, server.handshake_timeout, registry))
 }
 
 /// Starts the listeners that are not for calls, on a runtime of their own.

@@ -46,9 +46,10 @@ pub(super) fn tree(node: &mut Node, path: &str, env: Env<'_>, findings: &Finding
     }
 }
 
-struct Wrong {
-    what: String,
-    instead: String,
+/// What is wrong with a value, and what to write instead.
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) instead: String,
 }
 
 impl Wrong {
@@ -138,21 +139,9 @@ fn is_variable(name: &str) -> bool {
 
 /// The text of a secret file without its last line end. Errors name the path, never the content.
 fn secret(path: &str) -> Result<String, Wrong> {
-    if !path.starts_with('/') {
-        return Err(Wrong::new(
-            "names a file by a relative path",
-            "write ${file:/path} from the root",
-        ));
-    }
-    let refused =
-        |why: String| Wrong::new(format!("the file {path} {why}"), "mend the path or the file");
-    let bytes =
-        read(path).map_err(|error| refused(format!("cannot be read ({})", error.kind())))?;
-    let Some(bytes) = bytes else {
-        return Err(refused("is no plain file of at most 64 KiB".to_owned()));
-    };
-    let mut text =
-        String::from_utf8(bytes).map_err(|_| refused("is not text in UTF-8".to_owned()))?;
+    let refused = |why: &str| refused(path, why);
+    let bytes = file(path, MAX_SECRET, "write ${file:/path} from the root")?;
+    let mut text = String::from_utf8(bytes).map_err(|_| refused("is not text in UTF-8"))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -160,17 +149,32 @@ fn secret(path: &str) -> Result<String, Wrong> {
         }
     }
     // Counting it as not written would quietly switch off what it protects.
-    if text.is_empty() { Err(refused("is empty".to_owned())) } else { Ok(text) }
+    if text.is_empty() { Err(refused("is empty")) } else { Ok(text) }
+}
+
+/// The bytes of a file that the configuration names, at most `most` of them; `absolute` says how to
+/// write its path. Every such file is read here.
+pub(super) fn file(path: &str, most: u64, absolute: &str) -> Result<Vec<u8>, Wrong> {
+    if !path.starts_with('/') {
+        return Err(Wrong::new("names a file by a relative path", absolute));
+    }
+    let bytes = read(path, most)
+        .map_err(|error| refused(path, &format!("cannot be read ({})", error.kind())))?;
+    bytes.ok_or_else(|| refused(path, &format!("is no plain file of at most {} KiB", most / 1024)))
+}
+
+fn refused(path: &str, why: &str) -> Wrong {
+    Wrong::new(format!("the file {path} {why}"), "mend the path or the file")
 }
 
 /// `None` for what is no plain file (a pipe would hang) or too large.
-fn read(path: &str) -> io::Result<Option<Vec<u8>>> {
+fn read(path: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
     if !std::fs::metadata(path)?.is_file() {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    let read = File::open(path)?.take(MAX_SECRET + 1).read_to_end(&mut bytes)?;
-    Ok((read as u64 <= MAX_SECRET).then_some(bytes))
+    let read = File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    Ok((read as u64 <= most).then_some(bytes))
 }
 
 #[cfg(test)]

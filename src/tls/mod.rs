@@ -90,7 +90,9 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("certificates", &self.0.chain.len()).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("certificates", &self.0.chain.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,9 +108,7 @@ impl Eq for Identity {}
 ///
 /// # Errors
 /// [`Unusable`].
-pub fn chain_of_pem(
-    pem: &[u8],
-) -> Result<(Vec<CertificateDer<'static>>, Validity), Unusable> {
+pub fn chain_of_pem(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Validity), Unusable> {
     let chain = certificates(pem)?;
     let mut all = chain.iter().map(|der| Validity::of(der).ok_or(Unusable::BrokenCertificate));
     let first = all.next().ok_or(Unusable::NoCertificate)??;
@@ -281,7 +281,10 @@ mod tests {
         let identity = Identity::of_pem(ours.chain.as_bytes(), ours.key.as_bytes()).unwrap();
         let mixed = Identity::of_pem(ours.chain.as_bytes(), other.key.as_bytes());
         assert_eq!(mixed.unwrap_err(), Unusable::OtherKey);
-        assert_ne!(Identity::of_pem(other.chain.as_bytes(), other.key.as_bytes()).unwrap(), identity);
+        assert_ne!(
+            Identity::of_pem(other.chain.as_bytes(), other.key.as_bytes()).unwrap(),
+            identity
+        );
         let again = Identity::of_pem(ours.chain.as_bytes(), ours.key.as_bytes()).unwrap();
         assert_eq!(again, identity);
     }

@@ -50,8 +50,8 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         return None;
     }
     let (length, rest) = match length {
-        short @ 0..0x80 => (usize::from(short), rest),
-        // No certificate needs more than three bytes for a length.
+        short @ 0..=0x7f => (usize::from(short), rest),
+        // A length of its own length; no certificate needs more than three bytes for it.
         long @ 0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
             (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)

@@ -30,7 +30,7 @@ use crate::{
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
     telemetry::{
         attempts::{AttemptMeters, HedgeMeters},
-        meters::BreakerMeters,
+        meters::{BreakerMeters, tell_expiry},
         metrics::Registry,
         stage::Decided,
     },
@@ -180,7 +180,12 @@ impl Lane {
             chance: around.chance,
             wall: around.wall,
         };
-        let client = Client::new(upstream.timeouts.connect, upstream.pool, &around.transport)?;
+        let (way, connect) = (&upstream.way, upstream.timeouts.connect);
+        if let Some(identity) = &way.identity {
+            let place = format!("upstreams.{}.tls", upstream.name);
+            tell_expiry(around.registry, &place, identity.validity().ends);
+        }
+        let client = Client::along(way, connect, upstream.pool, &around.transport)?;
         let client = chain::chain(upstream, &links, &client);
         Ok(Self { upstream: Arc::clone(upstream), client, links })
     }
