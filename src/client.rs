@@ -143,15 +143,19 @@ fn is_broken_connection(error: &(dyn StdError + 'static)) -> bool {
     error.is_incomplete_message() || below.is_some_and(|io| !about_bytes(io))
 }
 
-/// Whether `found` holds for any error below `error`, also for one that an [`io::Error`] wraps.
+/// Whether `found` holds for any error below `error`, also for one that an [`io::Error`] wraps: those
+/// it leaves out among its sources, and they stand in each other.
 fn has_source(error: &dyn StdError, found: impl Fn(&(dyn StdError + 'static)) -> bool) -> bool {
     let mut next = error.source();
     while let Some(inner) = next {
-        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if found(inner) || wrapped.is_some_and(|wrapped| found(wrapped)) {
+        if found(inner) {
             return true;
         }
-        next = inner.source();
+        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     false
 }

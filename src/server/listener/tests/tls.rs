@@ -103,14 +103,19 @@ impl Guarded {
         Self { site: Site::over(Some(tls.clone()), limits).await, tls, registry }
     }
 
-    /// Everything has ended, so everything is counted.
+    /// Waits until so many handshakes are counted, then stops it.
     async fn stop(self, expected: &[(&str, u64)]) {
-        self.site.stop().await;
-        let text = self.registry.render();
         for (result, times) in expected {
-            let series = format!("holdline_tls_handshakes_total{{result=\"{result}\"}} {times}\n");
-            assert!(text.contains(&series), "no {series}in\n{text}");
+            let labels = format!("{{result=\"{result}\"}}");
+            let series = format!("holdline_tls_handshakes_total{labels} {times}\n");
+            let counted = async {
+                while !self.registry.render().contains(&series) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            assert!(timeout(BOUND, counted).await.is_ok(), "{series}");
         }
+        self.site.stop().await;
     }
 }
 
