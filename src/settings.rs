@@ -6,6 +6,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
+use crate::tls::ServerTls;
+
 /// Everything that is not in the catalog.
 #[derive(Debug)]
 pub struct Settings {
@@ -47,6 +49,10 @@ pub struct ServerSettings {
     pub max_in_flight_per_org: usize,
     /// Bytes of bodies held at once; more are shed.
     pub max_bytes_in_flight: usize,
+    /// Its TLS. `None`: it speaks HTTP in clear text.
+    pub tls: Option<ServerTls>,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
     /// From the first byte of a request to the end of its head.
     pub header_timeout: Duration,
     /// From the end of the head to the end of the body.

@@ -31,6 +31,7 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
             calls = %addresses.public,
             probes = %addresses.probes,
             admin = %addresses.admin,
+            tls = proxy.tls().is_some(),
             "ready"
         );
         signals.next().await;

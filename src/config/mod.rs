@@ -30,6 +30,7 @@ mod links;
 mod request;
 mod revision;
 mod server;
+mod tls;
 mod upstreams;
 
 mod builtin;

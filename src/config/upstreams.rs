@@ -3,6 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use http::{HeaderName, HeaderValue, header};
+use url::Url;
 
 use crate::{
     catalog::{
@@ -11,12 +12,13 @@ use crate::{
             BreakerPolicy, BudgetPolicy, ConcurrencyLimit, ConcurrencyPolicy, HedgePolicy,
             QuotaPolicy, RetryOn, RetryPolicy, SlowPolicy, Timeouts,
         },
-        upstream::{Pool, Upstream},
+        upstream::{Pool, Upstream, Way},
     },
     config::{
         hosts::warn_of_plain_http,
         nearest::write_one_of,
         section::{NOT_SUPPORTED, Section, Value},
+        tls,
         values::{
             self, base_url, bytes, choice, count, duration, flag, header_name, rate, ratio, shown,
             span,
@@ -29,12 +31,12 @@ const LARGEST_BURST: u64 = 10_000_000;
 
 /// One system behind us.
 pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
-    section.unsupported(&["tls", "proxy"]);
     let base_url = section.required("base_url", "write it like https://crm.example.com", |value| {
         let url = base_url(value)?;
         warn_of_plain_http(value, &url);
         Some(url)
     });
+    let way = way(section, base_url.as_ref());
     let auth = section.read("auth", (), auth);
     let headers = section.read("headers", Vec::new(), headers);
     let timeouts = timeouts(&section.section("timeouts"));
@@ -52,6 +54,7 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
     Some(Upstream {
         name,
         base_url: base_url?,
+        way: way?,
         headers: headers?,
         timeouts: timeouts?,
         retry: retry?,
@@ -63,6 +66,43 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
         max_reply: max_reply?,
         propagate_trace: propagate_trace?,
     })
+}
+
+/// `tls` and `proxy`.
+fn way(section: &Section<'_>, base_url: Option<&Url>) -> Option<Way> {
+    let written = section.value("tls");
+    let tls = written.as_ref().map_or(Some((None, None)), |value| tls::upstream(&value.section()));
+    let proxy = section.optional("proxy", proxy);
+    if let (Some(value), Some(url)) = (&written, base_url)
+        && url.scheme() == "http"
+    {
+        let what = "means nothing: base_url is plain http";
+        value.refuse_key(what, "write https:// in base_url, or remove it");
+        return None;
+    }
+    let ((authorities, identity), proxy) = (tls?, proxy?);
+    Some(Way { authorities, identity, proxy })
+}
+
+/// The address of an HTTP proxy, which is spoken to in clear text and without credentials.
+fn proxy(value: &Value<'_>) -> Option<Url> {
+    const INSTEAD: &str = "write it like http://egress:3128";
+    let text = value.plain("must be the address of an HTTP proxy", INSTEAD)?;
+    let url = Url::parse(text).ok().filter(|url| text.starts_with("http://") && url.has_host());
+    let Some(url) = url else {
+        value.refuse("must be an address that begins with http://", INSTEAD);
+        return None;
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let what = "has a user or password in it, which would be sent in the clear";
+        value.refuse(what, "let the proxy know this machine by its address");
+        return None;
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        value.refuse("has more than a host and a port", INSTEAD);
+        return None;
+    }
+    Some(url)
 }
 
 fn auth(value: &Value<'_>) -> Option<()> {

@@ -9,7 +9,7 @@ use crate::settings::{
 
 /// The keys of what differs between the settings in force and the `next` and takes a restart.
 pub(super) fn changed(now: &Settings, next: &Settings) -> Vec<&'static str> {
-    let Settings { server, probes, admin, telemetry, cache, revision: _ } = now;
+    let Settings { server, probes, admin, telemetry, cache, revision: _, written: _ } = now;
     let AdminSettings { listen: admin_listen, token: _ } = admin;
     let CacheSettings { memory, max_entry } = *cache;
     let mut changed = of_server(server, &next.server);
@@ -28,6 +28,7 @@ pub(super) fn changed(now: &Settings, next: &Settings) -> Vec<&'static str> {
 fn of_server(now: &ServerSettings, next: &ServerSettings) -> Vec<&'static str> {
     let ServerSettings {
         listen,
+        tls,
         base_path,
         max_body: _,
         max_headers,
@@ -39,12 +40,15 @@ fn of_server(now: &ServerSettings, next: &ServerSettings) -> Vec<&'static str> {
         header_timeout,
         body_timeout: _,
         write_timeout,
+        handshake_timeout: _,
         idle_timeout,
         drain: _,
         trust_trace_context,
     } = now;
     let keys = [
         ("server.listen", *listen != next.listen),
+        // Another certificate is put in force at once.
+        ("server.tls", tls.is_some() != next.tls.is_some()),
         ("server.base_path", *base_path != next.base_path),
         ("server.max_headers", *max_headers != next.max_headers),
         ("server.max_header_bytes", *max_header_bytes != next.max_header_bytes),

@@ -24,7 +24,7 @@ use crate::{
         admin::{self, Desk, DeskParts, token::Token},
         in_force::{InForce, Served},
         lifecycle::{Lifecycle, Phase},
-        listener::{self, ConnectionLimits},
+        listener::{self, ConnectionLimits, Tls},
         operations::Operations,
         public::{self, DataPlane},
     },
@@ -112,6 +112,7 @@ pub struct Proxy {
     operations: Operations,
     desk: Arc<Desk>,
     reloader: Reloader,
+    tls: Option<Tls>,
     addresses: Addresses,
 }
 
@@ -151,29 +152,35 @@ impl Proxy {
         let (listen, limits) = (settings.server.listen, ConnectionLimits::of(&settings.server));
         let apart = (settings.probes, settings.admin.listen);
         let runtime = operations.runtime().clone();
-        let (desk, reloader) = wire(catalog, settings, around, runtime, (&background, &lifecycle))?;
+        let (desk, reloader, tls) =
+            wire(catalog, settings, around, runtime, (&background, &lifecycle))?;
 
         let (probes, admin) = listen_apart(&operations, &desk, apart)?;
         let public =
             listener::bind(listen).map_err(|error| no_listener(listen, "server.listen", error))?;
         let addresses = Addresses { public: public.local_addr().unwrap_or(listen), probes, admin };
-        let routes = desk.data_plane.routes();
+        let (routes, over) = (desk.data_plane.routes(), tls.clone());
         let (life, tasks) = (lifecycle.clone(), background.clone());
         let connections = Arc::clone(&desk.connections);
         background.finish(async move {
-            listener::serve(public, routes, limits, life, &tasks, connections).await;
+            listener::serve(public, over, routes, limits, life, &tasks, connections).await;
         });
         let in_force = desk.in_force.clone();
         operations.every(SWEEP, move || in_force.now().pipeline.sweep());
         let registry = Arc::clone(&desk.registry);
         operations.every(UPKEEP, move || registry.upkeep());
         lifecycle.set(Phase::Ready);
-        Ok(Self { lifecycle, background, operations, desk, reloader, addresses })
+        Ok(Self { lifecycle, background, operations, desk, reloader, tls, addresses })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// The TLS of the data plane, where it has one: new connections follow what is put there.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// What operators look at.
@@ -222,7 +229,7 @@ fn wire(
     around: Surroundings,
     runtime: Handle,
     (background, lifecycle): (&Background, &Lifecycle),
-) -> Result<(Arc<Desk>, Reloader), StartError> {
+) -> Result<(Arc<Desk>, Reloader, Option<Tls>), StartError> {
     let registry =
         if settings.telemetry.metrics { Registry::new() } else { Registry::switched_off() };
     tell_identity(&registry, &settings);
@@ -240,15 +247,17 @@ fn wire(
     let trust = settings.server.trust_trace_context;
     let tracer =
         Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance);
-    let in_force = InForce::new(Served::new(pipeline, settings, &registry));
+    let in_force = InForce::new(Served::new(pipeline, &settings, &registry));
     let data_plane = DataPlane::new(in_force.clone(), lifecycle.clone(), tracer);
     let token = Token::new(settings.admin.token.clone());
+    let tls = tls_of(&settings, &registry);
     let reloader = Reloader::new(Running {
         reader: around.reader,
         now: Mutex::new((parts, settings)),
         in_force: in_force.clone(),
         data_plane: Arc::clone(&data_plane),
         token: token.clone(),
+        tls: tls.clone(),
         telemetry: around.telemetry.clone(),
         meters: ReloadMeters::new(&registry, around.wall),
         runtime,
@@ -265,7 +274,13 @@ fn wire(
         started: time::now(),
         wall: around.wall,
     });
-    Ok((desk, reloader))
+    Ok((desk, reloader, tls))
+}
+
+/// The TLS of the data plane, where it has one.
+fn tls_of(settings: &Settings, registry: &Arc<Registry>) -> Option<Tls> {
+    let server = &settings.server;
+    server.tls.as_ref().map(|tls| Tls::new(tls, server.handshake_timeout, registry))
 }
 
 /// Starts the listeners that are not for calls, on a runtime of their own, at the addresses for probes

@@ -20,6 +20,7 @@ use crate::{
     server::{
         admin::{reload::Reload, token::Token},
         in_force::{InForce, Served},
+        listener::Tls,
         public::DataPlane,
     },
     settings::Settings,
@@ -76,6 +77,7 @@ pub(super) struct Running {
     pub(super) in_force: InForce,
     pub(super) data_plane: Arc<DataPlane>,
     pub(super) token: Token,
+    pub(super) tls: Option<Tls>,
     pub(super) telemetry: Option<Arc<Telemetry>>,
     pub(super) meters: ReloadMeters,
     /// Where it is read and built.
@@ -183,8 +185,7 @@ impl Running {
             vec![error.to_string()]
         })?;
         let registry = &parts.registry;
-        let revision = next.revision.clone();
-        let served = Served::new(Arc::clone(&pipeline), next.server.clone(), revision, registry);
+        let served = Served::new(Arc::clone(&pipeline), &next, registry);
 
         // From here on nothing fails.
         for warning in &warnings {
@@ -192,6 +193,9 @@ impl Running {
         }
         self.data_plane.resize(&next.server);
         self.token.put(next.admin.token.clone());
+        if let (Some(listener), Some(tls)) = (&self.tls, &next.server.tls) {
+            listener.put(tls, next.server.handshake_timeout);
+        }
         self.in_force.put(served);
         before.pipeline.retire(&pipeline, registry);
         registry.show_only(&metrics::CONFIG, &next.revision);

@@ -83,7 +83,7 @@ fn plane(loaded: Loaded, background: &Background) -> anyhow::Result<Arc<DataPlan
     let pipeline = Pipeline::new(catalog, &parts)?;
     let route = public::route(&settings.server);
     let tracer = Tracer::new(&registry, None, false, &route, Chance::Random);
-    let served = Served::new(pipeline, settings.server, settings.revision, &registry);
+    let served = Served::new(pipeline, &settings, &registry);
     let lifecycle = Lifecycle::new();
     lifecycle.set(Phase::Ready);
     Ok(DataPlane::new(InForce::new(served), lifecycle, tracer))

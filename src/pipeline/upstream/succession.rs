@@ -17,7 +17,10 @@ use crate::{
         hedge,
         pace::Pace,
     },
-    telemetry::attempts::{AttemptMeters, HedgeMeters},
+    telemetry::{
+        attempts::{AttemptMeters, HedgeMeters},
+        meters::tell_expiry,
+    },
     time,
 };
 
@@ -58,13 +61,20 @@ pub(super) fn client(
 ) -> Result<Client, ClientError> {
     match before.filter(|lane| connects_alike(&lane.upstream, upstream)) {
         Some(lane) => Ok(lane.network.clone()),
-        None => Client::new(upstream.timeouts.connect, upstream.pool, &around.transport),
+        None => {
+            let (way, connect) = (&upstream.way, upstream.timeouts.connect);
+            if let Some(identity) = &way.identity {
+                let place = format!("upstreams.{}.tls", upstream.name);
+                tell_expiry(around.registry, &place, identity.validity().ends);
+            }
+            Client::along(way, connect, upstream.pool, &around.transport)
+        }
     }
 }
 
 /// Whether a connection that was made for the one is good for the other.
 fn connects_alike(one: &Upstream, other: &Upstream) -> bool {
-    (one.timeouts.connect, one.pool) == (other.timeouts.connect, other.pool)
+    (one.timeouts.connect, one.pool, &one.way) == (other.timeouts.connect, other.pool, &other.way)
 }
 
 fn guard(upstream: &Upstream, before: Option<&Lane>, around: &Surroundings<'_>) -> Arc<Breaker> {
