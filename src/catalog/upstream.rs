@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::catalog::{
+    credential::Credential,
     name::Name,
     policy::{BreakerPolicy, ConcurrencyPolicy, HedgePolicy, QuotaPolicy, RetryPolicy, Timeouts},
 };
@@ -19,6 +20,8 @@ pub struct Upstream {
     pub base_url: Url,
     /// Headers sent with each attempt.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How it is shown who asks.
+    pub credential: Credential,
     /// How long an exchange may take.
     pub timeouts: Timeouts,
     /// What is repeated.

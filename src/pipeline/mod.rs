@@ -223,6 +223,7 @@ impl Pipeline {
             &catalog.upstreams,
             &upstream::Surroundings {
                 registry,
+                background: background.clone(),
                 transport: transport.clone(),
                 wall: *wall,
                 chance: *chance,
