@@ -151,6 +151,10 @@ catalogue! {
         "For how long yet an upstream does not want to be asked.");
     QUOTA_LEFT = gauge("holdline_upstream_quota_left_ratio", &["upstream"],
         "The part of the quota's burst that is left.");
+    CREDENTIAL_REFRESHES = counter("holdline_upstream_credential_refreshes_total",
+        &["upstream", "result"], "Tokens that were asked for to log in with, and what came of it.");
+    CREDENTIAL_EXPIRY = gauge("holdline_upstream_credential_expiry_timestamp_seconds",
+        &["upstream"], "When the token expires with which an upstream is asked; 0: there is none.");
     BREAKER_STATE = gauge("holdline_breaker_state", &["upstream", "state"],
         "1 for the state that the breaker is in, forced ones included; 0 for all others.");
     BREAKER_TRANSITIONS = counter("holdline_breaker_transitions_total",

@@ -89,13 +89,6 @@ const KEYS: &[Fault] = &[
     ),
     (
         "    timeouts: {",
-        "    auth: {type: bearer, token: x}\n    timeouts: {",
-        &[
-            "28:18 upstreams.crm.auth.type: is not supported in this version; write none, and credentials below `headers`",
-        ],
-    ),
-    (
-        "    timeouts: {",
         "    tls: {}\n    proxy: http://x\n    timeouts: {",
         &[
             "28:5 upstreams.crm.tls: is not supported in this version; remove it",

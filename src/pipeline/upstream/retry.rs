@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use http::{Extensions, StatusCode, header::RETRY_AFTER};
+use http::{Extensions, HeaderMap, StatusCode, header::RETRY_AFTER};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error as ChainError, Middleware, Next};
 use reqwest_retry::{Retryable, RetryableStrategy};
@@ -75,6 +75,7 @@ impl Middleware for Retry {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let errand = Errand::of(extensions);
+        let is_first = errand.attempts() == 0;
         let mut before = None;
         loop {
             let again = request.try_clone().expect("a body of bytes can be cloned");
@@ -82,7 +83,7 @@ impl Middleware for Retry {
             // What never left this process earns no repeats: an open breaker would fill the budget
             // for the very moment at which it closes. Nor does what nobody waits for.
             let earns = errand.urgency == Urgency::Interactive && errand.attempts() > 0;
-            if before.is_none() && earns {
+            if is_first && before.is_none() && earns {
                 self.budget.deposit(time::now());
             }
             match self.repeat(&errand, &result) {
@@ -103,7 +104,7 @@ impl Middleware for Retry {
 
 /// What is told of a fetch: its last attempt, but for a repeat that was refused here, or cut short by
 /// the call's own time, and would hide what the upstream did.
-fn told(
+pub(super) fn told(
     last: Result<Response, ChainError>,
     before: Option<Result<Response, ChainError>>,
 ) -> Result<Response, ChainError> {
@@ -143,7 +144,8 @@ impl Retry {
         if attempts >= self.policy.attempts {
             return Repeat::Suppressed("limit_reached");
         }
-        let asked = result.as_ref().ok().and_then(|response| retry_after(response, self.wall));
+        let asked =
+            result.as_ref().ok().and_then(|response| retry_after(response.headers(), self.wall));
         // The ceiling doubles; the wait is a random part of it, so that callers do not come back
         // together. An upstream that says when is taken at its word, with the same scatter on top.
         let scatter = self.policy.ceiling(attempts).mul_f64(self.chance.roll());
@@ -179,7 +181,7 @@ impl RetryableStrategy for RetryPolicy {
         let cause = match result {
             Ok(response) if response.status().is_success() => return None,
             Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
-                let says_when = asked_wait(response).is_some();
+                let says_when = asked_wait(response.headers()).is_some();
                 return Some(if says_when { Retryable::Transient } else { Retryable::Fatal });
             }
             Ok(response) => RetryOn::Status(response.status().as_u16()),
@@ -221,8 +223,8 @@ enum Wait {
     Until(SystemTime),
 }
 
-fn asked_wait(response: &Response) -> Option<Wait> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+fn asked_wait(headers: &HeaderMap) -> Option<Wait> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
         // More than fits is as good as for ever.
         return Some(Wait::For(Duration::from_secs(
@@ -232,9 +234,9 @@ fn asked_wait(response: &Response) -> Option<Wait> {
     httpdate::parse_http_date(text).ok().map(Wait::Until)
 }
 
-/// How long an upstream asks to wait: seconds, or a date.
-pub(super) fn retry_after(response: &Response, wall: Wall) -> Option<Duration> {
-    Some(match asked_wait(response)? {
+/// How long a system asks to wait: seconds, or a date.
+pub(super) fn retry_after(headers: &HeaderMap, wall: Wall) -> Option<Duration> {
+    Some(match asked_wait(headers)? {
         Wait::For(wait) => wait,
         Wait::Until(date) => date.duration_since(wall.system_time()).unwrap_or_default(),
     })

@@ -189,6 +189,11 @@ impl Rig {
         &self.world.authority
     }
 
+    /// Whoever issues tokens to us.
+    pub(crate) fn issuer(&self) -> &System {
+        &self.world.issuer
+    }
+
     /// The upstream.
     pub(crate) fn upstream(&self) -> &System {
         &self.world.upstream
@@ -251,6 +256,7 @@ impl Rig {
     /// Forgets what was seen so far: the requests that came, and the samples behind histograms.
     pub(crate) fn forget(&self) {
         self.authority().forget();
+        self.issuer().forget();
         self.upstream().forget();
         self.registry.upkeep();
     }
