@@ -166,8 +166,8 @@ impl TokenMeters {
     /// Where verdicts come from, and which come from there.
     const SOURCES: &[(&str, &[&str])] = &[
         ("cache", &["valid", "invalid"]),
-        ("remote", &["valid", "expired", "invalid", "forbidden", "error"]),
-        ("coalesced", &["valid", "expired", "invalid", "forbidden", "error"]),
+        ("remote", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
+        ("coalesced", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
         ("stale", &["valid"]),
         ("local", &["valid", "missing", "malformed", "invalid"]),
     ];

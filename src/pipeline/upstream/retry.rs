@@ -4,13 +4,10 @@
 //! deadline. Its vocabulary ([`RetryableStrategy`], [`Retryable`]) is kept for the one question that
 //! it asks well, whether an outcome is transient; the loop around it is what this service is for.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use http::{Extensions, HeaderMap, StatusCode, header::RETRY_AFTER};
+use http::{Extensions, HeaderMap, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error as ChainError, Middleware, Next};
 use reqwest_retry::{Retryable, RetryableStrategy};
@@ -18,7 +15,7 @@ use reqwest_retry::{Retryable, RetryableStrategy};
 use crate::{
     catalog::policy::{self, RetryOn, RetryPolicy},
     chance::Chance,
-    client::WireError,
+    client::{RetryAfter, WireError},
     mechanism::{breaker::Breaker, budget::Budget, latency::Latency, permit::Urgency},
     pipeline::upstream::{errand::Errand, error::AttemptError, pace::Pace},
     telemetry::attempts::AttemptMeters,
@@ -181,7 +178,7 @@ impl RetryableStrategy for RetryPolicy {
         let cause = match result {
             Ok(response) if response.status().is_success() => return None,
             Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
-                let says_when = asked_wait(response.headers()).is_some();
+                let says_when = RetryAfter::of(response.headers()).is_some();
                 return Some(if says_when { Retryable::Transient } else { Retryable::Fatal });
             }
             Ok(response) => RetryOn::Status(response.status().as_u16()),
@@ -217,27 +214,7 @@ fn reason(result: &Result<Response, ChainError>, asked: Option<Duration>) -> &'s
     }
 }
 
-/// What an upstream asks in `Retry-After`.
-enum Wait {
-    For(Duration),
-    Until(SystemTime),
-}
-
-fn asked_wait(headers: &HeaderMap) -> Option<Wait> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
-        // More than fits is as good as for ever.
-        return Some(Wait::For(Duration::from_secs(
-            text.parse::<u32>().unwrap_or(u32::MAX).into(),
-        )));
-    }
-    httpdate::parse_http_date(text).ok().map(Wait::Until)
-}
-
-/// How long a system asks to wait: seconds, or a date.
+/// How long a system asks to wait.
 pub(super) fn retry_after(headers: &HeaderMap, wall: Wall) -> Option<Duration> {
-    Some(match asked_wait(headers)? {
-        Wait::For(wait) => wait,
-        Wait::Until(date) => date.duration_since(wall.system_time()).unwrap_or_default(),
-    })
+    Some(RetryAfter::of(headers)?.wait(wall))
 }
