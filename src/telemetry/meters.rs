@@ -169,7 +169,7 @@ impl TokenMeters {
         ("remote", &["valid", "expired", "invalid", "forbidden", "error"]),
         ("coalesced", &["valid", "expired", "invalid", "forbidden", "error"]),
         ("stale", &["valid"]),
-        ("local", &["valid", "missing", "malformed", "invalid"]),
+        ("local", &["valid", "missing", "malformed", "invalid", "expired", "revoked"]),
     ];
 
     /// The series, shared by all schemes.
@@ -190,6 +190,12 @@ impl TokenMeters {
             None => debug_assert!(false, "{source} is no source of verdicts"),
         }
     }
+}
+
+/// Requests for a token of one scheme that issues them.
+pub fn token_request_meters(registry: &Registry, caller: &str) -> Words {
+    let results = &["issued", "invalid_client", "throttled", "invalid_request", "unavailable"];
+    Words::new(results, |result| registry.counter(&table::TOKEN_REQUESTS, &[caller, result]))
 }
 
 /// One cache, told apart by name: `response` or `token`.

@@ -1,7 +1,10 @@
 //! `callers`: the ways to prove who is calling.
 
 mod introspection;
+mod issued;
 mod keys;
+
+pub(super) use issued::refuse_taken_paths;
 
 use http::HeaderName;
 
@@ -20,6 +23,8 @@ use crate::{
 enum Type {
     Introspection,
     ApiKey,
+    Basic,
+    Issued,
     Later,
 }
 
@@ -29,10 +34,10 @@ const TYPES: [(&str, Type); 7] = [
     ("rfc7662", Type::Later),
     ("tokens_me", Type::Later),
     ("jwt", Type::Later),
-    ("basic", Type::Later),
-    ("issued", Type::Later),
+    ("basic", Type::Basic),
+    ("issued", Type::Issued),
 ];
-const BUILT: &str = "write introspection or api_key";
+const BUILT: &str = "write introspection, api_key, basic or issued";
 
 /// One way to prove who is calling.
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
@@ -45,6 +50,7 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     let default_header = match kind {
         Type::Introspection => "X-Genesys-Auth-Token",
         Type::ApiKey => "X-Api-Key",
+        Type::Basic | Type::Issued => "Authorization",
         Type::Later => {
             written.refuse(NOT_SUPPORTED, BUILT);
             return None;
@@ -58,6 +64,8 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
             introspection::introspection(section).map(|proof| Proof::Introspection(Box::new(proof)))
         }
         Type::ApiKey => keys::api_keys(section).map(Proof::ApiKey),
+        Type::Basic => keys::users(section).map(Proof::Basic),
+        Type::Issued => issued::issued(section).map(|proof| Proof::Issued(Box::new(proof))),
         Type::Later => return None,
     };
     section.finish()?;

@@ -30,7 +30,7 @@ use crate::{
     },
     pipeline::authenticate::{
         BAD_TOKEN, Caller, How, Identified, Surroundings, Unproven,
-        verdicts::{Good, Remembered, Verdicts},
+        verdicts::{Good, Remembered, Verdicts, Which},
     },
     telemetry::meters::Moment,
     time::{self, Deadline, Wall},
@@ -66,7 +66,8 @@ pub(super) struct Authority {
     permits: Permits,
     breaker: Arc<Breaker>,
     key: FingerprintKey,
-    flights: Flights<Fingerprint, Ruling>,
+    /// Each under the era of the verdicts in which it was asked.
+    flights: Flights<Fingerprint, Ruling, u64>,
     verdicts: Verdicts,
     background: Background,
     wall: Wall,
@@ -133,7 +134,7 @@ impl Authority {
         if token.len() > MAX_TOKEN || !token.bytes().all(|c| c.is_ascii_graphic()) {
             return Err(refused("malformed", How::Local));
         }
-        let print = self.key.of(token.as_bytes());
+        let print = self.print(token);
         let aged = match self.verdicts.look_up(&print) {
             Remembered::Good(caller) => return Ok(Identified { caller, how: How::Cache }),
             Remembered::Refused => {
@@ -173,8 +174,14 @@ impl Authority {
     }
 
     /// Joins the question about that token, asking it if nobody does.
-    fn board(self: &Arc<Self>, print: Fingerprint, token: &str) -> Option<(Waiter<Ruling>, How)> {
-        match self.flights.join(&print) {
+    fn board(
+        self: &Arc<Self>,
+        print: Fingerprint,
+        token: &str,
+    ) -> Option<(Waiter<Ruling, u64>, How)> {
+        // What is asked since before a revocation is not what is asked now.
+        let era = self.verdicts.era();
+        match self.flights.join_past(&print, era, |asked| *asked < era) {
             Boarding::Full => None,
             Boarding::Follow(waiter) => Some((waiter, How::Coalesced)),
             Boarding::Lead(takeoff, waiter) => {
@@ -205,7 +212,13 @@ impl Authority {
         )
     }
 
-    async fn settle(&self, print: Fingerprint, token: &str, takeoff: Takeoff<Fingerprint, Ruling>) {
+    async fn settle(
+        &self,
+        print: Fingerprint,
+        token: &str,
+        takeoff: Takeoff<Fingerprint, Ruling, u64>,
+    ) {
+        let era = *takeoff.mark();
         // The question before this one may have been answered between the look-up and the joining.
         match self.verdicts.look_up(&print) {
             Remembered::Good(caller) => return takeoff.land(Ruling::Good(caller)),
@@ -215,12 +228,12 @@ impl Authority {
         let ruling = match self.ask(token).await {
             Ok(Said::Active(good)) => {
                 let caller = Arc::clone(&good.caller);
-                self.verdicts.keep(print, good);
+                self.verdicts.keep(print, good, era);
                 Ruling::Good(caller)
             }
             Ok(Said::Refused { result, remember }) => {
                 if remember {
-                    self.verdicts.refuse(print);
+                    self.verdicts.refuse(print, era);
                 }
                 Ruling::Refused(result)
             }
@@ -298,6 +311,16 @@ impl Authority {
         Some(Said::Active(Good { caller, expires }))
     }
 
+    /// What stands for that token.
+    pub(super) fn print(&self, token: &str) -> Fingerprint {
+        self.key.of(token.as_bytes())
+    }
+
+    /// Forgets such verdicts, and what is being asked now will not be remembered.
+    pub(super) fn forget(&self, which: Which<'_>) -> u64 {
+        self.verdicts.forget(which)
+    }
+
     /// Forgets verdicts that are of no use any more.
     pub(super) fn sweep(&self) {
         self.verdicts.sweep();
@@ -323,7 +346,9 @@ enum Said {
 fn introspection(scheme: &Scheme) -> &Introspection {
     match &scheme.proof {
         Proof::Introspection(policy) => policy,
-        Proof::ApiKey(_) => unreachable!("an authority is made for introspection only"),
+        Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => {
+            unreachable!("an authority is made for introspection only")
+        }
     }
 }
 

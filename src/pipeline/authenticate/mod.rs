@@ -1,16 +1,23 @@
 //! Authenticate: who is calling, proved by one of the schemes that the action names.
 //!
-//! The proof is a token that an authority vouches for, or a key that is known here. A verdict is
+//! The proof is a token that an authority vouches for, a token that was issued here, or a key or
+//! password that is known here. An authority's verdict is
 //! remembered, so that the authority is asked once per token and not once per call; an authority
 //! that cannot be reached is never taken for a refusal.
 
 mod api_key;
+pub mod basic;
 mod introspection;
+mod issued;
+mod revoke;
 mod verdicts;
+
+pub use issued::{Denied, Grant, Issuer};
+pub use revoke::{Revoke, Revoked};
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 use crate::{
     background::Background,
@@ -26,12 +33,15 @@ use crate::{
     time::{Deadline, Wall},
 };
 
+use basic::Shown;
 use introspection::Authority;
 
 /// What the bearer of a bad token is told.
 const BAD_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
 /// What the bearer of a bad key is told.
 const BAD_KEY: &str = "Invalid API key";
+/// What is told to who shows a wrong password, or a right one for another user.
+const BAD_PASSWORD: &str = "Invalid user or password";
 
 /// Who is calling. Only this stage makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +93,15 @@ enum How {
     Coalesced,
 }
 
+/// The word before a proof: which scheme of HTTP it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// A user and a password.
+    Basic,
+    /// A token.
+    Bearer,
+}
+
 /// Why a caller is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unproven {
@@ -90,6 +109,14 @@ pub enum Unproven {
     Missing {
         /// The header as the configuration spells it.
         header: String,
+        /// The word that stands before the proof, where one does.
+        word: Option<Word>,
+    },
+    /// It is no token that was issued here, or one that does not hold any more: a new one can be
+    /// fetched.
+    Void {
+        /// The word for why, in `token_validations_total`.
+        result: &'static str,
     },
     /// The proof was refused.
     Refused {
@@ -132,7 +159,7 @@ impl Decided for Unproven {
     fn decision(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "missing",
-            Self::Refused { asked: false, .. } => "refused",
+            Self::Refused { asked: false, .. } | Self::Void { .. } => "refused",
             Self::Refused { asked: true, .. } => "rejected",
             Self::Unavailable { .. } | Self::OutOfTime => "unavailable",
         }
@@ -187,8 +214,10 @@ struct Checked {
 enum Prover {
     /// A token authority.
     Authority(Arc<Authority>),
-    /// We do, by the keys in the scheme.
+    /// We do, by the keys or passwords in the scheme.
     Keys,
+    /// We do, because we issued it.
+    Issuer(Arc<Issuer>),
 }
 
 impl Schemes {
@@ -203,7 +232,8 @@ impl Schemes {
         let checked = schemes.iter().map(|(name, scheme)| {
             let prover = match &scheme.proof {
                 Proof::Introspection(_) => Prover::Authority(Authority::new(scheme, around)?),
-                Proof::ApiKey(_) => Prover::Keys,
+                Proof::ApiKey(_) | Proof::Basic(_) => Prover::Keys,
+                Proof::Issued(_) => Prover::Issuer(Arc::new(Issuer::new(scheme, around))),
             };
             Ok((name.clone(), Checked { scheme: Arc::clone(scheme), prover }))
         });
@@ -272,21 +302,28 @@ fn bad_key() -> Unproven {
     Unproven::Refused { result: "invalid", detail: BAD_KEY, asked: false }
 }
 
+fn bad_password(result: &'static str) -> Unproven {
+    Unproven::Refused { result, detail: BAD_PASSWORD, asked: false }
+}
+
 impl Unproven {
-    /// Which of several reasons is told: the one that the caller can do least about.
+    /// Which of several reasons is told: the one that the caller can do least about. But who shows
+    /// a token of ours is told of that, whoever else did not know what to make of it.
     fn weight(&self) -> u8 {
         match self {
             Self::Missing { .. } => 0,
-            Self::Refused { .. } => 1,
-            Self::OutOfTime => 2,
-            Self::Unavailable { .. } => 3,
+            Self::Void { result: "malformed" } => 1,
+            Self::Refused { .. } => 2,
+            Self::Void { .. } => 3,
+            Self::OutOfTime => 4,
+            Self::Unavailable { .. } => 5,
         }
     }
 
     fn result(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "missing",
-            Self::Refused { result, .. } => result,
+            Self::Refused { result, .. } | Self::Void { result } => result,
             Self::Unavailable { .. } | Self::OutOfTime => "error",
         }
     }
@@ -298,45 +335,64 @@ impl Checked {
         headers: &HeaderMap,
         deadline: Deadline,
     ) -> Result<Identified, (Unproven, How)> {
-        let missing = || Unproven::Missing { header: self.scheme.header_text.clone() };
-        let proof = single(headers, &self.scheme.header).ok_or((missing(), How::Local))?;
+        let (header, word) = (&self.scheme.header, self.word());
+        let missing = || Unproven::Missing { header: self.scheme.header_text.clone(), word };
+        let proof = single(headers, header, word).ok_or_else(|| (missing(), How::Local))?;
+        let local = |owner: Option<&str>, bad: Unproven| {
+            let owner = owner.ok_or((bad, How::Local))?;
+            let caller = Caller { org: self.scheme.name.shared(), client: owner.into() };
+            Ok(Identified { caller: Arc::new(caller), how: How::Local })
+        };
         match (&self.prover, &self.scheme.proof) {
             (Prover::Authority(authority), _) => authority.identify(proof, deadline).await,
-            (Prover::Keys, Proof::ApiKey(keys)) => match api_key::owner(keys, proof) {
-                Some(owner) => {
-                    let org = self.scheme.name.shared();
-                    let caller = Arc::new(Caller { org, client: owner.into() });
-                    Ok(Identified { caller, how: How::Local })
-                }
-                None => Err((bad_key(), How::Local)),
+            (Prover::Issuer(issuer), _) => issuer.identify(proof),
+            (Prover::Keys, Proof::ApiKey(keys)) => local(api_key::owner(keys, proof), bad_key()),
+            (Prover::Keys, Proof::Basic(users)) => match Shown::read(proof) {
+                Some(shown) => local(basic::owner(users, &shown), bad_password("invalid")),
+                None => local(None, bad_password("malformed")),
             },
-            (Prover::Keys, Proof::Introspection(_)) => {
-                unreachable!("an introspection scheme is made with its authority")
+            (Prover::Keys, Proof::Introspection(_) | Proof::Issued(_)) => {
+                unreachable!("their schemes are made with an authority or an issuer")
             }
+        }
+    }
+
+    /// The word before the proof. Every scheme reads its own: what stands behind another word was
+    /// not shown to it.
+    fn word(&self) -> Option<Word> {
+        match &self.scheme.proof {
+            Proof::Basic(_) => Some(Word::Basic),
+            _ => (self.scheme.header == AUTHORIZATION).then_some(Word::Bearer),
         }
     }
 
     fn authority(&self) -> Option<&Arc<Authority>> {
         match &self.prover {
             Prover::Authority(authority) => Some(authority),
-            Prover::Keys => None,
+            Prover::Keys | Prover::Issuer(_) => None,
         }
     }
 }
 
-/// The value of a header that is there exactly once and not empty. A scheme's word before it, as in
-/// `Authorization: Bearer`, is left out.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+impl Word {
+    /// What stands behind this word, as in `Authorization: Bearer token`; `None` where it does not
+    /// begin with it. The word is read without regard to case.
+    pub fn before<'a>(self, value: &'a str) -> Option<&'a str> {
+        let word = match self {
+            Self::Basic => "basic",
+            Self::Bearer => "bearer",
+        };
+        let (first, rest) = value.trim().split_once(' ')?;
+        first.eq_ignore_ascii_case(word).then(|| rest.trim())
+    }
+}
+
+/// The value of a header that is there exactly once and not empty, without the word before it.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName, word: Option<Word>) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let (Some(only), None) = (values.next(), values.next()) else { return None };
     // What is not visible ASCII is no token; it is refused as one that nobody knows.
     let text = only.to_str().unwrap_or("\u{0}").trim();
-    let token = if *name == http::header::AUTHORIZATION {
-        text.get(..7)
-            .filter(|word| word.eq_ignore_ascii_case("bearer "))
-            .map(|_| text[7..].trim())?
-    } else {
-        text
-    };
-    (!token.is_empty()).then_some(token)
+    let proof = word.map_or(Some(text), |word| word.before(text))?;
+    (!proof.is_empty()).then_some(proof)
 }

@@ -34,17 +34,19 @@ const BETWEEN_LINES: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Purge,
+    Revoke,
     Breaker,
     Drain,
     Undrain,
 }
 
 impl Change {
-    const ALL: [Self; 4] = [Self::Purge, Self::Breaker, Self::Drain, Self::Undrain];
+    const ALL: [Self; 5] = [Self::Purge, Self::Revoke, Self::Breaker, Self::Drain, Self::Undrain];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Purge => "purge",
+            Self::Revoke => "revoke",
             Self::Breaker => "breaker",
             Self::Drain => "drain",
             Self::Undrain => "undrain",
@@ -134,7 +136,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
 /// fields.
 #[derive(Debug)]
 pub(super) struct Audit {
-    changes: [Words; 4],
+    changes: [Words; 5],
     doors: [Words; 2],
     turned_away: Mutex<TurnedAway>,
 }

@@ -11,6 +11,7 @@ mod caches;
 mod drain;
 mod limits;
 mod probes;
+mod revoke;
 mod token;
 mod upstreams;
 mod wish;
@@ -148,6 +149,7 @@ pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router 
         .route("/caches", get(caches::show))
         .route("/limits", get(limits::show))
         .route("/cache/purge", post(cache::purge))
+        .route("/tokens/revoke", post(revoke::revoke))
         .route("/drain", post(drain::begin))
         .route("/undrain", post(drain::end))
         .fallback(nothing_here)
