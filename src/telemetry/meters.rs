@@ -192,12 +192,6 @@ impl TokenMeters {
     }
 }
 
-/// Requests for a token of one scheme that issues them.
-pub fn token_request_meters(registry: &Registry, caller: &str) -> Words {
-    let results = &["issued", "invalid_client", "throttled", "invalid_request", "unavailable"];
-    Words::new(results, |result| registry.counter(&table::TOKEN_REQUESTS, &[caller, result]))
-}
-
 /// One cache, told apart by name: `response` or `token`.
 #[derive(Debug)]
 pub struct CacheMeters {

@@ -79,7 +79,7 @@ const KEYS: &[Fault] = &[
         "type: api_key",
         "type: jwt",
         &[
-            "19:11 callers.portal.type: is not supported in this version; write introspection or api_key",
+            "19:11 callers.portal.type: is not supported in this version; write introspection, api_key, basic or issued",
         ],
     ),
     (

@@ -30,7 +30,7 @@ use crate::{
     },
     pipeline::authenticate::{
         BAD_TOKEN, Caller, How, Identified, Surroundings, Unproven,
-        verdicts::{Good, Remembered, Verdicts, Which},
+        verdicts::{Good, Remembered, Verdicts},
     },
     telemetry::meters::Moment,
     time::{self, Deadline, Wall},
@@ -65,10 +65,10 @@ pub(super) struct Authority {
     client: Client,
     permits: Permits,
     breaker: Arc<Breaker>,
-    key: FingerprintKey,
+    pub(super) key: FingerprintKey,
     /// Each under the era of the verdicts in which it was asked.
     flights: Flights<Fingerprint, Ruling, u64>,
-    verdicts: Verdicts,
+    pub(super) verdicts: Verdicts,
     background: Background,
     wall: Wall,
     last_success: Moment,
@@ -134,7 +134,7 @@ impl Authority {
         if token.len() > MAX_TOKEN || !token.bytes().all(|c| c.is_ascii_graphic()) {
             return Err(refused("malformed", How::Local));
         }
-        let print = self.print(token);
+        let print = self.key.of(token.as_bytes());
         let aged = match self.verdicts.look_up(&print) {
             Remembered::Good(caller) => return Ok(Identified { caller, how: How::Cache }),
             Remembered::Refused => {
@@ -311,16 +311,6 @@ impl Authority {
         Some(Said::Active(Good { caller, expires }))
     }
 
-    /// What stands for that token.
-    pub(super) fn print(&self, token: &str) -> Fingerprint {
-        self.key.of(token.as_bytes())
-    }
-
-    /// Forgets such verdicts, and what is being asked now will not be remembered.
-    pub(super) fn forget(&self, which: Which<'_>) -> u64 {
-        self.verdicts.forget(which)
-    }
-
     /// Forgets verdicts that are of no use any more.
     pub(super) fn sweep(&self) {
         self.verdicts.sweep();
@@ -346,9 +336,7 @@ enum Said {
 fn introspection(scheme: &Scheme) -> &Introspection {
     match &scheme.proof {
         Proof::Introspection(policy) => policy,
-        Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => {
-            unreachable!("an authority is made for introspection only")
-        }
+        _ => unreachable!("an authority is made for introspection only"),
     }
 }
 

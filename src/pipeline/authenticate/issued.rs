@@ -21,7 +21,7 @@ use crate::{
     fingerprint::{Fields, SigningKey, same_secret},
     mechanism::quota::Quota,
     pipeline::authenticate::{Caller, How, Identified, Surroundings, Unproven, basic},
-    telemetry::meters::{Words, token_request_meters},
+    telemetry::{meters::Words, metrics::TOKEN_REQUESTS},
     time::{self, Wall},
 };
 
@@ -39,6 +39,9 @@ const GUESSES: QuotaPolicy = QuotaPolicy {
     period: Duration::from_millis(100),
     burst: NonZeroU32::new(50).expect("fifty is not zero"),
 };
+/// What a request for a token comes to.
+const RESULTS: &[&str] =
+    &["issued", "invalid_client", "throttled", "invalid_request", "unavailable"];
 /// No token holds longer than the configuration allows, so that nothing older has to be remembered.
 const OLDEST: Duration = Duration::from_secs(48 * 3600);
 
@@ -88,7 +91,9 @@ impl Issuer {
             key: SigningKey::new(policy.key.expose_secret().as_bytes()),
             cut_off: Arc::default(),
             guesses: guesses.collect(),
-            requests: token_request_meters(around.registry, scheme.name.as_str()),
+            requests: Words::new(RESULTS, |result| {
+                around.registry.counter(&TOKEN_REQUESTS, &[scheme.name.as_str(), result])
+            }),
             wall: around.wall,
             scheme: Arc::clone(scheme),
         }
@@ -104,8 +109,7 @@ impl Issuer {
         &issued(&self.scheme).path
     }
 
-    /// Counts a request for a token by what it came to: `issued`, `invalid_client`, `throttled`,
-    /// `invalid_request` or `unavailable`.
+    /// Counts a request for a token by the word for what it came to.
     pub fn count(&self, result: &str) {
         self.requests.count(result);
     }

@@ -11,13 +11,15 @@ mod introspection;
 mod issued;
 mod revoke;
 mod verdicts;
+mod word;
 
 pub use issued::{Denied, Grant, Issuer};
 pub use revoke::{Revoke, Revoked};
+pub use word::Word;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
     background::Background,
@@ -35,6 +37,7 @@ use crate::{
 
 use basic::Shown;
 use introspection::Authority;
+use word::single;
 
 /// What the bearer of a bad token is told.
 const BAD_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
@@ -91,15 +94,6 @@ enum How {
     Remote,
     /// Another call had asked already.
     Coalesced,
-}
-
-/// The word before a proof: which scheme of HTTP it is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// A user and a password.
-    Basic,
-    /// A token.
-    Bearer,
 }
 
 /// Why a caller is not known.
@@ -372,27 +366,4 @@ impl Checked {
             Prover::Keys | Prover::Issuer(_) => None,
         }
     }
-}
-
-impl Word {
-    /// What stands behind this word, as in `Authorization: Bearer token`; `None` where it does not
-    /// begin with it. The word is read without regard to case.
-    pub fn before<'a>(self, value: &'a str) -> Option<&'a str> {
-        let word = match self {
-            Self::Basic => "basic",
-            Self::Bearer => "bearer",
-        };
-        let (first, rest) = value.trim().split_once(' ')?;
-        first.eq_ignore_ascii_case(word).then(|| rest.trim())
-    }
-}
-
-/// The value of a header that is there exactly once and not empty, without the word before it.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName, word: Option<Word>) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let (Some(only), None) = (values.next(), values.next()) else { return None };
-    // What is not visible ASCII is no token; it is refused as one that nobody knows.
-    let text = only.to_str().unwrap_or("\u{0}").trim();
-    let proof = word.map_or(Some(text), |word| word.before(text))?;
-    (!proof.is_empty()).then_some(proof)
 }

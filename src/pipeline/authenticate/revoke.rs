@@ -61,11 +61,11 @@ impl Schemes {
             match &checked.prover {
                 Prover::Authority(authority) => {
                     let which = match revoke {
-                        Revoke::Token(token) => Which::Token(authority.print(token)),
+                        Revoke::Token(token) => Which::Token(authority.key.of(token.as_bytes())),
                         Revoke::Of { client: Some(client), .. } => Which::Client(client),
                         Revoke::Of { client: None, .. } => Which::All,
                     };
-                    revoked.forgotten += authority.forget(which);
+                    revoked.forgotten += authority.verdicts.forget(which);
                 }
                 Prover::Issuer(issuer) => {
                     revoked.clients += match revoke {

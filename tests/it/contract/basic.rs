@@ -9,8 +9,7 @@ use crate::support::{
     proxy::{Setup, TestProxy},
 };
 
-const DESK: &str =
-    "desk: {type: basic, users: {ivr: \"pass:word\", web: other-password, \"käthe\": \"blaue Straße\"}}";
+const DESK: &str = "desk: {type: basic, users: {ivr: \"pass:word\", web: other-password, \"käthe\": \"blaue Straße\"}}";
 const INVALID: &str = "Invalid user or password";
 const MISSING: &str = "Missing Authorization header";
 
@@ -135,9 +134,8 @@ async fn each_user_is_a_caller_of_its_own_in_the_organisation_of_the_scheme() {
     let limit = "one: {key: caller, rate: 1/m, burst: 1}";
     let setup = Setup::new().caller(DESK).limit(limit).action("caller: desk");
     let proxy = setup.action("limits: [one]").start().await;
-    let ask = |user: &str| {
-        bare(&proxy, Form::TUTORIAL).header("authorization", &basic(user)).send()
-    };
+    let ask =
+        |user: &str| bare(&proxy, Form::TUTORIAL).header("authorization", &basic(user)).send();
     assert_eq!(ask("ivr:pass:word").await.status, 200);
     assert_eq!(ask("ivr:pass:word").await.status, 429);
     assert_eq!(ask("web:other-password").await.status, 200);

@@ -22,8 +22,9 @@ async fn revoked(proxy: &TestProxy, wish: Value) -> Value {
 }
 
 async fn fetched(proxy: &TestProxy, client: &str) -> String {
-    let form =
-        format!("grant_type=client_credentials&client_id={client}&client_secret=secret-of-the-{client}");
+    let form = format!(
+        "grant_type=client_credentials&client_id={client}&client_secret=secret-of-the-{client}"
+    );
     let request = proxy.client.network().post(proxy.public_url("/oauth/token")).body(form);
     let (status, text) = proxy.fetch(request).await;
     assert_eq!(status, 200, "{text}");

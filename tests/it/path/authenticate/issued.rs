@@ -162,7 +162,8 @@ async fn wrong_secrets_are_looked_at_fifty_times_and_then_ten_times_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn beside_others_on_the_same_header_a_token_of_ours_decides_what_is_told() {
-    let setup = Setup { genesys: &["header: Authorization"], caller: "[genesys, oauth]", ..Setup::PLAIN };
+    let setup =
+        Setup { genesys: &["header: Authorization"], caller: "[genesys, oauth]", ..Setup::PLAIN };
     let yaml = setup.yaml().replace("callers:\n", &format!("callers:\n  oauth: {CALLER}\n"));
     let rig = Rig::of(&yaml, setup.room, setup.chance);
     rig.authority().always(crate::support::scripted::Line::status(401));
