@@ -4,6 +4,7 @@ mod accepted;
 mod callers;
 mod faults;
 mod ladder;
+mod local_callers;
 mod parts;
 mod properties;
 mod secrets;
