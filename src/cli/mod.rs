@@ -60,6 +60,9 @@ struct CheckArgs {
     /// Take warnings for problems
     #[arg(long)]
     strict: bool,
+    /// How it is told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: check::Format,
 }
 
 #[derive(Debug, Args)]
@@ -122,7 +125,9 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args.config.as_deref()),
         Command::Demo(args) => demo::run(&args),
-        Command::Check(args) => return check::run(args.config.config.as_deref(), args.strict),
+        Command::Check(args) => {
+            return check::run(args.config.config.as_deref(), args.strict, args.format);
+        }
         Command::Explain(args) => {
             return explain::run(&args.action, args.config.config.as_deref());
         }

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// Genesys waits no longer for any data action.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// One action on the ladder.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rungs<'a, 'n> {
@@ -30,7 +33,7 @@ pub(super) struct Rungs<'a, 'n> {
 
 /// Reads `genesys_timeout`, which is only compared: it is set in Genesys, not here.
 pub(super) fn refuse_genesys_timeout(section: &Section<'_>, timeout: Option<Duration>) {
-    let Some(Some(theirs)) = section.optional("genesys_timeout", span) else {
+    let Some(Some(theirs)) = section.optional("genesys_timeout", theirs) else {
         return;
     };
     if let Some(ours) = timeout
@@ -44,6 +47,16 @@ pub(super) fn refuse_genesys_timeout(section: &Section<'_>, timeout: Option<Dura
         );
         at.iter().for_each(|at| at.refuse(&*what, "write a shorter timeout"));
     }
+}
+
+/// The execution time-out of a data action.
+fn theirs(value: &Value<'_>) -> Option<Duration> {
+    let theirs = span(value)?;
+    if !(Duration::from_secs(1)..=LONGEST).contains(&theirs) {
+        value.refuse("is none that Genesys takes", "write the action's own, from 1s to 60s");
+        return None;
+    }
+    Some(theirs)
 }
 
 impl Rungs<'_, '_> {

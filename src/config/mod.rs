@@ -12,6 +12,9 @@ mod expand;
 mod node;
 mod tree;
 
+mod asked;
+mod form;
+
 mod section;
 mod values;
 
@@ -19,6 +22,7 @@ mod hosts;
 mod json;
 
 mod actions;
+mod cached;
 mod callers;
 mod contracts;
 mod ladder;
@@ -26,6 +30,7 @@ mod limits;
 mod links;
 mod request;
 mod revision;
+pub mod schema;
 mod server;
 mod upstreams;
 
@@ -95,8 +100,11 @@ pub fn parse(
 /// # Errors
 /// What is wrong with these variables.
 pub fn builtin(env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
-    parse(builtin::NAME, builtin::TEXT, env)
+    parse(BUILTIN, builtin::TEXT, env)
 }
+
+/// What the configuration is called in reports that is used where none is given.
+pub const BUILTIN: &str = "built-in";
 
 /// The text of a file of at most [`MAX_BYTES`].
 fn text_of(path: &Path) -> Result<String, (Place, String, &'static str)> {
@@ -147,6 +155,9 @@ fn catalog(top: &Section<'_>) -> Option<Catalog> {
     }
     let actions =
         Part::read(&section, "action", |name, section| actions::action(name, section, parts));
+    callers.warn_of_unnamed();
+    limits.warn_of_unnamed();
+    upstreams.warn_of_unnamed();
     Some(Catalog {
         actions: actions.into_built(),
         callers: callers.into_built(),

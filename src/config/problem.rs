@@ -1,11 +1,11 @@
 //! What is wrong with a configuration, where, and what to write instead.
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{cell::RefCell, collections::HashSet, fmt, sync::Arc};
 
-use crate::config::node::Place;
+use crate::config::{asked::Asked, node::Place};
 
 /// One thing that is wrong. Never a part of a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The file, as it was named.
     pub file: Arc<str>,
@@ -84,12 +84,14 @@ pub(super) struct Findings {
     file: Arc<str>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
+    /// What readers asked for.
+    pub(super) asked: Asked,
 }
 
 impl Findings {
     pub(super) fn of(file: &str) -> Self {
         let (problems, warnings) = (RefCell::default(), RefCell::default());
-        Self { file: file.into(), problems, warnings }
+        Self { file: file.into(), problems, warnings, asked: Asked::default() }
     }
 
     fn problem(&self, place: Place, path: &str, what: String, instead: String) -> Problem {
@@ -142,7 +144,8 @@ impl Findings {
 /// In the order of the file, each once: a part that is looked into twice says it twice.
 fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| (problem.line, problem.column));
-    problems.dedup();
+    let mut told = HashSet::new();
+    problems.retain(|problem| told.insert(problem.clone()));
     problems
 }
 

@@ -4,7 +4,6 @@ use http::{HeaderName, Method};
 
 use crate::{
     catalog::{
-        contract::Field,
         name::Name,
         template::{BadTemplate, BodyTemplate, HeaderTemplate, RequestTemplate, UrlTemplate},
         upstream::Upstream,
@@ -18,32 +17,29 @@ use crate::{
     },
 };
 
+pub(super) const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const TEMPLATE: &str = "write {name} for each input, and nothing else in braces";
 
 /// What `request` says.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) upstream: Name,
-    pub(super) template: RequestTemplate,
-    /// The inputs that are sent, sorted.
+    pub(super) upstream: Option<Name>,
+    pub(super) template: Option<RequestTemplate>,
+    /// The inputs that are sent, sorted: all of them where there is a template.
     pub(super) sent: Vec<String>,
 }
 
 fn method(section: &Section<'_>) -> Option<Method> {
-    const METHODS: [(&str, &str); 5] = [
-        ("GET", "GET"),
-        ("POST", "POST"),
-        ("PUT", "PUT"),
-        ("PATCH", "PATCH"),
-        ("DELETE", "DELETE"),
-    ];
-    section.read("method", Method::GET, |value| choice(value, &METHODS)?.parse().ok())
+    section.read("method", Method::GET, |value| {
+        let words = METHODS.map(|word| (word, word));
+        choice(value, &words)?.parse().ok()
+    })
 }
 
 /// `request`. `inputs` is `None` where they could not be read: then no name in a template is judged.
 pub(super) fn request(
     section: &Section<'_>,
-    inputs: Option<&[Field]>,
+    inputs: Option<&[&str]>,
     upstreams: &Part<'_, Upstream>,
 ) -> Option<Request> {
     let upstream = section
@@ -59,6 +55,9 @@ pub(super) fn request(
     });
     let headers = section.read("headers", Vec::new(), |value| headers(value, inputs, &mut sent));
     let body = section.optional("body", |value| {
+        if method == Some(Method::GET) {
+            value.refuse_key("is a body, and a GET has none", "write `method: POST`, or remove it");
+        }
         let parsed = BodyTemplate::parse(json(value)?);
         let template = parsed.map_err(|why| value.refuse(why.to_string(), TEMPLATE)).ok()?;
         note(&mut sent, value, template.names(), inputs)?;
@@ -67,8 +66,14 @@ pub(super) fn request(
     section.finish()?;
     sent.sort_unstable();
     sent.dedup();
-    let template = RequestTemplate { method: method?, url: path?, headers: headers?, body: body? };
-    Some(Request { upstream: upstream?, template, sent })
+    let parts = method.zip(path).zip(headers.zip(body));
+    let template = parts.map(|((method, url), (headers, body))| RequestTemplate {
+        method,
+        url,
+        headers,
+        body,
+    });
+    Some(Request { upstream, template, sent })
 }
 
 /// Notes the inputs that a template sends, and refuses those that do not exist.
@@ -76,15 +81,16 @@ fn note(
     sent: &mut Vec<String>,
     value: &Value<'_>,
     names: Vec<&str>,
-    inputs: Option<&[Field]>,
+    inputs: Option<&[&str]>,
 ) -> Option<()> {
-    sent.extend(names.iter().map(|name| (*name).to_owned()));
+    let known = |name: &&&str| inputs.is_none_or(|inputs| inputs.contains(*name));
+    sent.extend(names.iter().filter(known).map(|name| (*name).to_owned()));
     inputs.map_or(Some(()), |inputs| refuse_unknown_inputs(value, names, inputs))
 }
 
 fn headers(
     value: &Value<'_>,
-    inputs: Option<&[Field]>,
+    inputs: Option<&[&str]>,
     sent: &mut Vec<String>,
 ) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
     let section = value.section();

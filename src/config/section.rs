@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 
 use crate::config::{
+    form::Form,
     nearest::write_one_of,
     node::{Content, Key, Node, Place, Scalar, below, first_of_each},
     problem::Findings,
@@ -33,7 +34,22 @@ impl<'n> Value<'n> {
     }
 
     pub(super) fn refuse(&self, what: impl Into<String>, instead: impl Into<String>) {
-        self.findings.refuse(self.node.place, &self.path, what, instead);
+        self.findings.refuse(self.node.place, &self.path, self.with_source(what.into()), instead);
+    }
+
+    /// What is wrong with what a variable or a file holds is mended there.
+    fn with_source(&self, what: String) -> String {
+        match &self.node.content {
+            Content::Scalar(scalar) if !scalar.sources.is_empty() => {
+                format!("{what} (from {})", scalar.sources.join(" and "))
+            }
+            Content::Scalar(_) | Content::List(_) | Content::Map(_) | Content::Broken => what,
+        }
+    }
+
+    /// Says which form its reader wants.
+    pub(super) fn is_read_as(&self, form: impl FnOnce() -> Form) {
+        self.findings.asked.form(&self.path, form);
     }
 
     pub(super) fn refuse_key(&self, what: impl Into<String>, instead: impl Into<String>) {
@@ -41,7 +57,12 @@ impl<'n> Value<'n> {
     }
 
     pub(super) fn warn(&self, what: impl Into<String>, instead: impl Into<String>) {
-        self.findings.warn(self.node.place, &self.path, what, instead);
+        self.findings.warn(self.node.place, &self.path, self.with_source(what.into()), instead);
+    }
+
+    /// Warns of it as a whole, at its key.
+    pub(super) fn warn_key(&self, what: impl Into<String>, instead: impl Into<String>) {
+        self.findings.warn(self.key, &self.path, what, instead);
     }
 
     /// The scalar in it; `what` it must be and what to write `instead` where there is none.
@@ -88,6 +109,16 @@ impl<'n> Value<'n> {
             }
             Content::Broken => None,
         }
+    }
+
+    /// The texts in a list, for who looks into it a second time.
+    pub(super) fn texts(&self) -> Option<Vec<&'n str>> {
+        let Content::List(items) = &self.node.content else { return None };
+        let text = |node: &'n Node| match &node.content {
+            Content::Scalar(scalar) => Some(&*scalar.text),
+            Content::List(_) | Content::Map(_) | Content::Broken => None,
+        };
+        Some(items.iter().filter_map(text).collect())
     }
 
     /// Its items, each read by `reader`; `None` where one of them is wrong.
@@ -150,12 +181,22 @@ impl<'n> Section<'n> {
 
     /// The value of `key`. `None` where it is not written, is null or expands to nothing.
     pub(super) fn value(&self, key: &'static str) -> Option<Value<'n>> {
+        self.findings.asked.key(&self.path, key);
+        self.find(key)
+    }
+
+    fn find(&self, key: &'static str) -> Option<Value<'n>> {
         let mut asked = self.asked.borrow_mut();
         if !asked.contains(&key) {
             asked.push(key);
         }
         let entry = self.entries.iter().find(|(known, _)| known.text == key)?;
         (!is_absent(&entry.1)).then(|| self.at(entry))
+    }
+
+    /// Says that its author may write these too, which are found among [`Self::rest`].
+    pub(super) fn knows<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
+        keys.into_iter().for_each(|key| self.findings.asked.key(&self.path, key));
     }
 
     /// What `reader` makes of `key`, or `default` where it is not written.
@@ -232,7 +273,7 @@ impl<'n> Section<'n> {
     /// Refuses `keys`, which a later version will know.
     pub(super) fn unsupported(&self, keys: &[&'static str]) {
         for key in keys {
-            if let Some(value) = self.value(key) {
+            if let Some(value) = self.find(key) {
                 value.refuse_key(NOT_SUPPORTED, "remove it");
             }
         }
@@ -252,20 +293,29 @@ impl<'n> Section<'n> {
         }
     }
 
+    /// Warns of the mapping as a whole.
+    pub(super) fn warn(&self, what: impl Into<String>, instead: impl Into<String>) {
+        self.findings.warn(self.place, &self.path, what, instead);
+    }
+
+    /// Whether it is no mapping, which has been said.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The end of a mapping whose keys are the author's own. `None` where it was no mapping.
     pub(super) fn finish_open(&self) -> Option<()> {
         (!self.broken).then_some(())
     }
 
-    /// Refuses every key that nobody asked for. `None` where there is one.
+    /// Refuses every key that nobody asked for. The others are taken all the same, so that what is
+    /// wrong elsewhere with the thing they make is told too. `None` where it was no mapping.
     pub(super) fn finish(&self) -> Option<()> {
-        let mut unknown = None;
         for (key, value) in self.rest() {
             let asked = self.asked.borrow();
             value.refuse_key("is not a key here", write_one_of(key, asked.iter().copied()));
-            unknown = Some(());
         }
-        if unknown.is_some() || self.broken { None } else { Some(()) }
+        self.finish_open()
     }
 }
 

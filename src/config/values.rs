@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json_path::JsonPath;
 use url::Url;
 
-use crate::config::{nearest::write_one_of, section::Value};
+use crate::config::{form::Form, nearest::write_one_of, section::Value};
 
 /// Longer than anything waits for; an instant plus this never overflows.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -25,6 +25,7 @@ pub(super) fn shown(text: &str) -> String {
 
 /// Any text.
 pub(super) fn text(value: &Value<'_>) -> Option<String> {
+    value.is_read_as(|| Form::Text);
     value.plain("must be a text", "write one line of text").map(str::to_owned)
 }
 
@@ -40,6 +41,7 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
 
 /// `true` or `false`.
 pub(super) fn flag(value: &Value<'_>) -> Option<bool> {
+    value.is_read_as(|| Form::Flag);
     const WHAT: &str = "must be true or false";
     const INSTEAD: &str = "write true or false, without quotes";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -56,6 +58,7 @@ pub(super) fn flag(value: &Value<'_>) -> Option<bool> {
 
 /// One of a closed list.
 pub(super) fn choice<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Option<T> {
+    value.is_read_as(|| Form::choice(known.iter().map(|(word, _)| *word)));
     let words = || known.iter().map(|(word, _)| *word);
     let text = value.plain("must be one word", &write_one_of("", words()))?;
     let found = known.iter().find(|(word, _)| *word == text).map(|(_, chosen)| *chosen);
@@ -67,6 +70,7 @@ pub(super) fn choice<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Option<
 
 /// A time of up to 30 days, zero included: a number and one of `ms`, `s`, `m`, `h`.
 pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
+    value.is_read_as(|| Form::Duration);
     const WHAT: &str = "must be a duration";
     const INSTEAD: &str = "write a number and its unit, such as 250ms, 2s, 5m or 1h";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -90,6 +94,7 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
 
 /// A time that is not zero.
 pub(super) fn span(value: &Value<'_>) -> Option<Duration> {
+    value.is_read_as(|| Form::Span);
     let duration = duration(value)?;
     if duration.is_zero() {
         value.refuse("must be longer than zero", "write a longer duration");
@@ -100,6 +105,7 @@ pub(super) fn span(value: &Value<'_>) -> Option<Duration> {
 
 /// Bytes, at least one: a number and one of `B`, `KiB`, `MiB`, `GiB`.
 pub(super) fn size(value: &Value<'_>) -> Option<u64> {
+    value.is_read_as(|| Form::Size);
     const WHAT: &str = "must be a size";
     const INSTEAD: &str = "write a number and its unit, such as 64KiB or 2MiB";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -149,6 +155,7 @@ pub(super) fn bytes(value: &Value<'_>) -> Option<usize> {
 
 /// The time between two calls of `50/s` or `2500/m`.
 pub(super) fn rate(value: &Value<'_>) -> Option<Duration> {
+    value.is_read_as(|| Form::Rate);
     const WHAT: &str = "must be a rate";
     const INSTEAD: &str = "write calls per second or minute, such as 50/s or 2500/m";
     const HIGHEST: u32 = 1_000_000;
@@ -175,6 +182,7 @@ pub(super) fn rate(value: &Value<'_>) -> Option<Duration> {
 
 /// A whole number from `least` to `most`.
 pub(super) fn count<N: TryFrom<u64>>(value: &Value<'_>, least: u64, most: u64) -> Option<N> {
+    value.is_read_as(|| Form::Count(least, most));
     let what = format!("must be a whole number from {least} to {most}");
     let text = value.plain(&what, "write digits only")?;
     let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
@@ -194,6 +202,7 @@ pub(super) fn count<N: TryFrom<u64>>(value: &Value<'_>, least: u64, most: u64) -
 
 /// A number from `least` to `most`.
 pub(super) fn ratio(value: &Value<'_>, least: f64, most: f64) -> Option<f64> {
+    value.is_read_as(|| Form::Ratio(least, most));
     let what = format!("must be a number from {least} to {most}");
     const INSTEAD: &str = "write it with a point, such as 0.5";
     let text = value.plain(&what, INSTEAD)?;
@@ -205,8 +214,27 @@ pub(super) fn ratio(value: &Value<'_>, least: f64, most: f64) -> Option<f64> {
     number
 }
 
+/// The items of a list of which none may stand there twice.
+pub(super) fn each_once<T: PartialEq>(
+    value: &Value<'_>,
+    instead: &str,
+    reader: impl Fn(&Value<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let items = value.items(instead)?;
+    let mut read: Vec<Option<T>> = Vec::with_capacity(items.len());
+    for item in &items {
+        let one = reader(item);
+        if one.is_some() && read.contains(&one) {
+            item.refuse("is written twice", "keep one");
+        }
+        read.push(one);
+    }
+    read.into_iter().collect()
+}
+
 /// Where to listen.
 pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
+    value.is_read_as(|| Form::Address);
     const WHAT: &str = "must be an IP address and a port";
     const INSTEAD: &str = "write it like 0.0.0.0:8080 or [::1]:8080";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -219,6 +247,7 @@ pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
 
 /// An address of http or https with a host and without credentials, which are never shown.
 pub(super) fn url(value: &Value<'_>) -> Option<Url> {
+    value.is_read_as(|| Form::Url);
     const WHAT: &str = "must be an address that begins with http:// or https://";
     const INSTEAD: &str = "write it like https://crm.example.com";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -255,6 +284,7 @@ pub(super) fn base_url(value: &Value<'_>) -> Option<Url> {
 
 /// A JSONPath of RFC 9535.
 pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
+    value.is_read_as(|| Form::JsonPath);
     const WHAT: &str = "must be a JSONPath";
     // The parser recurses: what no person writes could exhaust the stack.
     const LONGEST: usize = 512;
@@ -276,13 +306,21 @@ pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
 
 /// A secret: never empty, and marked so that it is never shown or fingerprinted.
 pub(super) fn secret(value: &Value<'_>) -> Option<SecretString> {
+    value.is_read_as(|| Form::Secret);
     const INSTEAD: &str = "write ${file:/path} or ${NAME}";
     let scalar = value.scalar("must be a secret", INSTEAD)?;
     scalar.secret.set(true);
+    if scalar.text.trim_end().contains(['\n', '\r']) {
+        value.refuse("has more than one line", "keep one line");
+        return None;
+    }
     // It arrives in a header, where nothing else can be sent.
     if scalar.text.is_empty() || !scalar.text.bytes().all(|c| c.is_ascii_graphic()) {
         value.refuse("must be visible ASCII without spaces, at least one character", INSTEAD);
         return None;
+    }
+    if !scalar.expanded {
+        value.warn("is a secret in the clear", INSTEAD);
     }
     Some(SecretString::from(scalar.text.clone()))
 }
@@ -311,6 +349,7 @@ pub(super) fn header_name(text: &str) -> Result<HeaderName, &'static str> {
 
 /// A header named by a value.
 pub(super) fn header(value: &Value<'_>) -> Option<(HeaderName, String)> {
+    value.is_read_as(|| Form::Header);
     const INSTEAD: &str = "write it like X-Genesys-Auth-Token";
     let text = value.plain("must be the name of a header", INSTEAD)?;
     match header_name(text) {

@@ -16,7 +16,7 @@ use crate::catalog::{
 };
 
 /// One output.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Output {
     /// Its name.
     pub name: Arc<str>,
@@ -31,7 +31,7 @@ pub struct Output {
 }
 
 /// Where an output comes from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Source {
     /// The first match over the reply; `default` where there is none or it is null.
     Reply {
