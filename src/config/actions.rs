@@ -23,6 +23,7 @@ use crate::{
         request::{Request, request},
         revision::Shape,
         section::{Section, Value},
+        upstreams::timeouts,
         values::{choice, each_once, flag, shown, span, text},
     },
     fingerprint::Fingerprint,
@@ -61,12 +62,14 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let around = Around { inputs, sent, timeout, safe };
     let cache = section.optional("cache", |value| cache(value, around));
     let fallback = fallback(section, output.as_ref());
-    if asked.as_ref().is_some_and(|asked| asked.template.is_some()) {
+    if section.is_good_so_far() {
         warn_of_unused_inputs(section, sent, parts.limits);
     }
     if envelope == Some(Envelope::Flat) {
         ["input", "output"].iter().for_each(|key| warn_of_undescribed(&section.section(key)));
     }
+    section.strays(&["upstream", "method", "path", "headers", "body"], "request");
+    section.strays(&["ttl", "stale_while_revalidate", "stale_if_error", "not_found"], "cache");
     let revision = revision(name.as_str(), section, asked.as_ref(), parts.upstreams);
     section.finish()?;
     let (asked, output) = (asked?, output?);
@@ -155,8 +158,15 @@ fn climb(
     let (Some(timeout), Some(safe)) = (timeout, safe) else { return };
     let rungs = Rungs { section, timeout, safe };
     let upstream = asked.and_then(|asked| asked.upstream.as_ref());
-    let upstream = upstream.and_then(|name| parts.upstreams.get(name.as_str()));
-    upstream.into_iter().for_each(|upstream| rungs.above(upstream));
+    if let Some(name) = upstream {
+        // Of an upstream that is wrong elsewhere the times are known all the same.
+        let written = parts.upstreams.written(name.as_str());
+        let times = written.and_then(|value| timeouts(&value.section().section("timeouts")));
+        if times.is_some_and(|times| rungs.above_attempt(name, times.attempt)) {
+            let built = parts.upstreams.get(name.as_str());
+            built.into_iter().for_each(|upstream| rungs.above(upstream));
+        }
+    }
     for name in callers.unwrap_or_default() {
         let scheme = parts.callers.get(name.as_str());
         scheme.into_iter().for_each(|scheme| rungs.beside(name, scheme));

@@ -1,4 +1,4 @@
-//! Which keys readers have asked for, and in which form they read them. Kept in tests alone, which hold
+//! Which keys readers have asked for, and in which spelling they read them. Kept in tests alone, which hold
 //! the schema against it.
 
 #[cfg(test)]
@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use crate::config::form::Form;
+use crate::config::spelling::Spelling;
 
 /// What was asked for so far.
 #[derive(Debug, Default)]
@@ -15,9 +15,9 @@ pub(super) struct Asked {
     /// The keys asked for in each mapping.
     #[cfg(test)]
     pub(super) keys: RefCell<BTreeMap<String, BTreeSet<String>>>,
-    /// The form in which each value was read.
+    /// How each value was read.
     #[cfg(test)]
-    pub(super) forms: RefCell<BTreeMap<String, Form>>,
+    pub(super) spellings: RefCell<BTreeMap<String, Spelling>>,
 }
 
 #[cfg(test)]
@@ -26,9 +26,9 @@ impl Asked {
         self.keys.borrow_mut().entry(path.to_owned()).or_default().insert(key.to_owned());
     }
 
-    /// A reader that is made of another one says the narrower form first.
-    pub(super) fn form(&self, path: &str, form: impl FnOnce() -> Form) {
-        self.forms.borrow_mut().entry(path.to_owned()).or_insert_with(form);
+    /// A reader that is made of another one says the narrower one first.
+    pub(super) fn spelling(&self, path: &str, spelling: impl FnOnce() -> Spelling) {
+        self.spellings.borrow_mut().entry(path.to_owned()).or_insert_with(spelling);
     }
 }
 
@@ -36,5 +36,5 @@ impl Asked {
 impl Asked {
     pub(super) fn key(&self, _: &str, _: &str) {}
 
-    pub(super) fn form(&self, _: &str, _: impl FnOnce() -> Form) {}
+    pub(super) fn spelling(&self, _: &str, _: impl FnOnce() -> Spelling) {}
 }

@@ -49,9 +49,7 @@ pub(super) fn cache(value: &Value<'_>, around: Around<'_>) -> Option<CachePolicy
     let every = around.inputs.unwrap_or_default().iter().map(|name| (*name).to_owned()).collect();
     let key = section.read("key", every, |value| each_once(value, "write a list of inputs", named));
     let customer = section.optional("customer", named);
-    if let Some(key) = &key {
-        refuse_shared_entries(section, key, around.sent, customer.as_ref());
-    }
+    refuse_shared_entries(section, around.sent, customer.as_ref());
     let shared_by = section.read("shared_by", SharedBy::Org, |value| choice(value, &SHARED));
     let time = |key, default| section.read(key, default, duration);
     let stale_while_revalidate = time("stale_while_revalidate", Duration::ZERO);
@@ -98,14 +96,14 @@ fn warn_of_late_spare(section: &Section<'_>, after: Duration, patience: Duration
 /// of another.
 fn refuse_shared_entries(
     section: &Section<'_>,
-    key: &[String],
     sent: &[String],
     customer: Option<&Option<String>>,
 ) {
     let Some(written) = section.value("key") else {
         return;
     };
-    let lacks = |input: &&String| !key.contains(*input);
+    let Some(key) = written.texts() else { return };
+    let lacks = |input: &&String| !key.contains(&input.as_str());
     let sent: Vec<&str> = sent.iter().filter(lacks).map(|input| &**input).collect();
     if !sent.is_empty() {
         let what = format!(

@@ -13,7 +13,7 @@ use crate::{
     },
     config::{
         json::json,
-        nearest::write_one_of,
+        nearest::{listed, nearest},
         node::Content,
         section::{Section, Value},
         values::{choice, flag, json_path, shown, text},
@@ -65,12 +65,32 @@ const OF_OUTCOME: [&str; 4] = ["outcome", "status_code", "stale", "age_seconds"]
 /// The names below `input`, right or wrong: speaking of a wrong one is no second fault. `None` where it
 /// is no mapping.
 pub(super) fn names<'n>(section: &Section<'n>) -> Option<Vec<&'n str>> {
-    section.finish_open()?;
+    section.finish_open().filter(|()| !is_json_schema(section))?;
     Some(section.entries().map(|(name, _)| name).collect())
+}
+
+/// Whether it is written as Genesys and OpenAPI have it.
+fn is_json_schema(section: &Section<'_>) -> bool {
+    let is = |wanted: &str, fits: fn(&Content) -> bool| {
+        section.entries().any(|(name, value)| name == wanted && fits(value.content()))
+    };
+    is("type", |content| matches!(content, Content::Scalar(_)))
+        && is("properties", |content| matches!(content, Content::Map(_)))
+}
+
+fn refuse_json_schema(section: &Section<'_>) -> Option<()> {
+    if is_json_schema(section) {
+        let instead =
+            "write each by its name, such as customer_id: {type: integer, required: true}";
+        section.refuse("is written as a JSON Schema", instead);
+        return None;
+    }
+    Some(())
 }
 
 /// `input`.
 pub(super) fn contract(section: &Section<'_>) -> Option<Contract> {
+    refuse_json_schema(section)?;
     let entries: Vec<_> = section.entries().collect();
     let read: Vec<_> = entries.iter().map(|(name, value)| field(name, value)).collect();
     section.finish_open()?;
@@ -142,7 +162,13 @@ fn keywords(section: &Section<'_>, own: &[&str]) -> Map<String, Json> {
             json(&value)
         } else {
             let known = own.iter().copied().chain([PATTERN]).chain(KEYWORDS);
-            value.refuse_key("is not a key here", write_one_of(key, known));
+            let instead = match nearest(key, known) {
+                Some(near) => format!("write `{near}`"),
+                None => {
+                    format!("write {}, or a JSON Schema keyword such as `minimum`", listed(own))
+                }
+            };
+            value.refuse_key("is not a key here", instead);
             None
         };
         if let Some(read) = read {
@@ -168,6 +194,7 @@ pub(super) struct Outputs<'n> {
 
 /// `output`.
 pub(super) fn outputs<'n>(section: &Section<'n>) -> Option<Outputs<'n>> {
+    refuse_json_schema(section)?;
     let entries: Vec<_> = section.entries().collect();
     if entries.is_empty() {
         section.refuse(

@@ -139,7 +139,11 @@ fn one(inside: &str, env: Env<'_>) -> Result<Found, Wrong> {
     }
     match (env(name), default) {
         (Some(value), Some(default)) if value.is_empty() => Ok(Found::default(default)),
-        (Some(text), _) => Ok(Found { text, source: Some(name.to_owned()), secret: false }),
+        (Some(text), _) => Ok(Found {
+            text,
+            source: Some(format!("the environment variable {name}")),
+            secret: false,
+        }),
         (None, Some(default)) => Ok(Found::default(default)),
         (None, None) => {
             let what = format!("the environment variable {name} is not set");

@@ -2,7 +2,7 @@
 //! thing.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -26,8 +26,8 @@ pub(super) struct Part<'n, T> {
     built: BTreeMap<Name, Arc<T>>,
     /// Those that something speaks of.
     named: RefCell<BTreeSet<String>>,
-    /// Something speaks of one that is not there, and may mean any other.
-    astray: Cell<bool>,
+    /// There is no mapping, which has been said.
+    broken: bool,
 }
 
 impl<'n, T> Part<'n, T> {
@@ -51,7 +51,7 @@ impl<'n, T> Part<'n, T> {
                 built.insert(name, Arc::new(thing));
             }
         }
-        Self { kind, written, built, named: RefCell::default(), astray: Cell::default() }
+        Self { kind, written, built, named: RefCell::default(), broken: section.is_broken() }
     }
 
     /// The name that `value` holds, of a thing that is written.
@@ -59,8 +59,10 @@ impl<'n, T> Part<'n, T> {
         let kind = self.kind;
         let instead = || write_one_of("", self.written.keys().copied());
         let text = value.plain(&format!("must be the name of one {kind}"), &instead())?;
+        if self.broken {
+            return None;
+        }
         if !self.written.contains_key(text) {
-            self.astray.set(true);
             let instead = if self.written.is_empty() {
                 format!("add it below `{kind}s`")
             } else {
@@ -76,7 +78,7 @@ impl<'n, T> Part<'n, T> {
     /// Warns of those that nothing has spoken of.
     pub(super) fn warn_of_unnamed(&self) {
         for (name, value) in &self.written {
-            if !self.astray.get() && !self.named.borrow().contains(*name) {
+            if !self.named.borrow().contains(*name) {
                 value.warn_key("is named by no action", "name it in one, or remove it");
             }
         }

@@ -13,7 +13,7 @@ mod node;
 mod tree;
 
 mod asked;
-mod form;
+mod spelling;
 
 mod section;
 mod values;
@@ -155,9 +155,12 @@ fn catalog(top: &Section<'_>) -> Option<Catalog> {
     }
     let actions =
         Part::read(&section, "action", |name, section| actions::action(name, section, parts));
-    callers.warn_of_unnamed();
-    limits.warn_of_unnamed();
-    upstreams.warn_of_unnamed();
+    // Beside a wrong name this would be said of the one that was meant.
+    if top.is_good_so_far() {
+        callers.warn_of_unnamed();
+        limits.warn_of_unnamed();
+        upstreams.warn_of_unnamed();
+    }
     Some(Catalog {
         actions: actions.into_built(),
         callers: callers.into_built(),
@@ -170,12 +173,7 @@ fn settings(top: &Section<'_>, env: Env<'_>) -> Option<Settings> {
     let server = server::server(&top.section("server"));
     let probes = server::probes(&top.section("probes"));
     let admin = server::admin(&top.section("admin"));
-    let listen = |key| top.section(key).value("listen");
-    server::refuse_same_port(&[
-        (server.as_ref().map(|server| server.listen), listen("server")),
-        (probes, listen("probes")),
-        (admin.as_ref().map(|admin| admin.listen), listen("admin")),
-    ]);
+    server::refuse_same_port(&server::listeners(top));
     let telemetry = server::telemetry(&top.section("telemetry"), env);
     let cache = server::cache(&top.section("cache"));
     Some(Settings {

@@ -94,6 +94,11 @@ impl Findings {
         Self { file: file.into(), problems, warnings, asked: Asked::default() }
     }
 
+    /// Whether nothing has been refused yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
     fn problem(&self, place: Place, path: &str, what: String, instead: String) -> Problem {
         let Place { line, column } = place;
         Problem { file: Arc::clone(&self.file), line, column, path: path.to_owned(), what, instead }

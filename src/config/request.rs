@@ -11,6 +11,7 @@ use crate::{
     config::{
         json::json,
         links::{Part, refuse_unknown_inputs},
+        node::Content,
         section::{Section, Value},
         upstreams::holds_credentials,
         values::{choice, header_name},
@@ -49,7 +50,7 @@ pub(super) fn request(
     let path = section.required("path", "write it like /users/{customer_id}", |value| {
         let text = value.plain("must be a path", "write it like /users/{customer_id}")?;
         let parsed = UrlTemplate::parse(text);
-        let template = parsed.map_err(|why| value.refuse(why.to_string(), TEMPLATE)).ok()?;
+        let template = parsed.map_err(|why| refuse_template(value, &why, TEMPLATE)).ok()?;
         note(&mut sent, value, template.names(), inputs)?;
         Some(template)
     });
@@ -58,10 +59,7 @@ pub(super) fn request(
         if method == Some(Method::GET) {
             value.refuse_key("is a body, and a GET has none", "write `method: POST`, or remove it");
         }
-        let parsed = BodyTemplate::parse(json(value)?);
-        let template = parsed.map_err(|why| value.refuse(why.to_string(), TEMPLATE)).ok()?;
-        note(&mut sent, value, template.names(), inputs)?;
-        Some(template)
+        body(value, inputs, &mut sent)
     });
     section.finish()?;
     sent.sort_unstable();
@@ -74,6 +72,37 @@ pub(super) fn request(
         body,
     });
     Some(Request { upstream, template, sent })
+}
+
+/// `body`, each of its texts for itself, so that each fault has its place.
+fn body(
+    value: &Value<'_>,
+    inputs: Option<&[&str]>,
+    sent: &mut Vec<String>,
+) -> Option<BodyTemplate> {
+    let json = json(value);
+    let mut good = json.is_some();
+    value.each_scalar(&mut |scalar| {
+        let Content::Scalar(written) = scalar.content() else { return };
+        match BodyTemplate::parse(written.text.clone().into()) {
+            Ok(template) => good &= note(sent, scalar, template.names(), inputs).is_some(),
+            Err(why) => {
+                refuse_template(scalar, &why, TEMPLATE);
+                good = false;
+            }
+        }
+    });
+    let parsed = BodyTemplate::parse(json.filter(|_| good)?);
+    parsed.map_err(|why| refuse_template(value, &why, TEMPLATE)).ok()
+}
+
+/// The reason may say itself what to write instead.
+fn refuse_template(value: &Value<'_>, why: &BadTemplate, instead: &str) {
+    let why = why.to_string();
+    match why.split_once(": write ").or_else(|| why.split_once("; write ")) {
+        Some((what, instead)) => value.refuse(what, format!("write {instead}")),
+        None => value.refuse(why, instead),
+    }
 }
 
 /// Notes the inputs that a template sends, and refuses those that do not exist.
@@ -126,11 +155,11 @@ fn header_value(value: &Value<'_>) -> Option<HeaderTemplate> {
         value.refuse("is a secret in a template", SECRET);
         return None;
     }
-    let refuse = |why: BadTemplate| {
-        // The reason may quote the text, and what a variable holds may be a credential.
-        let quoted = !scalar.expanded;
-        let what = if quoted { why.to_string() } else { "is no value of a header".to_owned() };
-        value.refuse(what, "write visible ASCII, with {name} for an input");
+    const INSTEAD: &str = "write visible ASCII, with {name} for an input";
+    // The reason may quote the text, and what a variable holds may be a credential.
+    let refuse = |why: BadTemplate| match scalar.expanded {
+        true => value.refuse("is no value of a header", INSTEAD),
+        false => refuse_template(value, &why, INSTEAD),
     };
     HeaderTemplate::parse(&scalar.text).map_err(refuse).ok()
 }

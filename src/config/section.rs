@@ -7,10 +7,10 @@
 use std::cell::RefCell;
 
 use crate::config::{
-    form::Form,
-    nearest::write_one_of,
+    nearest::{is_slip_of, write_one_of},
     node::{Content, Key, Node, Place, Scalar, below, first_of_each},
     problem::Findings,
+    spelling::Spelling,
 };
 
 /// A value and its place.
@@ -47,9 +47,9 @@ impl<'n> Value<'n> {
         }
     }
 
-    /// Says which form its reader wants.
-    pub(super) fn is_read_as(&self, form: impl FnOnce() -> Form) {
-        self.findings.asked.form(&self.path, form);
+    /// Says how its reader wants it spelt.
+    pub(super) fn is_read_as(&self, spelling: impl FnOnce() -> Spelling) {
+        self.findings.asked.spelling(&self.path, spelling);
     }
 
     pub(super) fn refuse_key(&self, what: impl Into<String>, instead: impl Into<String>) {
@@ -69,6 +69,10 @@ impl<'n> Value<'n> {
     pub(super) fn scalar(&self, what: &str, instead: &str) -> Option<&'n Scalar> {
         match &self.node.content {
             Content::Scalar(scalar) if !scalar.is_null() => Some(scalar),
+            Content::Map(entries) if is_in_braces(entries) => {
+                self.refuse(what, "quote it: an unquoted { begins a mapping");
+                None
+            }
             Content::Scalar(_) | Content::List(_) | Content::Map(_) => {
                 self.refuse(what, instead);
                 None
@@ -111,6 +115,21 @@ impl<'n> Value<'n> {
         }
     }
 
+    /// Every scalar in it that is something, however deep.
+    pub(super) fn each_scalar(&self, seen: &mut impl FnMut(&Self)) {
+        match &self.node.content {
+            Content::Broken => {}
+            Content::Scalar(scalar) if scalar.is_null() || scalar.secret.get() => {}
+            Content::Scalar(_) => seen(self),
+            Content::List(_) => {
+                self.items("").iter().flatten().for_each(|item| item.each_scalar(seen));
+            }
+            Content::Map(_) => {
+                self.section().entries().for_each(|(_, value)| value.each_scalar(seen));
+            }
+        }
+    }
+
     /// The texts in a list, for who looks into it a second time.
     pub(super) fn texts(&self) -> Option<Vec<&'n str>> {
         let Content::List(items) = &self.node.content else { return None };
@@ -136,8 +155,15 @@ impl<'n> Value<'n> {
         let (entries, broken): (&[(Key, Node)], bool) = match &self.node.content {
             Content::Map(entries) => (entries, false),
             Content::Scalar(scalar) if scalar.is_null() => (&[], false),
-            Content::Scalar(_) | Content::List(_) => {
+            Content::Scalar(_) => {
                 self.refuse("must be a mapping", "write its keys below it, indented");
+                (&[], true)
+            }
+            Content::List(_) => {
+                self.refuse(
+                    "must be a mapping, not a list",
+                    "write its keys below it, without `-`",
+                );
                 (&[], true)
             }
             Content::Broken => (&[], true),
@@ -149,8 +175,14 @@ impl<'n> Value<'n> {
             path: self.path.clone(),
             findings: self.findings,
             asked: RefCell::default(),
+            refused: RefCell::default(),
         }
     }
+}
+
+/// Whether it is what YAML makes of `{name}`.
+fn is_in_braces(entries: &[(Key, Node)]) -> bool {
+    matches!(entries, [(_, Node { content: Content::Scalar(scalar), .. })] if scalar.is_null())
 }
 
 fn has_vanished(node: &Node) -> bool {
@@ -171,6 +203,8 @@ pub(super) struct Section<'n> {
     path: String,
     findings: &'n Findings,
     asked: RefCell<Vec<&'static str>>,
+    /// Known, but not here or not yet: they have been refused.
+    refused: RefCell<Vec<&'n str>>,
 }
 
 impl<'n> Section<'n> {
@@ -182,10 +216,6 @@ impl<'n> Section<'n> {
     /// The value of `key`. `None` where it is not written, is null or expands to nothing.
     pub(super) fn value(&self, key: &'static str) -> Option<Value<'n>> {
         self.findings.asked.key(&self.path, key);
-        self.find(key)
-    }
-
-    fn find(&self, key: &'static str) -> Option<Value<'n>> {
         let mut asked = self.asked.borrow_mut();
         if !asked.contains(&key) {
             asked.push(key);
@@ -247,6 +277,7 @@ impl<'n> Section<'n> {
                 path: below(&self.path, key),
                 findings: self.findings,
                 asked: RefCell::default(),
+                refused: RefCell::default(),
             },
             |value| value.section(),
         )
@@ -262,7 +293,9 @@ impl<'n> Section<'n> {
 
     /// The entries that nobody has asked for yet.
     pub(super) fn rest(&self) -> impl Iterator<Item = (&'n str, Value<'n>)> + use<'_, 'n> {
-        self.entries().filter(|(key, _)| !self.asked.borrow().contains(key))
+        self.entries().filter(|(key, _)| {
+            !self.asked.borrow().contains(key) && !self.refused.borrow().contains(key)
+        })
     }
 
     /// Whether there is nothing in it.
@@ -272,16 +305,29 @@ impl<'n> Section<'n> {
 
     /// Refuses `keys`, which a later version will know.
     pub(super) fn unsupported(&self, keys: &[&'static str]) {
-        for key in keys {
-            if let Some(value) = self.find(key) {
-                value.refuse_key(NOT_SUPPORTED, "remove it");
-            }
+        self.refuse_each(keys, NOT_SUPPORTED, "remove it");
+    }
+
+    /// Refuses `keys`, which stand in the mapping `inside` of this one.
+    pub(super) fn strays(&self, keys: &[&'static str], inside: &str) {
+        self.refuse_each(
+            keys,
+            "stands one level too high",
+            &format!("write it below `{inside}`, indented"),
+        );
+    }
+
+    fn refuse_each(&self, keys: &[&'static str], what: &str, instead: &str) {
+        for (key, value) in self.entries().filter(|(key, _)| keys.contains(key)) {
+            value.refuse_key(what, instead);
+            self.refused.borrow_mut().push(key);
         }
     }
 
-    /// Refuses the mapping for a key that it lacks.
+    /// Refuses the mapping for a key that it lacks. One that is there but for a slip is told as that.
     pub(super) fn missing(&self, key: &str, instead: &str) {
-        if !self.broken {
+        let slipped = self.entries.iter().any(|(written, _)| is_slip_of(&written.text, key));
+        if !self.broken && !slipped {
             self.findings.refuse(self.place, &below(&self.path, key), "is missing", instead);
         }
     }
@@ -291,6 +337,11 @@ impl<'n> Section<'n> {
         if !self.broken {
             self.findings.refuse(self.place, &self.path, what, instead);
         }
+    }
+
+    /// Whether nothing has been refused yet, here or elsewhere.
+    pub(super) fn is_good_so_far(&self) -> bool {
+        self.findings.is_empty()
     }
 
     /// Warns of the mapping as a whole.

@@ -38,7 +38,6 @@ const BUILT: &str = "write introspection or api_key";
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     if name.as_str() == "none" {
         section.refuse("is the word for no caller at all", "write another name");
-        return None;
     }
     let written = section.written("type", BUILT)?;
     let kind = choice(&written, &TYPES)?;

@@ -7,8 +7,8 @@ use crate::config::{
     actions::{ENVELOPES, FAILURES},
     cached::SHARED,
     contracts::{KEYWORDS, KINDS, PATTERN, RESERVED},
-    form::{EXPANSION, Form},
     request::METHODS,
+    spelling::{EXPANSION, Spelling},
 };
 
 /// `actions`: at least one.
@@ -25,8 +25,8 @@ pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
         .into_iter()
 }
 
-fn words<T>(known: &[(&'static str, T)]) -> Form {
-    Form::choice(known.iter().map(|(word, _)| *word))
+fn words<T>(known: &[(&'static str, T)]) -> Spelling {
+    Spelling::choice(known.iter().map(|(word, _)| *word))
 }
 
 fn action() -> Json {
@@ -39,22 +39,22 @@ fn action() -> Json {
     let mut outputs = named("output", "What an answer says, in this order.");
     outputs["minProperties"] = json!(1);
     Keys::new()
-        .usually("description", Form::Text, "", "What it does, in one sentence.")
+        .usually("description", Spelling::Text, "", "What it does, in one sentence.")
         .need(
             "caller",
             &caller,
             "The name of a caller, a list of which any will do, or none for anybody.",
         )
-        .usually("limits", &list(Form::Text), json!([]), "The names of the limits that hold.")
-        .usually("timeout", Form::Span, "5s", "How long a whole call may take.")
+        .usually("limits", &list(Spelling::Text), json!([]), "The names of the limits that hold.")
+        .usually("timeout", Spelling::Span, "5s", "How long a whole call may take.")
         .may(
             "genesys_timeout",
-            Form::Span,
+            Spelling::Span,
             "The action's own time-out in Genesys, from 1s to 60s: it is only compared.",
         )
         .may(
             "safe",
-            Form::Flag,
+            Spelling::Flag,
             "Whether it may be repeated and cached; by default, whether the method is GET.",
         )
         .usually(
@@ -71,7 +71,7 @@ fn action() -> Json {
         )
         .usually(
             "debug_headers",
-            Form::Flag,
+            Spelling::Flag,
             false,
             "Whether answers say what happened in headers.",
         )
@@ -94,7 +94,7 @@ fn request() -> Json {
     let upstream = json!({"type": "string"});
     Keys::new()
         .need("upstream", &upstream, "The name of the upstream that is asked.")
-        .usually("method", Form::choice(METHODS), "GET", "The method.")
+        .usually("method", Spelling::choice(METHODS), "GET", "The method.")
         .need(
             "path",
             &json!({"type": "string"}),
@@ -108,32 +108,32 @@ fn request() -> Json {
 fn cache() -> Json {
     let input = json!({"type": "string"});
     Keys::new()
-        .need("ttl", Form::Span, "How long an answer is fresh.")
+        .need("ttl", Spelling::Span, "How long an answer is fresh.")
         .may("key", &list(&input), "The inputs that tell two answers apart; by default, every one.")
         .may("customer", &input, "The input that says whose data it is, for purges.")
         .usually("shared_by", words(&SHARED), "org", "Who may be given the same answer.")
         .usually(
             "stale_while_revalidate",
-            Form::Duration,
+            Spelling::Duration,
             "0s",
             "How long after ttl an answer is given at once and refreshed behind.",
         )
         .usually(
             "stale_if_error",
-            Form::Duration,
+            Spelling::Duration,
             "0s",
             "How long after ttl an answer stands in for a failure.",
         )
         .usually(
             "stale_after",
-            Form::Duration,
+            Spelling::Duration,
             "300ms",
             "How long a fetch may take while an old answer is at hand.",
         )
-        .usually("not_found", Form::Duration, "0s", "How long a 404 is remembered.")
+        .usually("not_found", Spelling::Duration, "0s", "How long a 404 is remembered.")
         .usually(
             "max_waiters",
-            Form::Count(1, 1_000_000),
+            Spelling::Count(1, 1_000_000),
             5000,
             "Calls that may wait for one fetch.",
         )
@@ -145,7 +145,7 @@ fn with_keywords(mut keys: Keys) -> Keys {
     for keyword in KEYWORDS {
         keys = keys.inside(keyword, keyword_schema(keyword));
     }
-    keys.may(PATTERN, Form::Text, "The regular expression that it must match.")
+    keys.may(PATTERN, Spelling::Text, "The regular expression that it must match.")
 }
 
 /// What may be written behind `keyword`. Written out, since an editor may be offline.
@@ -172,20 +172,21 @@ fn kind(keys: Keys) -> Keys {
 
 fn described(keys: Keys) -> Keys {
     let about = "What it is, in one sentence; Genesys shows it to who builds a flow.";
-    keys.usually("description", Form::Text, "", about)
+    keys.usually("description", Spelling::Text, "", about)
 }
 
 fn input() -> Json {
     let keys = described(kind(Keys::new()));
-    let keys = keys.usually("required", Form::Flag, false, "Whether a call without it is refused.");
+    let keys =
+        keys.usually("required", Spelling::Flag, false, "Whether a call without it is refused.");
     with_keywords(keys).end("One input.")
 }
 
 fn output() -> Json {
-    let scalar = json!({"type": ["string", "number", "boolean"]});
+    let constant = json!({"type": ["string", "number", "boolean", "array", "object"]});
     let keys = described(kind(Keys::new()))
-        .may("from", Form::JsonPath, "Where the reply has it; the first match counts.")
-        .may("default", &scalar, "What stands for it where the reply has none.")
-        .may("value", &scalar, "What it always is.");
+        .may("from", Spelling::JsonPath, "Where the reply has it; the first match counts.")
+        .may("default", &constant, "What stands for it where the reply has none.")
+        .may("value", &constant, "What it always is.");
     with_keywords(keys).end("One output.")
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::keys::{Keys, by_type, filled, list, open};
-use crate::{catalog::region::REGIONS, config::form::Form};
+use crate::{catalog::region::REGIONS, config::spelling::Spelling};
 
 const PATH: &str = "^/[^\\s?#\\\\]*$";
 
@@ -27,26 +27,28 @@ fn typed(word: &str, header: Option<&str>) -> Keys {
     let keys = Keys::new().need("type", &kind, "How the proof is checked.");
     match header {
         Some(header) => {
-            keys.usually("header", Form::Header, header, "The header in which the proof comes.")
+            keys.usually("header", Spelling::Header, header, "The header in which the proof comes.")
         }
         None => keys,
     }
 }
 
 fn clients(keys: Keys) -> Keys {
-    keys.may("clients", &filled(Form::Text), "Only these OAuth clients; without it, any.")
+    keys.may("clients", &filled(Spelling::Text), "Only these OAuth clients; without it, any.")
 }
 
 fn org(keys: Keys) -> Keys {
-    keys.may("org", Form::Text, "Only this organisation; without it, any that is vouched for.")
+    keys.may("org", Spelling::Text, "Only this organisation; without it, any that is vouched for.")
 }
 
 fn claims(org: &str, client: &str, expires: Option<&str>) -> Json {
     let keys = Keys::new()
-        .usually("org", Form::JsonPath, org, "Where it says the organisation.")
-        .usually("client", Form::JsonPath, client, "Where it says the OAuth client.");
+        .usually("org", Spelling::JsonPath, org, "Where it says the organisation.")
+        .usually("client", Spelling::JsonPath, client, "Where it says the OAuth client.");
     let keys = match expires {
-        Some(path) => keys.usually("expires", Form::JsonPath, path, "Where it says until when."),
+        Some(path) => {
+            keys.usually("expires", Spelling::JsonPath, path, "Where it says until when.")
+        }
         None => keys,
     };
     keys.end("Where the proof says what it says.")
@@ -58,29 +60,34 @@ fn asking(keys: Keys) -> Keys {
     let cache = Keys::new()
         .usually(
             "ttl",
-            Form::Span,
+            Spelling::Span,
             "1h",
             "How long a token stays proven, never past its own expiry.",
         )
-        .usually("refused_ttl", Form::Duration, "10s", "How long a token stays refused.")
-        .usually("capacity", Form::Count(1, most), 100_000, "Tokens that are remembered as proven.")
+        .usually("refused_ttl", Spelling::Duration, "10s", "How long a token stays refused.")
+        .usually(
+            "capacity",
+            Spelling::Count(1, most),
+            100_000,
+            "Tokens that are remembered as proven.",
+        )
         .usually(
             "refused_capacity",
-            Form::Count(1, most),
+            Spelling::Count(1, most),
             10_000,
             "Tokens that are remembered as refused.",
         )
         .usually(
             "stale_on_outage",
-            Form::Duration,
+            Spelling::Duration,
             "0s",
             "How long past ttl a token stays proven while the authority is down.",
         )
         .end("How long verdicts are remembered.");
-    keys.usually("timeout", Form::Span, "2s", "How long the authority may take.")
+    keys.usually("timeout", Spelling::Span, "2s", "How long the authority may take.")
         .usually(
             "max_concurrent",
-            Form::Count(1, 10_000),
+            Spelling::Count(1, 10_000),
             16,
             "Questions to the authority at once.",
         )
@@ -88,16 +95,16 @@ fn asking(keys: Keys) -> Keys {
 }
 
 fn region(keys: Keys) -> Keys {
-    let regions = Form::choice(REGIONS.iter().map(|(name, _)| *name));
+    let regions = Spelling::choice(REGIONS.iter().map(|(name, _)| *name));
     keys.usually("region", regions, "us-east-1", "The region of the Genesys Cloud organisation.")
 }
 
 fn place(keys: Keys, default: &str) -> Keys {
-    let path = json!({"type": "string", "pattern": crate::config::form::or_expansion(PATH)});
+    let path = json!({"type": "string", "pattern": crate::config::spelling::or_expansion(PATH)});
     region(keys)
-        .may("api_base", Form::Url, "The authority's address, instead of that of the region.")
+        .may("api_base", Spelling::Url, "The authority's address, instead of that of the region.")
         .usually("path", &path, default, "The path at that address.")
-        .may("url", Form::Url, "The whole address, instead of region or api_base and path.")
+        .may("url", Spelling::Url, "The whole address, instead of region or api_base and path.")
 }
 
 fn introspection() -> Json {
@@ -110,9 +117,9 @@ fn introspection() -> Json {
 
 fn rfc7662() -> Json {
     let keys = typed("rfc7662", Some("Authorization"))
-        .need("url", Form::Url, "The whole address of the introspection endpoint.")
-        .need("client_id", Form::Text, "As whom Holdline asks.")
-        .need("client_secret", Form::Secret, "The secret that proves it.");
+        .need("url", Spelling::Url, "The whole address of the introspection endpoint.")
+        .need("client_id", Spelling::Text, "As whom Holdline asks.")
+        .need("client_secret", Spelling::Secret, "The secret that proves it.");
     let claims = claims("$.organization.id", "$.client_id", Some("$.exp"));
     asking(clients(org(keys)).inside("claims", claims))
         .end("A token that an authority of RFC 7662 introspects.")
@@ -124,13 +131,13 @@ fn tokens_me() -> Json {
 }
 
 fn jwt() -> Json {
-    let algorithms = Form::choice([
+    let algorithms = Spelling::choice([
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
     ]);
     let keys = typed("jwt", Some("Authorization"))
-        .need("jwks", Form::Url, "Where the keys are that sign tokens.")
-        .need("issuer", Form::Text, "Who must have issued a token.")
-        .need("audience", Form::Text, "For whom a token must be made.")
+        .need("jwks", Spelling::Url, "Where the keys are that sign tokens.")
+        .need("issuer", Spelling::Text, "Who must have issued a token.")
+        .need("audience", Spelling::Text, "For whom a token must be made.")
         .usually(
             "algorithms",
             &list(algorithms),
@@ -142,7 +149,7 @@ fn jwt() -> Json {
 }
 
 fn secrets(description: &str) -> Json {
-    let mut secrets = open(Form::Secret.schema(), json!({"minLength": 1}), description);
+    let mut secrets = open(Spelling::Secret.schema(), json!({"minLength": 1}), description);
     secrets["minProperties"] = json!(1);
     secrets
 }
@@ -162,12 +169,12 @@ fn basic() -> Json {
 }
 
 fn issued() -> Json {
-    let path = json!({"type": "string", "pattern": crate::config::form::or_expansion(PATH)});
+    let path = json!({"type": "string", "pattern": crate::config::spelling::or_expansion(PATH)});
     typed("issued", None)
         .usually("path", &path, "/oauth/token", "Where tokens are asked for.")
         .inside("clients", secrets("One secret for each client, by the client's id."))
         .require("clients")
-        .usually("ttl", Form::Span, "1h", "How long a token holds.")
-        .need("key", Form::Secret, "What signs tokens; the same in every replica.")
+        .usually("ttl", Spelling::Span, "1h", "How long a token holds.")
+        .need("key", Spelling::Secret, "What signs tokens; the same in every replica.")
         .end("A token that Holdline itself issues for User Defined (OAuth).")
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::config::form::Form;
+use crate::config::spelling::Spelling;
 
 /// The form of names: of actions, callers, limits, upstreams, inputs and outputs.
 pub(super) const NAME: &str = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
@@ -13,7 +13,7 @@ pub(super) trait Written {
     fn written(self) -> Json;
 }
 
-impl Written for Form {
+impl Written for Spelling {
     fn written(self) -> Json {
         self.schema()
     }
@@ -115,7 +115,7 @@ pub(super) fn or_empty(mut written: Json) -> Json {
 /// Headers by their names.
 pub(super) fn headers(description: &str) -> Json {
     let name = json!({"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"});
-    or_empty(open(Form::Text.schema(), name, description))
+    or_empty(open(Spelling::Text.schema(), name, description))
 }
 
 /// A list of `items`.

@@ -10,7 +10,7 @@ mod upstreams;
 use serde_json::{Value as Json, json};
 
 use self::keys::{Keys, named, or_empty};
-use crate::config::form::Form;
+use crate::config::spelling::Spelling;
 
 /// JSON Schema 2020-12 of a whole file.
 pub fn schema() -> Json {
@@ -50,17 +50,17 @@ fn limit() -> Json {
         "type": "string",
         "anyOf": [
             {"enum": ["all", "org", "caller", "action"]},
-            {"pattern": crate::config::form::or_expansion("^input\\.[A-Za-z][A-Za-z0-9_-]{0,63}$")},
+            {"pattern": crate::config::spelling::or_expansion("^input\\.[A-Za-z][A-Za-z0-9_-]{0,63}$")},
         ],
     });
     let keys = json!({"anyOf": [key, {"type": "array", "items": key, "minItems": 1, "uniqueItems": true}]});
     Keys::new()
         .need("key", &keys, "What the calls that are counted together have in common.")
-        .need("rate", Form::Rate, "Calls per second or minute, such as 50/s or 2500/m.")
-        .need("burst", Form::Count(1, 10_000_000), "Calls that may pass at once.")
+        .need("rate", Spelling::Rate, "Calls per second or minute, such as 50/s or 2500/m.")
+        .need("burst", Spelling::Count(1, 10_000_000), "Calls that may pass at once.")
         .usually(
             "enforce",
-            Form::Flag,
+            Spelling::Flag,
             true,
             "Whether more calls are refused; false only counts them.",
         )

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::keys::{Keys, by_type, headers, list};
-use crate::config::form::{EXPANSION, Form};
+use crate::config::spelling::{EXPANSION, Spelling};
 
 /// `upstream`, and one for each type of its `auth`.
 pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
@@ -15,30 +15,30 @@ pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
         (
             "bearer",
             typed("bearer")
-                .need("token", Form::Secret, "The token.")
+                .need("token", Spelling::Secret, "The token.")
                 .end("A fixed token in Authorization."),
         ),
         (
             "basic",
             typed("basic")
-                .need("user", Form::Text, "The user.")
-                .need("password", Form::Secret, "The password.")
+                .need("user", Spelling::Text, "The user.")
+                .need("password", Spelling::Secret, "The password.")
                 .end("A user and a password in Authorization."),
         ),
         (
             "header",
             typed("header")
-                .need("name", Form::Header, "The name of the header.")
-                .need("value", Form::Secret, "Its value.")
+                .need("name", Spelling::Header, "The name of the header.")
+                .need("value", Spelling::Secret, "Its value.")
                 .end("A secret in a header."),
         ),
         (
             "oauth2",
             typed("oauth2")
-                .need("token_url", Form::Url, "Where tokens are asked for.")
-                .need("client_id", Form::Text, "As which client.")
-                .need("client_secret", Form::Secret, "The secret that proves it.")
-                .may("scope", Form::Text, "What the token is asked for.")
+                .need("token_url", Spelling::Url, "Where tokens are asked for.")
+                .need("client_id", Spelling::Text, "As which client.")
+                .need("client_secret", Spelling::Secret, "The secret that proves it.")
+                .may("scope", Spelling::Text, "What the token is asked for.")
                 .end("A token by OAuth 2 client credentials, fetched and refreshed by Holdline."),
         ),
     ];
@@ -48,14 +48,14 @@ pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
 
 fn upstream() -> Json {
     let timeouts = Keys::new()
-        .usually("connect", Form::Span, "1s", "How long connecting may take.")
-        .usually("attempt", Form::Span, "2s", "How long one attempt may take as a whole.")
+        .usually("connect", Spelling::Span, "1s", "How long connecting may take.")
+        .usually("attempt", Spelling::Span, "2s", "How long one attempt may take as a whole.")
         .end("How long it may take.");
     let pool = Keys::new()
-        .usually("idle", Form::Count(0, 10_000), 64, "Connections that are kept open.")
+        .usually("idle", Spelling::Count(0, 10_000), 64, "Connections that are kept open.")
         .usually(
             "idle_timeout",
-            Form::Span,
+            Spelling::Span,
             "4s",
             "How long one is kept: shorter than the upstream does.",
         )
@@ -63,7 +63,7 @@ fn upstream() -> Json {
     let hedge = Keys::new()
         .usually(
             "enabled",
-            Form::Flag,
+            Spelling::Flag,
             false,
             "Whether a late attempt gets a second one beside it.",
         )
@@ -73,20 +73,20 @@ fn upstream() -> Json {
             "p95",
             "Late is slower than this part of the recent ones.",
         )
-        .usually("budget", Form::Ratio(0.001, 1.0), 0.02, "Second attempts for each fetch.")
+        .usually("budget", Spelling::Ratio(0.001, 1.0), 0.02, "Second attempts for each fetch.")
         .end("A second attempt beside a late one, of safe actions only.");
     let quota = Keys::new()
-        .need("rate", Form::Rate, "Attempts per second or minute.")
-        .need("burst", Form::Count(1, 10_000_000), "Attempts that may be sent at once.")
+        .need("rate", Spelling::Rate, "Attempts per second or minute.")
+        .need("burst", Spelling::Count(1, 10_000_000), "Attempts that may be sent at once.")
         .end("What the vendor allows; every attempt counts.");
     let tls = Keys::new()
-        .may("ca", Form::Text, "The file of the authorities that are trusted, PEM.")
-        .may("certificate", Form::Text, "The file of Holdline's own certificate chain, PEM.")
-        .may("key", Form::Text, "The file of its private key, PEM.")
+        .may("ca", Spelling::Text, "The file of the authorities that are trusted, PEM.")
+        .may("certificate", Spelling::Text, "The file of Holdline's own certificate chain, PEM.")
+        .may("key", Spelling::Text, "The file of its private key, PEM.")
         .end("TLS that is not the usual one.");
     let auth = json!({"$ref": "#/$defs/auth", "default": {"type": "none"}});
     Keys::new()
-        .need("base_url", Form::Url, "The address to which paths are added.")
+        .need("base_url", Spelling::Url, "The address to which paths are added.")
         .inside("auth", auth)
         .inside("headers", headers("Headers on every attempt."))
         .inside("timeouts", timeouts)
@@ -96,17 +96,17 @@ fn upstream() -> Json {
         .inside("quota", quota)
         .inside("hedge", hedge)
         .inside("pool", pool)
-        .usually("max_reply", Form::Size, "2MiB", "Bytes of one reply, after decompression.")
-        .usually("propagate_trace", Form::Flag, false, "Whether traceparent is sent.")
+        .usually("max_reply", Spelling::Size, "2MiB", "Bytes of one reply, after decompression.")
+        .usually("propagate_trace", Spelling::Flag, false, "Whether traceparent is sent.")
         .inside("tls", tls)
-        .may("proxy", Form::Url, "The HTTP proxy through which it is reached.")
+        .may("proxy", Spelling::Url, "The HTTP proxy through which it is reached.")
         .end("One system behind, and how it is treated.")
 }
 
 fn rising(first: &str, max: &str, description: &str) -> Json {
     Keys::new()
-        .usually("first", Form::Span, first, "The first of them.")
-        .usually("max", Form::Span, max, "The longest of them.")
+        .usually("first", Spelling::Span, first, "The first of them.")
+        .usually("max", Spelling::Span, max, "The longest of them.")
         .end(description)
 }
 
@@ -119,12 +119,12 @@ fn retry() -> Json {
     });
     let usual = json!(["connect", "reset", "timeout", 408, 502, 503, 504]);
     let budget = Keys::new()
-        .usually("ratio", Form::Ratio(0.0, 1.0), 0.2, "Repeats for each fetch.")
-        .usually("per_second", Form::Ratio(0.0, 1000.0), 1, "Repeats each second besides.")
-        .usually("window", Form::Span, "10s", "How long what is not used may be saved.")
+        .usually("ratio", Spelling::Ratio(0.0, 1.0), 0.2, "Repeats for each fetch.")
+        .usually("per_second", Spelling::Ratio(0.0, 1000.0), 1, "Repeats each second besides.")
+        .usually("window", Spelling::Span, "10s", "How long what is not used may be saved.")
         .end("How many repeats there may be.");
     Keys::new()
-        .usually("attempts", Form::Count(1, 10), 3, "Attempts for one reply; 1 never repeats.")
+        .usually("attempts", Spelling::Count(1, 10), 3, "Attempts for one reply; 1 never repeats.")
         .usually("on", &list(&causes), usual, "What is repeated.")
         .inside(
             "backoff",
@@ -133,28 +133,33 @@ fn retry() -> Json {
         .inside("budget", budget)
         .may(
             "idempotency_key",
-            Form::Header,
+            Spelling::Header,
             "The header by which the upstream tells repeats apart.",
         )
         .end("When an attempt is repeated.")
 }
 
 fn breaker() -> Json {
-    let runs = || Form::Count(1, 1_000_000);
+    let runs = || Spelling::Count(1, 1_000_000);
     let slow = Keys::new()
-        .need("after", Form::Span, "What is slow.")
-        .usually("ratio", Form::Ratio(0.01, 1.0), 0.8, "The share of slow attempts that opens it.")
+        .need("after", Spelling::Span, "What is slow.")
+        .usually(
+            "ratio",
+            Spelling::Ratio(0.01, 1.0),
+            0.8,
+            "The share of slow attempts that opens it.",
+        )
         .end("When slowness counts as failing; without it, never.");
     Keys::new()
-        .usually("enabled", Form::Flag, true, "Whether it does anything.")
+        .usually("enabled", Spelling::Flag, true, "Whether it does anything.")
         .usually(
             "failure_ratio",
-            Form::Ratio(0.01, 1.0),
+            Spelling::Ratio(0.01, 1.0),
             0.5,
             "The share of failures that opens it.",
         )
         .usually("min_attempts", runs(), 20, "Attempts before that share counts.")
-        .usually("window", Form::Span, "10s", "How far it looks back.")
+        .usually("window", Spelling::Span, "10s", "How far it looks back.")
         .usually("run", runs(), 7, "Failures in a row that open it.")
         .usually("connect_run", runs(), 5, "Failures to connect in a row that open it.")
         .inside(
@@ -162,7 +167,12 @@ fn breaker() -> Json {
             rising("2s", "60s", "How long it stays open, doubling, give or take a half."),
         )
         .usually("close_after", runs(), 3, "Good probes, one at a time, that close it.")
-        .usually("ramp", Form::Duration, "10s", "How long only a part passes after it has closed.")
+        .usually(
+            "ramp",
+            Spelling::Duration,
+            "10s",
+            "How long only a part passes after it has closed.",
+        )
         .inside("slow", slow)
         .end("When the upstream is left alone.")
 }
@@ -175,12 +185,12 @@ fn concurrency() -> Json {
             {"type": "string", "pattern": EXPANSION},
         ],
     });
-    let attempts = || Form::Count(1, 100_000);
+    let attempts = || Spelling::Count(1, 100_000);
     Keys::new()
         .usually("limit", &limit, "adaptive", "Attempts at once: found by measuring, or a number.")
         .usually("start", attempts(), 20, "Where an adaptive limit begins.")
         .usually("min", attempts(), 4, "Its least.")
         .usually("max", attempts(), 200, "Its most.")
-        .usually("wait", Form::Duration, "100ms", "How long a caller waits for its turn.")
+        .usually("wait", Spelling::Duration, "100ms", "How long a caller waits for its turn.")
         .end("How many attempts there may be at once.")
 }

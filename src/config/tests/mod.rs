@@ -3,6 +3,7 @@
 mod accepted;
 mod faults;
 mod ladder;
+mod pairs;
 mod parts;
 mod properties;
 mod secrets;

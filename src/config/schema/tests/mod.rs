@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use self::instance::{Place, json_of, places, read};
 use super::schema;
 use crate::{
-    config::{Loaded, form::Form, parse},
+    config::{Loaded, parse, spelling::Spelling},
     fingerprint::Fields,
 };
 
@@ -106,16 +106,16 @@ fn the_maximal_file_has_every_mapping_and_every_key_of_the_schema() {
 #[test]
 fn the_forms_of_the_schema_are_those_that_the_readers_read() {
     let (findings, _folder) = read(MAXIMAL);
-    let forms = findings.asked.forms.borrow();
+    let spellings = findings.asked.spellings.borrow();
     let schema = schema();
     let (mut wrong, mut compared) = (Vec::new(), 0);
     for Place { path, schema, .. } in places(&schema, &maximal()) {
-        let Some(form) = forms.get(&path) else { continue };
+        let Some(spelling) = spellings.get(&path) else { continue };
         compared += 1;
         let found = schema.written();
         // A type that chooses the other keys is written as the one word that it is there.
-        let const_word = found.get("const").is_some() && matches!(form, Form::Choice(_));
-        let expected = form.schema();
+        let const_word = found.get("const").is_some() && matches!(spelling, Spelling::Choice(_));
+        let expected = spelling.schema();
         let fits =
             expected.as_object().unwrap().iter().all(|(key, value)| found.get(key) == Some(value));
         if !fits && !const_word {

@@ -1,11 +1,11 @@
-//! The forms of single values: a reader says which one it reads, and the schema writes the same one as
-//! JSON Schema. Tests hold the two together.
+//! The spellings of single values: a reader says which one it reads, and the schema writes the same one
+//! as JSON Schema. Tests hold the two together.
 
 use serde_json::{Value as Json, json};
 
-/// What a value may look like.
+/// How a value may be spelt.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Form {
+pub(super) enum Spelling {
     /// Any text.
     Text,
     /// `true` or `false`.
@@ -36,13 +36,13 @@ pub(super) enum Form {
     Secret,
 }
 
-impl Form {
+impl Spelling {
     /// One of these words.
     pub(super) fn choice<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
         Self::Choice(words.into_iter().map(str::to_owned).collect())
     }
 
-    /// As JSON Schema. Each form lets a `${...}` pass, which is not expanded yet when an editor looks.
+    /// As JSON Schema. Each lets a `${...}` pass, which is not expanded yet when an editor looks.
     pub(super) fn schema(&self) -> Json {
         let pattern = |pattern: &str| json!({"type": "string", "pattern": or_expansion(pattern)});
         match self {
