@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 
-use crate::{cli::load, export::Document};
+use crate::{cli::load, config, export::Document};
 
 /// What can be written.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -40,9 +40,17 @@ pub(super) fn run(kind: Kind, file: Option<&Path>, folder: Option<&Path>) -> any
     Ok(())
 }
 
+fn schema() -> Document {
+    let text = serde_json::to_string_pretty(&config::schema::schema());
+    let text = text.expect("JSON can be written") + "\n";
+    Document { name: "holdline.schema.json".to_owned(), text }
+}
+
 fn documents(kind: Kind, file: Option<&Path>) -> anyhow::Result<Vec<Document>> {
     match kind {
-        Kind::Openapi | Kind::Genesys | Kind::Terraform | Kind::Schema => {
+        // It is that of every configuration, so none is read.
+        Kind::Schema => Ok(vec![schema()]),
+        Kind::Openapi | Kind::Genesys | Kind::Terraform => {
             load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
             Err(anyhow!("not supported in this version"))
         }

@@ -26,11 +26,16 @@ pub(super) const BASE_PATH: &str = "/data-action";
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
+/// Where they listen where nothing is written.
+const SERVER: ([u8; 4], u16) = ([0, 0, 0, 0], 8080);
+const PROBES: ([u8; 4], u16) = ([0, 0, 0, 0], 9090);
+const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 9901);
+
 /// `server`.
 pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     const MOST: u64 = 1_000_000;
     let seconds = Duration::from_secs;
-    let listen = section.read("listen", SocketAddr::from(([0, 0, 0, 0], 8080)), address);
+    let listen = section.read("listen", SERVER.into(), address);
     let base_path = section.read("base_path", BASE_PATH.to_owned(), base_path);
     let max_body = section.read("max_body", 256 * KIB, bytes);
     let max_headers = section.read("max_headers", 64, |value| count(value, 1, 4096));
@@ -102,14 +107,14 @@ fn drain(section: &Section<'_>) -> Option<Drain> {
 
 /// `probes`.
 pub(super) fn probes(section: &Section<'_>) -> Option<SocketAddr> {
-    let listen = section.read("listen", SocketAddr::from(([0, 0, 0, 0], 9090)), address);
+    let listen = section.read("listen", PROBES.into(), address);
     section.finish()?;
     listen
 }
 
 /// `admin`.
 pub(super) fn admin(section: &Section<'_>) -> Option<AdminSettings> {
-    let listen = section.read("listen", SocketAddr::from(([127, 0, 0, 1], 9901)), address);
+    let listen = section.read("listen", ADMIN.into(), address);
     let token = section.optional("token", secret);
     if let (Some(listen), Some(None)) = (listen, &token)
         && !listen.ip().is_loopback()
@@ -118,6 +123,14 @@ pub(super) fn admin(section: &Section<'_>) -> Option<AdminSettings> {
     }
     section.finish()?;
     Some(AdminSettings { listen: listen?, token: token? })
+}
+
+/// Where the listeners of `server`, `probes` and `admin` are, however wrong the rest of them is.
+pub(super) fn listeners<'n>(top: &Section<'n>) -> [(Option<SocketAddr>, Option<Value<'n>>); 3] {
+    [("server", SERVER), ("probes", PROBES), ("admin", ADMIN)].map(|(key, default)| {
+        let section = top.section(key);
+        (section.read("listen", default.into(), address), section.value("listen"))
+    })
 }
 
 /// Refuses a listener that takes the port of one before it.

@@ -47,7 +47,6 @@ const BUILT: &str = "write introspection, rfc7662, tokens_me, api_key, basic or 
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     if name.as_str() == "none" {
         section.refuse("is the word for no caller at all", "write another name");
-        return None;
     }
     let written = section.written("type", BUILT)?;
     let kind = choice(&written, &TYPES)?;
