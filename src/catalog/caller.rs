@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json_path::JsonPath;
 use url::Url;
 
-use crate::catalog::name::Name;
+use crate::{catalog::name::Name, fingerprint::same_secret};
 
 /// A way to prove who is calling.
 #[derive(Debug)]
@@ -56,6 +56,26 @@ pub struct Issued {
     pub ttl: Duration,
     /// What they are signed with: at least 32 bytes that all replicas share.
     pub key: SecretString,
+}
+
+impl PartialEq for KnownSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.client == other.client && same(&self.secret, &other.secret)
+    }
+}
+
+impl PartialEq for Issued {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { path, clients, ttl, key } = self;
+        *path == other.path
+            && *clients == other.clients
+            && *ttl == other.ttl
+            && same(key, &other.key)
+    }
+}
+
+fn same(a: &SecretString, b: &SecretString) -> bool {
+    same_secret(a.expose_secret().as_bytes(), b.expose_secret().as_bytes())
 }
 
 /// How a token authority is spoken to.
