@@ -64,6 +64,8 @@ impl PartialEq for KnownSecret {
     }
 }
 
+impl Eq for KnownSecret {}
+
 impl PartialEq for Issued {
     fn eq(&self, other: &Self) -> bool {
         let Self { path, clients, ttl, key } = self;
@@ -73,6 +75,8 @@ impl PartialEq for Issued {
             && same(key, &other.key)
     }
 }
+
+impl Eq for Issued {}
 
 fn same(a: &SecretString, b: &SecretString) -> bool {
     same_secret(a.expose_secret().as_bytes(), b.expose_secret().as_bytes())
