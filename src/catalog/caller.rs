@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json_path::JsonPath;
 use url::Url;
 
@@ -69,7 +69,10 @@ impl Eq for KnownSecret {}
 impl PartialEq for Issued {
     fn eq(&self, other: &Self) -> bool {
         let Self { path, clients, ttl, key } = self;
-        (path, clients, ttl) == (&other.path, &other.clients, &other.ttl) && same(key, &other.key)
+        *path == other.path
+            && *clients == other.clients
+            && *ttl == other.ttl
+            && same(key, &other.key)
     }
 }
 

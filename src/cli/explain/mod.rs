@@ -134,22 +134,18 @@ fn proof(scheme: &Scheme) -> String {
     let (name, header) = (&scheme.name, &scheme.header_text);
     match &scheme.proof {
         Proof::ApiKey(keys) => {
-            let keys = match keys.len() {
-                1 => "the key".to_owned(),
-                several => format!("one of the {several} keys"),
-            };
-            format!("Who shows {keys} of `{name}` in {header}.")
+            format!("Who shows {} of `{name}` in {header}.", one_of(keys.len(), "key"))
         }
         Proof::Basic(users) => {
-            let users = count(users.len() as u32, "user");
-            format!("Who shows the password of one of {users} of `{name}` in {header}, by Basic.")
+            let user = one_of(users.len(), "user");
+            format!("Who shows, by Basic in {header}, that they are {user} of `{name}`.")
         }
         Proof::Issued(issued) => {
-            let clients = count(issued.clients.len() as u32, "client");
-            let (path, ttl) = (&issued.path, span(issued.ttl));
+            let (client, path) = (one_of(issued.clients.len(), "client"), &issued.path);
+            let ttl = span(issued.ttl);
             format!(
-                "Who shows a token in {header} that one of {clients} of `{name}` has fetched here, \
-                 at {path}, in the last {ttl}."
+                "Who shows a token in {header} that {client} of `{name}` has fetched here, at \
+                 {path}, in the last {ttl}."
             )
         }
         Proof::Introspection(authority) => {
@@ -177,6 +173,13 @@ fn admitted(admission: &Admission) -> String {
             let org = if org.is_some() { " of one organisation" } else { "" };
             format!(", of {clients}{org}")
         }
+    }
+}
+
+fn one_of(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("the {what}"),
+        several => format!("one of the {several} {what}s"),
     }
 }
 

@@ -182,7 +182,8 @@ impl Issuer {
             after.retain(|_, until| now.saturating_sub(*until) < millis(OLDEST));
             for known in meant() {
                 let until = after.entry(known.client.as_str().into()).or_default();
-                *until = now.max(*until);
+                // What was issued since the last time, perhaps in this very millisecond, is one later.
+                *until = now.max(*until + 1);
             }
             after
         });

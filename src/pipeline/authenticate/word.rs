@@ -15,7 +15,7 @@ pub enum Word {
 impl Word {
     /// What stands behind this word, as in `Authorization: Bearer token`; `None` where it does not
     /// begin with it. The word is read without regard to case.
-    pub fn before<'a>(self, value: &'a str) -> Option<&'a str> {
+    pub fn before(self, value: &str) -> Option<&str> {
         let word = match self {
             Self::Basic => "basic",
             Self::Bearer => "bearer",

@@ -38,6 +38,46 @@ async fn a_call_beyond_the_most_that_may_be_under_way_is_shed() {
 }
 
 #[tokio::test]
+async fn the_caps_of_calls_hold_for_requests_for_tokens() {
+    let oauth = "oauth: {type: issued, clients: {ivr: secret-of-the-ivr}, \
+                 key: 0123456789abcdef0123456789abcdef}";
+    let setup = Setup::new().caller(oauth).server("max_in_flight: 1").server("body_timeout: 100ms");
+    let proxy = setup.start().await;
+    let ask = || {
+        let form = "grant_type=client_credentials&client_id=ivr&client_secret=secret-of-the-ivr";
+        proxy.fetch(proxy.client.network().post(proxy.public_url("/oauth/token")).body(form))
+    };
+    assert_eq!(ask().await.0, 200);
+    proxy.crm_stands(Standing::every(Fault::Hang)).await;
+    beside(proxy.call(1), async {
+        proxy.crm.site.until(|seen| seen.in_flight == 1).await;
+        let (status, text) = ask().await;
+        assert_eq!(status, 503, "{text}");
+        assert!(text.starts_with(r#"{"error":"temporarily_unavailable","#), "{text}");
+    })
+    .await;
+    proxy.until_in_flight(0).await;
+    assert_eq!(ask().await.0, 200);
+    let mut wire = proxy.wire().await;
+    wire.send("POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 29\r\n\r\ngrant").await;
+    let (status, headers, body) = wire.response().await;
+    assert_eq!((status, &headers["connection"]), (408, &"close".parse().expect("a value")));
+    assert!(body.starts_with(br#"{"error":"invalid_request","#), "{body:?}");
+    let shed = ["caller=\"oauth\"", "result=\"unavailable\""];
+    assert_eq!(proxy.metric("holdline_token_requests_total", shed).await, 1.0);
+
+    let routes = proxy.desk().data_plane.routes();
+    proxy.desk().lifecycle.set(Phase::Closing);
+    let request = Request::post("/oauth/token").body(Body::empty()).expect("a request");
+    let response = routes.oneshot(request).await.expect("it answers");
+    let wait = response.headers().get("retry-after").map(|value| value.as_bytes());
+    assert_eq!((response.status().as_u16(), wait), (503, Some(&b"1"[..])));
+    drop(response);
+    proxy.crm_stands(Standing::ok()).await;
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn a_call_beyond_the_most_of_its_organisation_is_shed_whatever_tells_failures() {
     let setup = Setup::new().server("max_in_flight_per_org: 1");
     let proxy = setup.caller("portal: {type: api_key, keys: {ivr: \"${IVR_KEY}\"}}");

@@ -98,7 +98,10 @@ async fn a_scrape_says_which_format_it_is() {
 async fn every_counter_is_there_at_zero_before_the_first_call() {
     // What is counted only where it is switched on is switched on.
     let wish = Wish { upstream: "hedge: {enabled: true}", ..Wish::default() };
-    let service = Service::start(&Outside::start().await.yaml(&wish), &[]).await;
+    let oauth = "callers:
+  oauth: {type: issued, clients: {ivr: a-long-enough-secret}, key: 0123456789abcdef0123456789abcdef}\n";
+    let yaml = Outside::start().await.yaml(&wish).replace("callers:\n", oauth);
+    let service = Service::start(&yaml, &[]).await;
     let scrape = service.metrics().await;
     for metric in TABLE.iter().filter(|metric| metric.kind == Kind::Counter) {
         let series = |line: &&str| {

@@ -56,6 +56,19 @@ struct Talkative {
     service: Service,
 }
 
+/// The schemes whose secrets are known here.
+fn own_schemes(key: &str, secret: impl Fn(&str, &str) -> String) -> String {
+    let (password, client) = (secret("password", PASSWORD), secret("client", CLIENT_SECRET));
+    let signing = secret("signing", SIGNING_KEY);
+    format!(
+        "callers:
+  portal: {{type: api_key, keys: {{ivr: {key}}}}}
+  desk: {{type: basic, users: {{ivr: {password}}}}}
+  oauth: {{type: issued, clients: {{ivr: {client}}}, key: {signing}}}
+"
+    )
+}
+
 impl Talkative {
     async fn start(folder: &Path) -> Self {
         let (outside, collector) = (Outside::start().await, Collector::start(Protocol::Http).await);
@@ -95,15 +108,7 @@ impl Talkative {
         });
         let key = secret("key", API_KEY);
         let admin = secret("admin", ADMIN_TOKEN);
-        let (password, client) = (secret("password", PASSWORD), secret("client", CLIENT_SECRET));
-        let signing = secret("signing", SIGNING_KEY);
-        let callers = format!(
-            "callers:
-  portal: {{type: api_key, keys: {{ivr: {key}}}}}
-  desk: {{type: basic, users: {{ivr: {password}}}}}
-  oauth: {{type: issued, clients: {{ivr: {client}}}, key: {signing}}}
-"
-        );
+        let callers = own_schemes(&key, secret);
         let limits = "limits:\n  seldom: {key: input.customer_id, rate: 1/m, burst: 2}\n";
         let yaml = yaml
             .replace("callers:\n", &callers)

@@ -130,8 +130,14 @@ async fn who_is_cut_off_gets_in_again_with_a_token_of_the_same_moment() {
     assert_eq!((void(&rig, &ivr).await, void(&rig, &web).await), ("revoked", ""));
     let next = token(&rig);
     assert_eq!(void(&rig, &next).await, "");
-    // It ends a millisecond later than it says, at most.
+    rig.pipeline.revoke(Revoke::Token(&next));
+    assert_eq!(void(&rig, &next).await, "revoked", "and is cut off again in the same moment");
+    let next = token(&rig);
+    assert_eq!(void(&rig, &next).await, "");
+    // It ends as many milliseconds later as its client was cut off before it.
     rig.until(3_600_001).await;
+    assert_eq!(void(&rig, &next).await, "");
+    rig.until(3_600_002).await;
     assert_eq!(void(&rig, &next).await, "expired");
 }
 
