@@ -4,13 +4,21 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use holdline::{
+    catalog::upstream::{Pool, Way},
+    client::{Client, Transport},
+    tls::Authorities,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
+    authority::Authority,
     eventually,
+    papers::Papers,
     service::{CACHED, FILE, Outside, Service, Wish},
 };
 
@@ -229,6 +237,37 @@ async fn a_rotated_secret_counts_at_once_is_never_told_and_leaves_the_cache_alon
     for text in [&ended.out, &ended.err, &config] {
         assert!(!text.contains(OLD) && !text.contains(NEW), "{text}");
     }
+}
+
+/// What an operator is told over TLS by a service whose certificate that authority has issued; none
+/// where another has.
+async fn called_over_tls(service: &Service, authority: &Authority) -> Option<u16> {
+    let authorities = Authorities::of_pem(authority.pem.as_bytes()).unwrap();
+    let way = Way { authorities: Some(authorities), ..Way::default() };
+    let pool = Pool { idle: 0, idle_timeout: Duration::from_secs(1) };
+    let client = Client::along(&way, Duration::from_secs(2), pool, &Transport::Network).unwrap();
+    let url = service.url("customer-lookup").replace("http:", "https:");
+    Some(client.network().get(url).send().await.ok()?.status().as_u16())
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_who_connects_next() {
+    let (before, after, papers) = (Authority::new(), Authority::new(), Papers::new());
+    let members = papers.identity("server", &before.issue(&["127.0.0.1"]));
+    let server = format!("drain: {{delay: 0s, timeout: 5s}}, tls: {{{members}}}");
+    let wish = Wish { server: &server, ..Wish::default() };
+    let service = Service::start(&Outside::start().await.yaml(&wish), &[]).await;
+    assert_eq!(called_over_tls(&service, &before).await, Some(405));
+    assert_eq!(called_over_tls(&service, &after).await, None);
+    papers.identity("server", &after.issue(&["127.0.0.1"]));
+    eventually("the new certificate", async || called_over_tls(&service, &after).await).await;
+    assert_eq!(called_over_tls(&service, &before).await, None);
+    let told: [_; 2] = next_told(&service, "change", 0).await;
+    assert_eq!(
+        told,
+        ["certificate", "key"].map(|key| { format!("server.tls.{key}: the file has changed") })
+    );
+    service.terminated().await;
 }
 
 #[tokio::test]
