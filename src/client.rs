@@ -4,15 +4,24 @@
 //! redirects with our headers, honours proxy variables of the environment, speaks HTTP/2 where it is
 //! offered, repeats some refusals by itself and has no time-outs.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header::RETRY_AFTER};
 use reqwest::{Certificate, Proxy, Request, Response, redirect, tls::Version};
 use rustls::AlertDescription;
 use secrecy::ExposeSecret as _;
 
-use crate::catalog::upstream::{Pool, Way};
+use crate::{
+    catalog::upstream::{Pool, Way},
+    time::Wall,
+};
 
 /// How exchanges are carried out.
 #[derive(Clone, Default)]
@@ -167,6 +176,36 @@ fn cause(error: &reqwest::Error) -> String {
         inner = next;
     }
     inner.to_string()
+}
+
+/// What a system asks in `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// To be left alone for so long.
+    For(Duration),
+    /// To be left alone until that date.
+    Until(SystemTime),
+}
+
+impl RetryAfter {
+    /// What `headers` ask; `None` where they ask nothing that can be read.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
+            // More than fits is as good as for ever.
+            let seconds = text.parse::<u32>().unwrap_or(u32::MAX);
+            return Some(Self::For(Duration::from_secs(seconds.into())));
+        }
+        httpdate::parse_http_date(text).ok().map(Self::Until)
+    }
+
+    /// For how long that is from now on.
+    pub fn wait(self, wall: Wall) -> Duration {
+        match self {
+            Self::For(wait) => wait,
+            Self::Until(date) => date.duration_since(wall.system_time()).unwrap_or_default(),
+        }
+    }
 }
 
 /// Why no client could be built.

@@ -10,7 +10,7 @@ use url::Url;
 use crate::{catalog::name::Name, fingerprint::same_secret};
 
 /// A way to prove who is calling.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Scheme {
     /// Its name.
     pub name: Name,
@@ -22,61 +22,124 @@ pub struct Scheme {
     pub proof: Proof,
 }
 
-/// What is done with the header's value. Two that are equal come to the same verdicts.
-#[derive(Debug, PartialEq)]
+/// What is done with the header's value.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Proof {
     /// A token authority is asked.
     Introspection(Box<Introspection>),
     /// It is compared with keys that are known here.
-    ApiKey(Vec<ApiKey>),
+    ApiKey(Vec<KnownSecret>),
+    /// User and password, by HTTP Basic, are compared with those that are known here.
+    Basic(Vec<KnownSecret>),
+    /// It is a token that was issued here.
+    Issued(Box<Issued>),
 }
 
-/// A key and whose it is.
+/// A secret that is known here, and whose it is: an API key, a user's password, the secret by which
+/// a client fetches tokens.
 #[derive(Debug)]
-pub struct ApiKey {
+pub struct KnownSecret {
     /// The caller it stands for.
     pub client: String,
-    /// The key.
+    /// The secret.
+    pub secret: SecretString,
+}
+
+/// How tokens are issued here, and known again.
+#[derive(Debug)]
+pub struct Issued {
+    /// The path at which clients fetch them.
+    pub path: String,
+    /// Who may.
+    pub clients: Vec<KnownSecret>,
+    /// How long one holds.
+    pub ttl: Duration,
+    /// What they are signed with: at least 32 bytes that all replicas share.
     pub key: SecretString,
 }
 
-impl PartialEq for ApiKey {
+impl PartialEq for KnownSecret {
     fn eq(&self, other: &Self) -> bool {
-        let (key, known) = (self.key.expose_secret(), other.key.expose_secret());
-        self.client == other.client && same_secret(key.as_bytes(), known.as_bytes())
+        self.client == other.client && same(&self.secret, &other.secret)
     }
 }
 
+impl Eq for KnownSecret {}
+
+impl PartialEq for Issued {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { path, clients, ttl, key } = self;
+        (path, clients, ttl) == (&other.path, &other.clients, &other.ttl) && same(key, &other.key)
+    }
+}
+
+impl Eq for Issued {}
+
 /// How a token authority is spoken to.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// As the tutorial has it: the token as the bearer and in a JSON body, by POST.
     Tutorial,
+    /// RFC 7662: the token in a form, by POST, and we say who we are.
+    Rfc7662(Credentials),
+    /// Genesys Cloud's own `tokens/me`: the token as the bearer, by GET. Every token that is good
+    /// anywhere in the region is good there.
+    TokensMe,
 }
 
+/// Who we are to an authority.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Our client there.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && same(&self.secret, &other.secret)
+    }
+}
+
+impl Eq for Credentials {}
+
 /// How the token authority is asked, and how long its verdict holds.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Introspection {
     /// How it is spoken to.
     pub dialect: Dialect,
     /// The whole address.
     pub url: Url,
-    /// Only this organisation. `None`: any that the authority vouches for.
-    pub org: Option<String>,
-    /// Only these OAuth clients. Empty: any.
-    pub clients: Vec<String>,
-    /// Where its answer names the organisation.
-    pub org_claim: JsonPath,
-    /// Where its answer names the OAuth client.
-    pub client_claim: JsonPath,
-    /// Where its answer says when the token expires, in seconds since 1970.
-    pub expires_claim: JsonPath,
+    /// Who of those it vouches for may call.
+    pub admission: Admission,
+    /// Where its answer says when the token expires, in seconds since 1970. `None`: it never does.
+    pub expires_claim: Option<JsonPath>,
     /// How long it may take to answer.
     pub timeout: Duration,
     /// Introspections under way at once.
     pub max_concurrent: u32,
     /// How verdicts are kept.
     pub verdicts: VerdictPolicy,
+}
+
+/// Who of those that are vouched for may call, and where the claims say who it is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Only this organisation. `None`: any that is vouched for.
+    pub org: Option<String>,
+    /// Only these OAuth clients. Empty: any.
+    pub clients: Vec<String>,
+    /// Where the claims name the organisation. `None`: nowhere, all callers are of one.
+    pub org_claim: Option<JsonPath>,
+    /// Whether claims must name one. If not, who names none is taken to be of the only one.
+    pub names_org: bool,
+    /// Where the claims name the OAuth client.
+    pub client_claim: JsonPath,
+}
+
+fn same(a: &SecretString, b: &SecretString) -> bool {
+    same_secret(a.expose_secret().as_bytes(), b.expose_secret().as_bytes())
 }
 
 /// How verdicts are kept.

@@ -10,6 +10,7 @@ pub mod limit;
 pub mod upstream;
 
 pub mod contract;
+pub mod credential;
 pub mod form;
 pub mod mapping;
 pub mod policy;

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::{
     catalog::{
+        credential::Credential,
         name::Name,
         policy::{
             BreakerPolicy, ConcurrencyPolicy, HedgePolicy, QuotaPolicy, RetryPolicy, Timeouts,
@@ -26,6 +27,8 @@ pub struct Upstream {
     pub way: Way,
     /// Headers sent with each attempt.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How it is shown who asks.
+    pub credential: Credential,
     /// How long an exchange may take.
     pub timeouts: Timeouts,
     /// What is repeated.

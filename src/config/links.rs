@@ -68,6 +68,11 @@ impl<'n, T> Part<'n, T> {
         self.built.get(name)
     }
 
+    /// All that were built, with their names.
+    pub(super) fn built(&self) -> impl Iterator<Item = (&Name, &Arc<T>)> {
+        self.built.iter()
+    }
+
     /// The thing of that name as it is written.
     pub(super) fn written(&self, name: &str) -> Option<&Value<'n>> {
         self.written.get(name)

@@ -48,7 +48,7 @@ use crate::{
         actions::Parts,
         expand::Env,
         links::Part,
-        node::{Node, Place},
+        node::{Content, Node, Place},
         outline::Outline,
         problem::{Findings, Problem, Report},
         section::{NOT_SUPPORTED, Section, Value},
@@ -161,6 +161,7 @@ fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<Read> {
 /// Every fault is told in [`Findings`]; what is wrong is merely left out here.
 fn catalog(top: &Section<'_>) -> Option<Catalog> {
     let callers = Part::read(&top.section("callers"), "caller", callers::scheme);
+    callers::refuse_taken_paths(&callers, base_path(top));
     let limits = Part::read(&top.section("limits"), "limit", limits::limit);
     let upstreams = Part::read(&top.section("upstreams"), "upstream", upstreams::upstream);
     let parts = Parts { callers: &callers, limits: &limits, upstreams: &upstreams };
@@ -178,6 +179,15 @@ fn catalog(top: &Section<'_>) -> Option<Catalog> {
         limits: limits.into_built(),
         upstreams: upstreams.into_built(),
     })
+}
+
+/// Where the actions are, as it is written: what is wrong with it is told by others.
+fn base_path<'n>(top: &Section<'n>) -> &'n str {
+    let written = top.section("server").value("base_path");
+    match written.as_ref().map(Value::content) {
+        Some(Content::Scalar(scalar)) => &scalar.text,
+        Some(Content::List(_) | Content::Map(_) | Content::Broken) | None => server::BASE_PATH,
+    }
 }
 
 fn settings(top: &Section<'_>, env: Env<'_>) -> Option<Settings> {

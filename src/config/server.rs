@@ -10,7 +10,8 @@ use crate::{
         section::{Section, Value},
         tls,
         values::{
-            address, base_url, bytes, choice, count, duration, flag, ratio, secret, size, span,
+            address, base_url, bytes, choice, count, duration, flag, plain_path, ratio, secret,
+            size, span,
         },
     },
     settings::{
@@ -18,6 +19,9 @@ use crate::{
         TelemetrySettings, TraceProtocol, TraceSettings,
     },
 };
+
+/// Where the actions are if nothing is written.
+pub(super) const BASE_PATH: &str = "/data-action";
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -27,7 +31,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     const MOST: u64 = 1_000_000;
     let seconds = Duration::from_secs;
     let listen = section.read("listen", SocketAddr::from(([0, 0, 0, 0], 8080)), address);
-    let base_path = section.read("base_path", "/data-action".to_owned(), base_path);
+    let base_path = section.read("base_path", BASE_PATH.to_owned(), base_path);
     let max_body = section.read("max_body", 256 * KIB, bytes);
     let max_headers = section.read("max_headers", 64, |value| count(value, 1, 4096));
     let max_header_bytes = section.read("max_header_bytes", 16 * KIB, header_bytes);
@@ -76,18 +80,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
 }
 
 fn base_path(value: &Value<'_>) -> Option<String> {
-    const INSTEAD: &str = "write it like /data-action";
-    let text = value.plain("must be a path", INSTEAD)?;
-    let fits = |segment: &str| {
-        let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~".contains(&c);
-        !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
-    };
-    if !text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(fits)) {
-        let what = "must be / and segments of letters, digits, -, _, . or ~ without a / at the end";
-        value.refuse(what, INSTEAD);
-        return None;
-    }
-    Some(text.to_owned())
+    plain_path(value, "write it like /data-action")
 }
 
 /// hyper reads heads into a buffer that cannot be smaller than 8 KiB.

@@ -258,6 +258,21 @@ pub(super) fn base_url(value: &Value<'_>) -> Option<Url> {
     Some(url)
 }
 
+/// A path that means the same however it is read: segments of letters, digits and a few signs.
+pub(super) fn plain_path(value: &Value<'_>, instead: &str) -> Option<String> {
+    let text = value.plain("must be a path", instead)?;
+    let fits = |segment: &str| {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~".contains(&c);
+        !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
+    };
+    if !text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(fits)) {
+        let what = "must be / and segments of letters, digits, -, _, . or ~ without a / at the end";
+        value.refuse(what, instead);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
 /// A JSONPath of RFC 9535.
 pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
     const WHAT: &str = "must be a JSONPath";

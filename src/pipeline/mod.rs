@@ -235,6 +235,7 @@ impl Pipeline {
             before.map(|before| &before.fetcher.upstreams),
             &upstream::Surroundings {
                 registry,
+                background: background.clone(),
                 transport: transport.clone(),
                 wall: *wall,
                 chance: *chance,

@@ -166,10 +166,10 @@ impl TokenMeters {
     /// Where verdicts come from, and which come from there.
     const SOURCES: &[(&str, &[&str])] = &[
         ("cache", &["valid", "invalid"]),
-        ("remote", &["valid", "expired", "invalid", "forbidden", "error"]),
-        ("coalesced", &["valid", "expired", "invalid", "forbidden", "error"]),
+        ("remote", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
+        ("coalesced", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
         ("stale", &["valid"]),
-        ("local", &["valid", "missing", "malformed", "invalid"]),
+        ("local", &["valid", "missing", "malformed", "invalid", "expired", "revoked"]),
     ];
 
     /// The series, shared by all schemes.

@@ -98,6 +98,8 @@ catalogue! {
         "Verdicts about callers' tokens and keys, and where each verdict came from.");
     TOKEN_AUTHORITY_SUCCESS = gauge("holdline_token_authority_last_success_timestamp_seconds",
         &["caller"], "When the token authority last gave a verdict; 0: not since the start.");
+    TOKEN_REQUESTS = counter("holdline_token_requests_total", &["caller", "result"],
+        "Requests for a token that is issued here, and what they came to.");
     LIMIT_DECISIONS = counter("holdline_ratelimit_decisions_total", &["limit", "decision"],
         "What each rate limit decided, or would have decided.");
     LIMIT_KEYS = gauge("holdline_ratelimit_tracked_keys", &["limit"],
@@ -151,6 +153,10 @@ catalogue! {
         "For how long yet an upstream does not want to be asked.");
     QUOTA_LEFT = gauge("holdline_upstream_quota_left_ratio", &["upstream"],
         "The part of the quota's burst that is left.");
+    CREDENTIAL_REFRESHES = counter("holdline_upstream_credential_refreshes_total",
+        &["upstream", "result"], "Tokens that were asked for to log in with, and what came of it.");
+    CREDENTIAL_EXPIRY = gauge("holdline_upstream_credential_expiry_timestamp_seconds",
+        &["upstream"], "When the token expires with which an upstream is asked; 0: there is none.");
     BREAKER_STATE = gauge("holdline_breaker_state", &["upstream", "state"],
         "1 for the state that the breaker is in, forced ones included; 0 for all others.");
     BREAKER_TRANSITIONS = counter("holdline_breaker_transitions_total",

@@ -12,7 +12,7 @@ use crate::{
     catalog::{
         Catalog,
         action::{Action, Envelope},
-        caller::{Proof, Scheme},
+        caller::{Admission, Proof, Scheme},
         limit::{Limit, LimitKey},
         policy::CachePolicy,
         upstream::Upstream,
@@ -140,17 +140,21 @@ fn proof(scheme: &Scheme) -> String {
             };
             format!("Who shows {keys} of `{name}` in {header}.")
         }
+        Proof::Basic(users) => {
+            let users = count(users.len() as u32, "user");
+            format!("Who shows the password of one of {users} of `{name}` in {header}, by Basic.")
+        }
+        Proof::Issued(issued) => {
+            let clients = count(issued.clients.len() as u32, "client");
+            let (path, ttl) = (&issued.path, span(issued.ttl));
+            format!(
+                "Who shows a token in {header} that one of {clients} of `{name}` has fetched here, \
+                 at {path}, in the last {ttl}."
+            )
+        }
         Proof::Introspection(authority) => {
             let host = authority.url.host_str().unwrap_or_default();
-            let only = match (&authority.org, &*authority.clients) {
-                (None, []) => String::new(),
-                (Some(_), []) => ", of one organisation".to_owned(),
-                (org, clients) => {
-                    let clients = count(clients.len() as u32, "OAuth client");
-                    let org = if org.is_some() { " of one organisation" } else { "" };
-                    format!(", of {clients}{org}")
-                }
-            };
+            let only = admitted(&authority.admission);
             let verdicts = &authority.verdicts;
             format!(
                 "Who shows a token in {header} that {host} finds active{only} (`{name}`). Its \
@@ -159,6 +163,19 @@ fn proof(scheme: &Scheme) -> String {
                 span(verdicts.refused_ttl),
                 span(authority.timeout),
             )
+        }
+    }
+}
+
+/// Whose tokens alone are taken; nothing where all are.
+fn admitted(admission: &Admission) -> String {
+    match (&admission.org, &*admission.clients) {
+        (None, []) => String::new(),
+        (Some(_), []) => ", of one organisation".to_owned(),
+        (org, clients) => {
+            let clients = count(clients.len() as u32, "OAuth client");
+            let org = if org.is_some() { " of one organisation" } else { "" };
+            format!(", of {clients}{org}")
         }
     }
 }

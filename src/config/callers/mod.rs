@@ -1,7 +1,12 @@
 //! `callers`: the ways to prove who is calling.
 
+mod admission;
 mod introspection;
+mod issued;
 mod keys;
+mod verdicts;
+
+pub(super) use issued::refuse_taken_paths;
 
 use http::HeaderName;
 
@@ -19,20 +24,24 @@ use crate::{
 #[derive(Clone, Copy)]
 enum Type {
     Introspection,
+    Rfc7662,
+    TokensMe,
     ApiKey,
+    Basic,
+    Issued,
     Later,
 }
 
 const TYPES: [(&str, Type); 7] = [
     ("introspection", Type::Introspection),
     ("api_key", Type::ApiKey),
-    ("rfc7662", Type::Later),
-    ("tokens_me", Type::Later),
+    ("rfc7662", Type::Rfc7662),
+    ("tokens_me", Type::TokensMe),
     ("jwt", Type::Later),
-    ("basic", Type::Later),
-    ("issued", Type::Later),
+    ("basic", Type::Basic),
+    ("issued", Type::Issued),
 ];
-const BUILT: &str = "write introspection or api_key";
+const BUILT: &str = "write introspection, rfc7662, tokens_me, api_key, basic or issued";
 
 /// One way to prove who is calling.
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
@@ -44,7 +53,9 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     let kind = choice(&written, &TYPES)?;
     let default_header = match kind {
         Type::Introspection => "X-Genesys-Auth-Token",
+        Type::Rfc7662 | Type::TokensMe => "Authorization",
         Type::ApiKey => "X-Api-Key",
+        Type::Basic | Type::Issued => "Authorization",
         Type::Later => {
             written.refuse(NOT_SUPPORTED, BUILT);
             return None;
@@ -53,11 +64,14 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     let default_name = HeaderName::from_bytes(default_header.as_bytes());
     let default_name = default_name.expect("the defaults are names of headers");
     let header = section.read("header", (default_name, default_header.to_owned()), header);
+    let asked = |authority: Option<_>| authority.map(|it| Proof::Introspection(Box::new(it)));
     let proof = match kind {
-        Type::Introspection => {
-            introspection::introspection(section).map(|proof| Proof::Introspection(Box::new(proof)))
-        }
+        Type::Introspection => asked(introspection::tutorial(section)),
+        Type::Rfc7662 => asked(introspection::rfc7662(section)),
+        Type::TokensMe => asked(introspection::tokens_me(section)),
         Type::ApiKey => keys::api_keys(section).map(Proof::ApiKey),
+        Type::Basic => keys::users(section).map(Proof::Basic),
+        Type::Issued => issued::issued(section).map(|proof| Proof::Issued(Box::new(proof))),
         Type::Later => return None,
     };
     section.finish()?;

@@ -18,7 +18,9 @@ use super::{GOOD, accepted, good_but, no_env};
 fn introspection(loaded: &Loaded) -> &Introspection {
     match &loaded.catalog.callers["genesys"].proof {
         Proof::Introspection(introspection) => introspection,
-        Proof::ApiKey(_) => panic!("not the proof that is written"),
+        Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => {
+            panic!("not the proof that is written")
+        }
     }
 }
 
@@ -68,7 +70,7 @@ fn the_built_in_configuration_is_the_tutorial() {
     assert_eq!(loaded.warnings, []);
     let authority = introspection(&loaded);
     assert_eq!(authority.url.as_str(), "https://api.mypurecloud.com/api/v2/oauth2/introspect");
-    assert_eq!(authority.org, None);
+    assert_eq!(authority.admission.org, None);
     assert_eq!(loaded.catalog.callers["genesys"].header_text, "X-Genesys-Auth-Token");
     assert_eq!(
         loaded.catalog.upstreams["crm"].base_url.as_str(),
@@ -95,7 +97,7 @@ fn the_tutorials_variables_steer_the_built_in_configuration() {
     let loaded = builtin(&env).unwrap();
     let authority = introspection(&loaded);
     assert_eq!(authority.url.as_str(), "https://api.mypurecloud.ie/api/v2/oauth2/introspect");
-    assert_eq!(authority.org.as_deref(), Some("acme"));
+    assert_eq!(authority.admission.org.as_deref(), Some("acme"));
     assert_eq!(loaded.catalog.upstreams["crm"].base_url.as_str(), "http://127.0.0.1:7001/api");
     assert_eq!(loaded.warnings, []);
 

@@ -1,8 +1,10 @@
 //! What is accepted, what is refused and in which words, and that nothing at all makes it panic.
 
 mod accepted;
+mod callers;
 mod faults;
 mod ladder;
+mod local_callers;
 mod parts;
 mod properties;
 mod secrets;

@@ -191,7 +191,7 @@ impl Paced {
             status if status.is_server_error() => return,
             _ => return self.pace.not_before.answered(),
         };
-        if let Some(wait) = retry::retry_after(response, self.wall) {
+        if let Some(wait) = retry::retry_after(response.headers(), self.wall) {
             self.pace.not_before.set(time::now(), wait, because);
         }
     }

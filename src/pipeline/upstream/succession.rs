@@ -14,6 +14,7 @@ use crate::{
     pipeline::upstream::{
         Lane, Surroundings, breaker,
         chain::{Hedges, Links},
+        credential::Login,
         hedge,
         pace::Pace,
     },
@@ -69,6 +70,18 @@ pub(super) fn client(
             }
             Client::along(way, connect, upstream.pool, &around.transport)
         }
+    }
+}
+
+/// How `upstream` is shown who asks: a token that was issued to the same credential stays good.
+pub(super) fn login(
+    upstream: &Upstream,
+    before: Option<&Lane>,
+    around: &Surroundings<'_>,
+) -> Result<Login, ClientError> {
+    match before.filter(|lane| lane.upstream.credential == upstream.credential) {
+        Some(lane) => Ok(lane.login.clone()),
+        None => Login::new(upstream, around),
     }
 }
 

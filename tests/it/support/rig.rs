@@ -45,6 +45,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) server: &'a [&'a str],
     /// Further keys of the caller `genesys`, each `key: value` on a line.
     pub(crate) genesys: &'a [&'a str],
+    /// Further callers, each on a line.
+    pub(crate) callers: &'a [&'a str],
     /// Entries below `limits`.
     pub(crate) limits: &'a [&'a str],
     /// Further keys of the upstream `crm`.
@@ -68,6 +70,7 @@ impl Setup<'static> {
     pub(crate) const PLAIN: Self = Self {
         server: &[],
         genesys: &[],
+        callers: &[],
         limits: &[],
         crm: &[],
         caller: "none",
@@ -96,7 +99,7 @@ impl Setup<'_> {
              \x20 genesys:\n\
              \x20   type: introspection\n\
              \x20   url: https://authority.test/introspect\n{}\
-             \x20 portal: {{type: api_key, keys: {{web: web-key, app: app-key}}}}\n\
+             \x20 portal: {{type: api_key, keys: {{web: web-key, app: app-key}}}}\n{}\
              {}\
              upstreams:\n\
              \x20 crm:\n\
@@ -115,6 +118,7 @@ impl Setup<'_> {
              \x20   output: {{done: {{type: boolean, value: true}}}}\n",
             headed(0, "server", self.server),
             keys(4, self.genesys),
+            keys(2, self.callers),
             headed(0, "limits", self.limits),
             keys(4, self.crm),
             self.caller,
@@ -189,6 +193,11 @@ impl Rig {
         &self.world.authority
     }
 
+    /// Whoever issues tokens to us.
+    pub(crate) fn issuer(&self) -> &System {
+        &self.world.issuer
+    }
+
     /// The upstream.
     pub(crate) fn upstream(&self) -> &System {
         &self.world.upstream
@@ -251,6 +260,7 @@ impl Rig {
     /// Forgets what was seen so far: the requests that came, and the samples behind histograms.
     pub(crate) fn forget(&self) {
         self.authority().forget();
+        self.issuer().forget();
         self.upstream().forget();
         self.registry.upkeep();
     }

@@ -1,5 +1,7 @@
 //! `upstreams`: the systems behind us, and how they are treated.
 
+mod auth;
+
 use std::{num::NonZeroU32, time::Duration};
 
 use http::{HeaderName, HeaderValue, header};
@@ -7,6 +9,7 @@ use url::Url;
 
 use crate::{
     catalog::{
+        credential::Credential,
         name::Name,
         policy::{
             BreakerPolicy, BudgetPolicy, ConcurrencyLimit, ConcurrencyPolicy, HedgePolicy,
@@ -17,11 +20,10 @@ use crate::{
     config::{
         hosts::warn_of_plain_http,
         nearest::write_one_of,
-        section::{NOT_SUPPORTED, Section, Value},
+        section::{Section, Value},
         tls,
         values::{
-            self, base_url, bytes, choice, count, duration, flag, header_name, rate, ratio, shown,
-            span,
+            self, base_url, bytes, count, duration, flag, header_name, rate, ratio, shown, span,
         },
     },
 };
@@ -37,7 +39,7 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
         Some(url)
     });
     let way = way(section, base_url.as_ref());
-    let auth = section.read("auth", (), auth);
+    let auth = section.read("auth", Credential::None, auth::auth);
     let headers = section.read("headers", Vec::new(), headers);
     let timeouts = timeouts(&section.section("timeouts"));
     let retry = retry(&section.section("retry"));
@@ -49,13 +51,17 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
     let pool = pool(&section.section("pool"));
     let max_reply = section.read("max_reply", 2 << 20, bytes);
     let propagate_trace = section.read("propagate_trace", false, flag);
+    let header = auth.as_ref().and_then(Credential::header);
+    if let (Some(header), Some(headers), Some(retry)) = (header, &headers, &retry) {
+        auth::refuse_beside(section, header, headers, retry.idempotency_key.as_ref());
+    }
     section.finish()?;
-    auth?;
     Some(Upstream {
         name,
         base_url: base_url?,
         way: way?,
         headers: headers?,
+        credential: auth?,
         timeouts: timeouts?,
         retry: retry?,
         breaker: breaker?,
@@ -103,18 +109,6 @@ fn proxy(value: &Value<'_>) -> Option<Url> {
         return None;
     }
     Some(url)
-}
-
-fn auth(value: &Value<'_>) -> Option<()> {
-    const TYPES: [(&str, bool); 5] =
-        [("none", true), ("bearer", false), ("basic", false), ("header", false), ("oauth2", false)];
-    let section = value.section();
-    let written = section.written("type", "write none")?;
-    if !choice(&written, &TYPES)? {
-        written.refuse(NOT_SUPPORTED, "write none, and credentials below `headers`");
-        return None;
-    }
-    section.finish()
 }
 
 fn headers(value: &Value<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
