@@ -50,7 +50,7 @@ impl<'a> Finding<'a> {
 
 /// Checks it.
 pub(super) fn run(file: Option<&Path>, strict: bool, format: Format) -> ExitCode {
-    let file = load::given(file);
+    let file = load::named(file);
     let (problems, warnings, actions, report) = match load::load(file) {
         Ok(loaded) => (Vec::new(), loaded.warnings, loaded.catalog.actions.len(), None),
         Err(report) => {

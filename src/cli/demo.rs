@@ -41,7 +41,8 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let telemetry = runtime.block_on(async {
         let mut signals = Signals::new()?;
         let world = world(args).await?;
-        let Running { proxy, telemetry } = serve::start(configure(args, &world)?, sink()).await?;
+        let Running { proxy, telemetry } =
+            serve::start(configure(args, &world)?, sink(), None).await?;
         let addresses = proxy.addresses();
         let customers = CrmSettings::default().customers;
         println!("{}", lines_to_try(&addresses, &world, customers));

@@ -15,7 +15,7 @@ use crate::{
 /// Everything that is wrong with it.
 pub(super) fn load(file: Option<&Path>) -> Result<Loaded, Report> {
     let env = |name: &str| std::env::var(name).ok();
-    match given(file) {
+    match named(file) {
         Some(file) => config::load(file, &env),
         None => config::builtin(&env),
     }
@@ -33,7 +33,7 @@ pub(super) fn action<'c>(catalog: &'c Catalog, name: &str) -> anyhow::Result<&'c
     })
 }
 
-/// The file, where there is one: an empty variable counts as not set.
-pub(super) fn given(file: Option<&Path>) -> Option<&Path> {
+/// The file where one is named: an empty variable counts as not set.
+pub(super) fn named(file: Option<&Path>) -> Option<&Path> {
     file.filter(|file| !file.as_os_str().is_empty())
 }

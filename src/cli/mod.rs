@@ -11,6 +11,7 @@ mod export;
 mod inputs;
 mod load;
 mod probe;
+mod reload;
 mod serve;
 mod traffic;
 

@@ -9,32 +9,41 @@ use tokio::{
 };
 
 use crate::{
-    cli::{container, load},
+    cli::{container, load, reload::Origin},
     config::Loaded,
-    proxy::{Proxy, Stopped, Surroundings},
+    proxy::{Cause, Proxy, Reader, Stopped, Surroundings},
     server::operations::Operations,
     telemetry::{Telemetry, log::Sink},
 };
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
+    let file = load::named(file);
     let loaded =
         load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
     let runtime = runtime()?;
     let (telemetry, stopped) = runtime.block_on(async {
-        // Before anybody can see that this process runs: until it is asked for, SIGTERM kills.
-        let mut signals = Signals::new()?;
-        let Running { proxy, telemetry } = start(loaded, Sink::stdout()).await?;
+        // Before anybody can see that this process runs: until they are asked for, signals kill.
+        let (mut signals, mut hangups) = (Signals::new()?, hangups()?);
+        let origin = Origin::new(file, &loaded);
+        let revision = loaded.settings.revision.clone();
+        let Running { proxy, telemetry } =
+            start(loaded, Sink::stdout(), Some(origin.reader())).await?;
         let addresses = proxy.addresses();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
+            config = %file.map_or("built-in".into(), Path::to_string_lossy),
+            revision,
             calls = %addresses.public,
             probes = %addresses.probes,
             admin = %addresses.admin,
             tls = proxy.tls().is_some(),
             "ready"
         );
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            () = keep_up(&proxy, &origin, &mut hangups) => {}
+        }
         let stopped = tokio::select! {
             stopped = proxy.stop() => Some(stopped),
             // Whoever asks twice does not want to wait.
@@ -51,14 +60,30 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads the configuration anew whenever it has changed, or SIGHUP says so. Does not end.
+async fn keep_up(proxy: &Proxy, origin: &Origin, hangups: &mut Signal) {
+    loop {
+        let cause = tokio::select! {
+            _ = hangups.recv() => Cause::Signal,
+            () = origin.changed() => Cause::File,
+        };
+        // What came of it is logged.
+        let _ = proxy.reload(cause).await;
+    }
+}
+
 /// A service, and the log and traces that outlive it.
 pub(super) struct Running {
     pub(super) proxy: Proxy,
     pub(super) telemetry: std::sync::Arc<Telemetry>,
 }
 
-/// Starts log, traces and service.
-pub(super) async fn start(loaded: Loaded, sink: Sink) -> anyhow::Result<Running> {
+/// Starts log, traces and service; `reader` reads its configuration anew.
+pub(super) async fn start(
+    loaded: Loaded,
+    sink: Sink,
+    reader: Option<Reader>,
+) -> anyhow::Result<Running> {
     let Loaded { catalog, mut settings, warnings, .. } = loaded;
     let operations = Operations::start().context("could not start the operations thread")?;
     let telemetry = Telemetry::start(&settings.telemetry, sink, operations.runtime())
@@ -70,6 +95,7 @@ pub(super) async fn start(loaded: Loaded, sink: Sink) -> anyhow::Result<Running>
     let around = Surroundings {
         telemetry: Some(std::sync::Arc::clone(&telemetry)),
         operations: Some(operations),
+        reader,
         ..Surroundings::default()
     };
     let proxy = Proxy::start(catalog, settings, around).await?;
@@ -83,6 +109,11 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
         .enable_all()
         .build()
         .context("could not start the runtime")
+}
+
+/// The signal that asks for the configuration to be read anew.
+fn hangups() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("could not wait for SIGHUP")
 }
 
 /// The signals that ask for an end.

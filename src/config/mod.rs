@@ -73,7 +73,7 @@ pub struct Loaded {
     /// What is accepted, but better changed.
     pub warnings: Vec<Problem>,
     /// What is written, value by value.
-    pub outline: Outline,
+    pub outline: Arc<Outline>,
     /// The files that it was made of.
     pub sources: Sources,
 }
@@ -148,7 +148,7 @@ fn text_of(path: &Path, findings: &Findings) -> Result<String, (Place, String, &
 }
 
 /// What a file says, and how it says it.
-type Read = (Catalog, Settings, Outline);
+type Read = (Catalog, Settings, Arc<Outline>);
 
 fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<Read> {
     let mut root = tree::read(text, findings)?;
@@ -160,7 +160,7 @@ fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<Read> {
     let settings = settings(&top, env);
     top.finish()?;
     let (catalog, mut settings) = (catalog?, settings?);
-    let outline = Outline::of(&root, &findings.sources());
+    let outline = Arc::new(Outline::of(&root, &findings.sources()));
     settings.revision = revision(&root, &catalog);
     settings.written = outline.lines().into();
     Some((catalog, settings, outline))

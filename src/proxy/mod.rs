@@ -39,7 +39,7 @@ use crate::{
 };
 
 use reload::Running;
-pub use reload::{Cause, Next, Reader, Reloader};
+pub use reload::{Cause, Next, Reader, Reloader, Taken};
 
 /// How often metrics are moved to where they are counted.
 const UPKEEP: Duration = Duration::from_secs(5);

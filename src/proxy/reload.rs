@@ -38,6 +38,36 @@ pub struct Next {
     pub changes: Vec<String>,
     /// What is right and probably not meant.
     pub warnings: Vec<String>,
+    /// Who is told once it is in force.
+    pub taken: Taken,
+}
+
+/// Who is told that a configuration is in force: a reader, which compares the next one with it. The
+/// default tells nobody.
+pub struct Taken(Box<dyn FnOnce() + Send>);
+
+impl Taken {
+    /// Calls `then`.
+    pub fn new(then: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(then))
+    }
+
+    /// Tells it.
+    pub fn tell(self) {
+        (self.0)();
+    }
+}
+
+impl Default for Taken {
+    fn default() -> Self {
+        Self::new(|| ())
+    }
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Taken(..)")
+    }
 }
 
 /// Reads the configuration anew, as often as it is called; it may block. Its error is every problem,
@@ -168,7 +198,7 @@ impl Running {
     ) -> Result<Option<Vec<String>>, Vec<String>> {
         let reader = self.reader.as_ref();
         let reader = reader.ok_or_else(|| vec!["there is no file to read".to_owned()])?;
-        let Next { catalog, settings: next, changes, warnings } = reader()?;
+        let Next { catalog, settings: next, changes, warnings, taken } = reader()?;
         // A secret that was replaced leaves the revision as it is.
         if changes.is_empty() && next.revision == settings.revision {
             return Ok(None);
@@ -202,6 +232,7 @@ impl Running {
         if let Some(telemetry) = &self.telemetry {
             telemetry.level().set(next.telemetry.log_level);
         }
+        taken.tell();
         *settings = next;
         Ok(Some(changes))
     }

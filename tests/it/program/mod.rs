@@ -12,6 +12,7 @@ mod explain;
 
 mod metrics;
 mod outcomes;
+mod reload;
 mod secrets;
 mod traces;
 mod traces_lost;
