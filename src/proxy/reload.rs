@@ -176,13 +176,11 @@ impl Running {
             return Err(fixed.into_iter().map(|key| format!("{key}: takes a restart")).collect());
         }
         let before = self.in_force.now();
-        let per_org_before = parts.max_in_flight_per_org;
-        parts.max_in_flight_per_org = next.server.max_in_flight_per_org;
-        let pipeline = before.pipeline.succeed(catalog, parts).map_err(|error| {
-            parts.max_in_flight_per_org = per_org_before;
-            vec![error.to_string()]
-        })?;
-        let registry = &parts.registry;
+        let max_in_flight_per_org = next.server.max_in_flight_per_org;
+        let next_parts = Parts { max_in_flight_per_org, ..parts.clone() };
+        let pipeline = before.pipeline.succeed(catalog, &next_parts);
+        let pipeline = pipeline.map_err(|error| vec![error.to_string()])?;
+        let registry = &next_parts.registry;
         let revision = next.revision.clone();
         let served = Served::new(Arc::clone(&pipeline), next.server.clone(), revision, registry);
 
@@ -198,7 +196,7 @@ impl Running {
         if let Some(telemetry) = &self.telemetry {
             telemetry.level().set(next.telemetry.log_level);
         }
-        *settings = next;
+        (*parts, *settings) = (next_parts, next);
         Ok(Some(changes))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
     thread,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use holdline::{
         genesys::{Claims, FakeGenesys, GenesysSettings},
     },
     pipeline::Pipeline,
-    proxy::{Addresses, Proxy, Surroundings},
+    proxy::{Addresses, Next, Proxy, Reader, Surroundings},
     server::admin::Desk,
     settings::{Drain, Settings},
 };
@@ -201,7 +201,14 @@ impl Setup {
         } else {
             config::parse("test.yaml", &self.yaml(), &env)
         };
-        loaded.unwrap_or_else(|report| panic!("{report}\n{}", self.yaml()))
+        let mut loaded = loaded.unwrap_or_else(|report| panic!("{report}\n{}", self.yaml()));
+        let settings = &mut loaded.settings;
+        settings.server.listen = ANY_PORT;
+        settings.probes = ANY_PORT;
+        settings.admin.listen = ANY_PORT;
+        settings.server.drain = Drain { delay: Duration::ZERO, timeout: Duration::from_secs(10) };
+        (self.settings)(settings);
+        loaded
     }
 
     /// Starts the world and the service.
@@ -210,24 +217,37 @@ impl Setup {
         let genesys = FakeGenesys::start(ANY_PORT, GenesysSettings::default()).await;
         let genesys = genesys.expect("a free port");
         genesys.know(TOKEN, Claims::default());
-        let Loaded { catalog, mut settings, .. } = self.load(&crm, &genesys);
-        settings.server.listen = ANY_PORT;
-        settings.probes = ANY_PORT;
-        settings.admin.listen = ANY_PORT;
-        settings.server.drain = Drain { delay: Duration::ZERO, timeout: Duration::from_secs(10) };
-        (self.settings)(&mut settings);
+        let Loaded { catalog, settings, .. } = self.load(&crm, &genesys);
+        let (written, reader) = reader(&crm, &genesys);
         let base_path = settings.server.base_path.clone();
         let transport = self.script.map_or(Transport::Network, Transport::Scripted);
-        let around = Surroundings { transport, ..Surroundings::default() };
+        let around = Surroundings { transport, reader: Some(reader), ..Surroundings::default() };
         let proxy = Proxy::start(catalog, settings, around).await.expect("the service starts");
         let addresses = proxy.addresses();
         let client = Client::new(format!("http://{}{base_path}", addresses.public));
-        TestProxy { proxy: Some(proxy), addresses, crm, genesys, client }
+        TestProxy { proxy: Some(proxy), addresses, crm, genesys, client, written }
     }
 }
 
+/// What is written where the service reads its configuration: one, with what differs in it, or
+/// something that is none.
+type Written = Arc<Mutex<Result<(Setup, Vec<String>), Vec<String>>>>;
+
+/// What is written, nothing yet, and who reads it.
+fn reader(crm: &FakeCrm, genesys: &FakeGenesys) -> (Written, Reader) {
+    let nothing = Err(vec!["nothing is written".to_owned()]);
+    let (written, crm, genesys) = (Arc::new(Mutex::new(nothing)), crm.clone(), genesys.clone());
+    let read: Written = Arc::clone(&written);
+    let reader = move || {
+        let (setup, changes) = read.lock().expect("no panic holds it").clone()?;
+        let Loaded { catalog, settings, warnings } = setup.load(&crm, &genesys);
+        let warnings = warnings.iter().map(ToString::to_string).collect();
+        Ok(Next { catalog, settings, changes, warnings })
+    };
+    (written, Arc::new(reader))
+}
+
 /// A running service with its world. Whoever starts one ends it with [`Self::stop`].
-#[derive(Debug)]
 pub(crate) struct TestProxy {
     proxy: Option<Proxy>,
     addresses: Addresses,
@@ -237,6 +257,7 @@ pub(crate) struct TestProxy {
     pub(crate) genesys: FakeGenesys,
     /// A caller.
     pub(crate) client: Client,
+    written: Written,
 }
 
 impl TestProxy {
@@ -291,7 +312,19 @@ impl TestProxy {
 
     /// What operators look at.
     pub(crate) fn desk(&self) -> &Arc<Desk> {
-        self.proxy.as_ref().expect("it runs until it is stopped").desk()
+        self.proxy().desk()
+    }
+
+    /// Writes another configuration, with what differs in it, or something that is none.
+    pub(crate) fn write(&self, written: Result<(Setup, &[&str]), &[&str]>) {
+        let owned = |lines: &[&str]| lines.iter().map(ToString::to_string).collect();
+        let written = written.map(|(setup, changes)| (setup, owned(changes))).map_err(owned);
+        *self.written.lock().expect("no panic holds it") = written;
+    }
+
+    /// Who puts configurations in force.
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("it runs until it is stopped")
     }
 
     /// Waits until that many calls are under way.
