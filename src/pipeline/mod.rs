@@ -50,7 +50,7 @@ use upstream::{Upstreams, error::UpstreamError};
 use validate::ValidInput;
 
 /// What the pipeline needs from the outside.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Parts {
     /// Where it counts.
     pub registry: Arc<Registry>,

@@ -23,7 +23,7 @@ use crate::{
         public::DataPlane,
     },
     settings::Settings,
-    telemetry::{Telemetry, meters::ReloadMeters, metrics},
+    telemetry::{Telemetry, metrics, reloads::ReloadMeters},
 };
 
 /// A configuration read anew.
@@ -176,11 +176,13 @@ impl Running {
             return Err(fixed.into_iter().map(|key| format!("{key}: takes a restart")).collect());
         }
         let before = self.in_force.now();
-        let max_in_flight_per_org = next.server.max_in_flight_per_org;
-        let next_parts = Parts { max_in_flight_per_org, ..parts.clone() };
-        let pipeline = before.pipeline.succeed(catalog, &next_parts);
-        let pipeline = pipeline.map_err(|error| vec![error.to_string()])?;
-        let registry = &next_parts.registry;
+        let per_org_before = parts.max_in_flight_per_org;
+        parts.max_in_flight_per_org = next.server.max_in_flight_per_org;
+        let pipeline = before.pipeline.succeed(catalog, parts).map_err(|error| {
+            parts.max_in_flight_per_org = per_org_before;
+            vec![error.to_string()]
+        })?;
+        let registry = &parts.registry;
         let revision = next.revision.clone();
         let served = Served::new(Arc::clone(&pipeline), next.server.clone(), revision, registry);
 
@@ -196,7 +198,7 @@ impl Running {
         if let Some(telemetry) = &self.telemetry {
             telemetry.level().set(next.telemetry.log_level);
         }
-        (*parts, *settings) = (next_parts, next);
+        *settings = next;
         Ok(Some(changes))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Weak},
     thread,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use holdline::{
         genesys::{Claims, FakeGenesys, GenesysSettings},
     },
     pipeline::Pipeline,
-    proxy::{Addresses, Next, Proxy, Reader, Surroundings},
+    proxy::{Addresses, Proxy, Surroundings},
     server::admin::Desk,
     settings::{Drain, Settings},
 };
@@ -29,6 +29,7 @@ use super::{
     form::{Form, outputs_of},
     in_time,
     raw::Wire,
+    written::Written,
 };
 
 /// A port that the system picks.
@@ -189,7 +190,7 @@ impl Setup {
         text
     }
 
-    fn load(&self, crm: &FakeCrm, genesys: &FakeGenesys) -> Loaded {
+    pub(super) fn load(&self, crm: &FakeCrm, genesys: &FakeGenesys) -> Loaded {
         let env = |name: &str| match name {
             "EXTERNAL_API_BASE" => Some(crm.site.url()),
             "GENESYS_API_BASE" => Some(genesys.site.url()),
@@ -218,33 +219,16 @@ impl Setup {
         let genesys = genesys.expect("a free port");
         genesys.know(TOKEN, Claims::default());
         let Loaded { catalog, settings, .. } = self.load(&crm, &genesys);
-        let (written, reader) = reader(&crm, &genesys);
+        let written = Written::new(&crm, &genesys);
+        let reader = Some(written.reader());
         let base_path = settings.server.base_path.clone();
         let transport = self.script.map_or(Transport::Network, Transport::Scripted);
-        let around = Surroundings { transport, reader: Some(reader), ..Surroundings::default() };
+        let around = Surroundings { transport, reader, ..Surroundings::default() };
         let proxy = Proxy::start(catalog, settings, around).await.expect("the service starts");
         let addresses = proxy.addresses();
         let client = Client::new(format!("http://{}{base_path}", addresses.public));
         TestProxy { proxy: Some(proxy), addresses, crm, genesys, client, written }
     }
-}
-
-/// What is written where the service reads its configuration: one, with what differs in it, or
-/// something that is none.
-type Written = Arc<Mutex<Result<(Setup, Vec<String>), Vec<String>>>>;
-
-/// What is written, nothing yet, and who reads it.
-fn reader(crm: &FakeCrm, genesys: &FakeGenesys) -> (Written, Reader) {
-    let nothing = Err(vec!["nothing is written".to_owned()]);
-    let (written, crm, genesys) = (Arc::new(Mutex::new(nothing)), crm.clone(), genesys.clone());
-    let read: Written = Arc::clone(&written);
-    let reader = move || {
-        let (setup, changes) = read.lock().expect("no panic holds it").clone()?;
-        let Loaded { catalog, settings, warnings } = setup.load(&crm, &genesys);
-        let warnings = warnings.iter().map(ToString::to_string).collect();
-        Ok(Next { catalog, settings, changes, warnings })
-    };
-    (written, Arc::new(reader))
 }
 
 /// A running service with its world. Whoever starts one ends it with [`Self::stop`].
@@ -317,9 +301,7 @@ impl TestProxy {
 
     /// Writes another configuration, with what differs in it, or something that is none.
     pub(crate) fn write(&self, written: Result<(Setup, &[&str]), &[&str]>) {
-        let owned = |lines: &[&str]| lines.iter().map(ToString::to_string).collect();
-        let written = written.map(|(setup, changes)| (setup, owned(changes))).map_err(owned);
-        *self.written.lock().expect("no panic holds it") = written;
+        self.written.write(written);
     }
 
     /// Who puts configurations in force.
