@@ -31,8 +31,8 @@ use crate::{
     settings::Settings,
     telemetry::{
         Telemetry,
-        meters::ReloadMeters,
         metrics::{self, Registry},
+        reloads::ReloadMeters,
         trail::Tracer,
     },
     time::{self, Wall},

@@ -24,7 +24,7 @@ use crate::{
         public::DataPlane,
     },
     settings::Settings,
-    telemetry::{Telemetry, meters::ReloadMeters, metrics},
+    telemetry::{Telemetry, metrics, reloads::ReloadMeters},
 };
 
 /// A configuration read anew.

@@ -368,45 +368,6 @@ pub fn mapping_meters(registry: &Registry, action: &str) -> Words {
     })
 }
 
-/// Configurations that are read while the process runs.
-pub struct ReloadMeters {
-    results: Words,
-    successful: Gauge,
-    success: Moment,
-}
-
-impl fmt::Debug for ReloadMeters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReloadMeters(..)")
-    }
-}
-
-impl ReloadMeters {
-    /// The series. The configuration of the start counts as good, and not as read anew.
-    pub fn new(registry: &Registry, wall: Wall) -> Self {
-        let meters = Self {
-            results: Words::new(&["applied", "unchanged", "refused"], |result| {
-                registry.counter(&table::CONFIG_RELOADS, &[result])
-            }),
-            successful: registry.gauge(&table::CONFIG_RELOAD_SUCCESSFUL, &[]),
-            success: Moment(registry.gauge(&table::CONFIG_RELOAD_SUCCESS, &[])),
-        };
-        meters.good(wall);
-        meters
-    }
-
-    /// One was read, at this time: `applied`, `unchanged` or `refused`.
-    pub fn read(&self, result: &str, wall: Wall) {
-        self.results.count(result);
-        if result == "refused" { self.successful.set(0.0) } else { self.good(wall) }
-    }
-
-    fn good(&self, wall: Wall) {
-        self.successful.set(1.0);
-        self.success.set(wall);
-    }
-}
-
 /// Purges, by scope and manner.
 #[derive(Debug)]
 pub struct PurgeMeters {

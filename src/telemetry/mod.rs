@@ -13,6 +13,7 @@ pub mod trail;
 pub mod attempts;
 pub mod meters;
 pub mod metrics;
+pub mod reloads;
 pub mod report;
 
 pub mod log;

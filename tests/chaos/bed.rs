@@ -116,7 +116,7 @@ pub(crate) struct Glimpse {
 /// A point from which a row counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
-    scrape: Scrape,
+    pub(crate) scrape: Scrape,
     memory: f64,
     at: Instant,
     /// Seconds of processor time: the service, and this process.
@@ -206,11 +206,46 @@ impl Bed {
     /// # Errors
     /// The operator is refused.
     pub(crate) async fn observe(&self) -> io::Result<()> {
-        let wish = Some(r#"{"state":"observe","for":"30m"}"#);
-        let reply = wire::once(self.service.admin, "/breakers/crm", wish).await?;
+        self.force("observe").await
+    }
+
+    /// Forces the breaker, for longer than a scenario lasts.
+    ///
+    /// # Errors
+    /// The operator is refused.
+    pub(crate) async fn force(&self, state: &str) -> io::Result<()> {
+        let wish = format!(r#"{{"state":"{state}","for":"30m"}}"#);
+        let reply = wire::once(self.service.admin, "/breakers/crm", Some(&wish)).await?;
         match reply.status() {
             200 => Ok(()),
-            code => Err(io::Error::other(format!("the breaker cannot be told to observe: {code}"))),
+            code => Err(io::Error::other(format!("the breaker cannot be told to {state}: {code}"))),
+        }
+    }
+
+    /// The state of the breaker.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) async fn breaker(&self) -> io::Result<String> {
+        let reply = wire::once(self.service.admin, "/upstreams", None).await?;
+        let told = serde_json::from_slice::<Value>(&reply.body)?;
+        let state = &told["upstreams"][0]["breaker"]["state"];
+        Ok(state.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Puts that configuration in force, over the same upstream.
+    ///
+    /// # Errors
+    /// It is refused; then with what was said.
+    pub(crate) async fn reload(&self, wish: &Wish) -> io::Result<()> {
+        self.service.rewrite(&wish.yaml(self.peer.address()))?;
+        let reply = wire::once(self.service.admin, "/reload", Some("{}")).await?;
+        match reply.status() {
+            200 => Ok(()),
+            code => {
+                let said = String::from_utf8_lossy(&reply.body);
+                Err(io::Error::other(format!("a reload was refused: {code} {said}")))
+            }
         }
     }
 

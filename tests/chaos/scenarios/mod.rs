@@ -8,6 +8,7 @@ mod hang;
 mod herd;
 mod outage;
 mod random;
+mod reload;
 mod twice;
 
 use crate::Scenario;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(faults::scenarios());
     all.push(capacity::scenario());
     all.push(herd::scenario());
+    all.push(reload::scenario());
     all.push(drain::scenario());
     all
 }

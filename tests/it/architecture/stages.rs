@@ -7,7 +7,7 @@ const STAGES: [&str; 6] =
     ["authenticate", "validate", "rate_limit", "cache", "upstream", "map_output"];
 
 /// Files of the pipeline that stand above the stages and may name them all.
-const ABOVE: [&str; 2] = ["failure", "operate"];
+const ABOVE: [&str; 3] = ["failure", "operate", "succession"];
 
 /// What mechanisms stand on: no policy itself, and it names none.
 const GROUND: [&str; 1] = ["window"];

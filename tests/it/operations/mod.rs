@@ -2,6 +2,7 @@
 
 mod breakers;
 mod drain;
+mod reload;
 mod revoke;
 
 use holdline::{

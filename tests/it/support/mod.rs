@@ -15,6 +15,7 @@ pub(crate) mod raw;
 pub(crate) mod rig;
 pub(crate) mod scripted;
 pub(crate) mod service;
+mod written;
 
 use std::{fmt::Display, future::Future, time::Duration};
 

@@ -29,6 +29,7 @@ use super::{
     form::{Form, outputs_of},
     in_time,
     raw::Wire,
+    written::Written,
 };
 
 /// A port that the system picks.
@@ -189,7 +190,7 @@ impl Setup {
         text
     }
 
-    fn load(&self, crm: &FakeCrm, genesys: &FakeGenesys) -> Loaded {
+    pub(super) fn load(&self, crm: &FakeCrm, genesys: &FakeGenesys) -> Loaded {
         let env = |name: &str| match name {
             "EXTERNAL_API_BASE" => Some(crm.site.url()),
             "GENESYS_API_BASE" => Some(genesys.site.url()),
@@ -201,7 +202,14 @@ impl Setup {
         } else {
             config::parse("test.yaml", &self.yaml(), &env)
         };
-        loaded.unwrap_or_else(|report| panic!("{report}\n{}", self.yaml()))
+        let mut loaded = loaded.unwrap_or_else(|report| panic!("{report}\n{}", self.yaml()));
+        let settings = &mut loaded.settings;
+        settings.server.listen = ANY_PORT;
+        settings.probes = ANY_PORT;
+        settings.admin.listen = ANY_PORT;
+        settings.server.drain = Drain { delay: Duration::ZERO, timeout: Duration::from_secs(10) };
+        (self.settings)(settings);
+        loaded
     }
 
     /// Starts the world and the service.
@@ -210,24 +218,20 @@ impl Setup {
         let genesys = FakeGenesys::start(ANY_PORT, GenesysSettings::default()).await;
         let genesys = genesys.expect("a free port");
         genesys.know(TOKEN, Claims::default());
-        let Loaded { catalog, mut settings, .. } = self.load(&crm, &genesys);
-        settings.server.listen = ANY_PORT;
-        settings.probes = ANY_PORT;
-        settings.admin.listen = ANY_PORT;
-        settings.server.drain = Drain { delay: Duration::ZERO, timeout: Duration::from_secs(10) };
-        (self.settings)(&mut settings);
+        let Loaded { catalog, settings, .. } = self.load(&crm, &genesys);
+        let written = Written::new(&crm, &genesys);
+        let reader = Some(written.reader());
         let base_path = settings.server.base_path.clone();
         let transport = self.script.map_or(Transport::Network, Transport::Scripted);
-        let around = Surroundings { transport, ..Surroundings::default() };
+        let around = Surroundings { transport, reader, ..Surroundings::default() };
         let proxy = Proxy::start(catalog, settings, around).await.expect("the service starts");
         let addresses = proxy.addresses();
         let client = Client::new(format!("http://{}{base_path}", addresses.public));
-        TestProxy { proxy: Some(proxy), addresses, crm, genesys, client }
+        TestProxy { proxy: Some(proxy), addresses, crm, genesys, client, written }
     }
 }
 
 /// A running service with its world. Whoever starts one ends it with [`Self::stop`].
-#[derive(Debug)]
 pub(crate) struct TestProxy {
     proxy: Option<Proxy>,
     addresses: Addresses,
@@ -237,6 +241,7 @@ pub(crate) struct TestProxy {
     pub(crate) genesys: FakeGenesys,
     /// A caller.
     pub(crate) client: Client,
+    written: Written,
 }
 
 impl TestProxy {
@@ -296,7 +301,17 @@ impl TestProxy {
 
     /// What operators look at.
     pub(crate) fn desk(&self) -> &Arc<Desk> {
-        self.proxy.as_ref().expect("it runs until it is stopped").desk()
+        self.proxy().desk()
+    }
+
+    /// Writes another configuration, with what differs in it, or something that is none.
+    pub(crate) fn write(&self, written: Result<(Setup, &[&str]), &[&str]>) {
+        self.written.write(written);
+    }
+
+    /// Who puts configurations in force.
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("it runs until it is stopped")
     }
 
     /// Waits until that many calls are under way.
