@@ -3,6 +3,7 @@
 
 mod answered;
 mod callers;
+mod credentials;
 mod inputs;
 mod keys;
 mod tiers;

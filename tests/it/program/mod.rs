@@ -4,6 +4,7 @@
 
 mod audit;
 mod cli;
+mod credentials;
 mod demo;
 
 mod drain;
