@@ -1,6 +1,7 @@
 //! What is accepted, what is refused and in which words, and that nothing at all makes it panic.
 
 mod accepted;
+mod auth;
 mod faults;
 mod issued;
 mod ladder;

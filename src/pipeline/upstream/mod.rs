@@ -94,6 +94,9 @@ pub struct Condition<'a> {
     pub not_before_left: Duration,
     /// The part of its quota's burst that is left; `None`: it has no quota.
     pub quota_left: Option<f64>,
+    /// For how long yet the token is good with which it is asked, zero where there is none; `None`: it
+    /// is asked without one that is issued.
+    pub token_left: Option<Duration>,
     /// Within which time half of its recent answers came; `None`: there were too few.
     pub median: Option<Duration>,
     /// The same for 95 of a hundred.
@@ -193,6 +196,10 @@ impl Lane {
             budget_left: self.links.budget.share_left(now),
             not_before_left: self.links.pace.not_before_left(now),
             quota_left: self.links.pace.quota_left(now),
+            token_left: match &self.login {
+                Login::Issued(tokens) => Some(tokens.left(now)),
+                Login::None | Login::Fixed(_) => None,
+            },
             median: self.links.latency.quantile(now, 0.5),
             p95: self.links.latency.quantile(now, 0.95),
         }

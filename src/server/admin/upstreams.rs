@@ -116,6 +116,7 @@ fn told(desk: &Desk, upstream: &Condition<'_>) -> Value {
         "retry_budget_left": upstream.budget_left,
         "held_seconds_left": upstream.not_before_left.as_secs_f64(),
         "quota_left": upstream.quota_left,
+        "token_seconds_left": upstream.token_left.map(|left| left.as_secs_f64()),
         "p50_seconds": upstream.median.map(|time| time.as_secs_f64()),
         "p95_seconds": upstream.p95.map(|time| time.as_secs_f64()),
     })

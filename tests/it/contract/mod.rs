@@ -4,6 +4,7 @@
 mod answered;
 mod basic;
 mod callers;
+mod credentials;
 mod inputs;
 mod issued;
 mod keys;

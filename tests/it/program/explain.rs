@@ -23,6 +23,7 @@ THE CALL
   Envelope        {"data": {...}} around inputs and outputs.
 
 THE UPSTREAM crm (https://jsonplaceholder.typicode.com)
+  Credential      None: it is asked as anybody may ask.
   One attempt     At most 2 s, of which 1 s to connect.
   Repeats         Up to 3 attempts in all: again after no connection, a broken
                   connection, a time-out, 408, 502, 503, 504 or 429 with a
@@ -231,6 +232,43 @@ async fn what_is_switched_off_is_said_too() {
     assert!(!text.contains("Pauses") && !text.contains("breaker open"), "{text}");
     let load = "At most 1 attempt for one call; over all calls at most one for each.";
     assert_eq!(row(&text, "Load on it"), load);
+}
+
+#[tokio::test]
+async fn it_says_by_what_the_upstream_knows_us_and_names_no_secret() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("holdline.yaml");
+    for (keys, said) in [
+        ("headers: {Authorization: '${S}'}", "Whatever its `headers` hold: one of them is secret."),
+        ("auth: {type: bearer, token: '${S}'}", "A token in Authorization, always the same."),
+        (
+            "auth: {type: basic, user: us, password: '${S}'}",
+            "A user and a password in Authorization (Basic).",
+        ),
+        ("auth: {type: header, name: X-Key, value: '${S}'}", "A secret in the header x-key."),
+        (
+            "auth: {type: oauth2, token_url: 'https://login.example/t', client_id: '${S}', \
+             client_secret: '${S}', scope: a b}",
+            "A token that login.example issues to us (OAuth 2, client credentials, scope `a b`): \
+             asked for with the first call, renewed when four fifths of its time are over. One \
+             that is answered with 401 is dropped, and the attempt is made once more with another.",
+        ),
+    ] {
+        let yaml = format!(
+            "upstreams: {{desk: {{base_url: 'https://desk.example', {keys}}}}}\n\
+             actions: {{find: {{caller: none, request: {{upstream: desk, path: /}}, \
+             output: {{a: {{type: string, from: $.a}}}}}}}}\n"
+        );
+        fs::write(&file, yaml).expect("the folder can be written to");
+        let path = file.to_str().expect("a path in ASCII");
+        let ended = Program::run(&["explain", "find", "-c", path], &[("S", "planted")]).await;
+        assert_eq!((ended.code, &*ended.err), (Some(0), ""));
+        let row = row(&ended.out, "Credential");
+        assert_eq!(row.split_whitespace().collect::<Vec<_>>().join(" "), said);
+        assert!(!ended.out.contains("planted"), "{}", ended.out);
+        let again = ended.out.contains("At most 3 attempts for one call, one more behind a 401;");
+        assert_eq!(again, keys.contains("oauth2"), "{}", ended.out);
+    }
 }
 
 #[tokio::test]

@@ -97,7 +97,9 @@ async fn a_scrape_says_which_format_it_is() {
 #[tokio::test]
 async fn every_counter_is_there_at_zero_before_the_first_call() {
     // What is counted only where it is switched on is switched on.
-    let wish = Wish { upstream: "hedge: {enabled: true}", ..Wish::default() };
+    let upstream = "hedge: {enabled: true}, auth: {type: oauth2, token_url: http://127.0.0.1:9, \
+                    client_id: us, client_secret: '${NO:-secret}'}";
+    let wish = Wish { upstream, ..Wish::default() };
     let oauth = "callers:
   oauth: {type: issued, clients: {ivr: a-long-enough-secret}, key: 0123456789abcdef0123456789abcdef}\n";
     let yaml = Outside::start().await.yaml(&wish).replace("callers:\n", oauth);

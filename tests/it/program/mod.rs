@@ -5,6 +5,7 @@
 mod audit;
 mod call;
 mod cli;
+mod credentials;
 mod demo;
 
 mod drain;

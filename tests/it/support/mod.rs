@@ -6,6 +6,7 @@ pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod front;
+pub(crate) mod token_endpoint;
 pub(crate) mod otlp;
 pub(crate) mod papers;
 pub(crate) mod peer;

@@ -146,6 +146,13 @@ impl Tokens {
         matches!(self.at_hand(time::now()), AtHand::Nothing)
     }
 
+    /// For how long yet there is one that may be sent.
+    pub(in super::super) fn left(&self, now: Instant) -> Duration {
+        let state = self.state();
+        let token = state.token.as_ref();
+        token.map_or(Duration::ZERO, |token| token.good_until.saturating_duration_since(now))
+    }
+
     /// A token that may be sent, waited for until `deadline` where there is none at hand.
     pub(in super::super) async fn token(
         self: &Arc<Self>,

@@ -16,7 +16,7 @@ use crate::support::{
     scripted::{Line, Seen},
 };
 
-const OAUTH2: &str = "auth: {type: oauth2, token_url: 'https://login.test/t/token?tenant=a b', \
+const OAUTH2: &str = "auth: {type: oauth2, token_url: 'https://login.test/t/token?tenant=a%20b', \
                       client_id: 'hold line', client_secret: '${SECRET:-s3cret&+}', scope: 'read write:all'}";
 
 fn with_tokens() -> Rig {
@@ -246,10 +246,13 @@ async fn a_401_to_a_token_that_the_call_has_waited_for_is_told() {
 async fn calls_whose_token_is_not_taken_together_ask_for_one_other() {
     let rig = with_tokens();
     rig.lookup().heard().await;
-    takes_only(&rig, "token-2");
+    rig.upstream().rule(|seen: &Seen| match seen.bearer() {
+        "token-1" => Line::status(401).after(10),
+        _ => ada(),
+    });
     rig.issuer().next(Line::token(2, 3600).after(100));
     for heard in rig.lookup().times(50).await {
-        assert_eq!((heard.outcome(), heard.at), (Outcome::Ok, 100));
+        assert_eq!((heard.outcome(), heard.at), (Outcome::Ok, 110));
     }
     assert_eq!((rig.upstream().count(), rig.issuer().count()), (1 + 50 + 50, 2));
 
@@ -336,7 +339,10 @@ async fn an_issuer_that_fails_is_left_alone_twice_as_long_each_time() {
     assert_eq!(rig.upstream().count(), 0);
     rig.issuer().always(Line::token(1, 3600));
     rig.until(91_000).await;
+    assert_eq!(rig.condition().token_left, Some(Duration::ZERO));
     assert!(rig.lookup().heard().await.result.is_ok());
+    assert_eq!(rig.condition().token_left, Some(Duration::from_secs(3590)));
+    assert_eq!(Setup::PLAIN.rig().condition().token_left, None);
 
     let rig = with_tokens();
     rig.issuer().always(Line::status(429).header("retry-after", "20"));
