@@ -51,16 +51,6 @@ const KEYS: &[Fault] = &[
         ],
     ),
     (
-        "  max_body: 256KiB",
-        "  tls: {certificate: /x}",
-        &["4:3 server.tls: is not supported in this version; remove it"],
-    ),
-    (
-        "  max_body: 256KiB",
-        "  handshake_timeout: 3s",
-        &["4:3 server.handshake_timeout: is not supported in this version; remove it"],
-    ),
-    (
         "sample_ratio: 0.1",
         "keep: {failures: true}",
         &["10:45 telemetry.traces.keep: is not supported in this version; remove it"],
@@ -92,14 +82,6 @@ const KEYS: &[Fault] = &[
         "    auth: {type: bearer, token: x}\n    timeouts: {",
         &[
             "28:18 upstreams.crm.auth.type: is not supported in this version; write none, and credentials below `headers`",
-        ],
-    ),
-    (
-        "    timeouts: {",
-        "    tls: {}\n    proxy: http://x\n    timeouts: {",
-        &[
-            "28:5 upstreams.crm.tls: is not supported in this version; remove it",
-            "29:5 upstreams.crm.proxy: is not supported in this version; remove it",
         ],
     ),
 ];

@@ -6,6 +6,7 @@ mod ladder;
 mod parts;
 mod properties;
 mod secrets;
+mod tls;
 mod unknown;
 mod whole;
 
