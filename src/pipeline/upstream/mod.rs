@@ -30,7 +30,8 @@ use crate::{
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
     telemetry::{
         attempts::{AttemptMeters, HedgeMeters},
-        meters::{BreakerMeters, tell_expiry},
+        certificates::tell_expiry,
+        meters::BreakerMeters,
         metrics::Registry,
         stage::Decided,
     },

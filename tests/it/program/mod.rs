@@ -12,5 +12,6 @@ mod explain;
 mod metrics;
 mod outcomes;
 mod secrets;
+mod tls;
 mod traces;
 mod traces_lost;
