@@ -7,18 +7,18 @@ use tempfile::TempDir;
 use super::{GOOD, accepted, good_but, no_env, problems, refused};
 use crate::{
     config::{Loaded, parse},
-    tls::authority::Authority,
+    tls::issuer::Issuer,
 };
 
-/// Files of one authority, with the values that name them.
+/// Files of one issuer, with the values that name them.
 struct Papers {
     folder: TempDir,
-    authority: Authority,
+    issuer: Issuer,
 }
 
 impl Papers {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), authority: Authority::new() }
+        Self { folder: tempfile::tempdir().unwrap(), issuer: Issuer::new() }
     }
 
     fn put(&self, name: &str, text: &str) -> String {
@@ -29,13 +29,13 @@ impl Papers {
 
     /// The members that name a certificate and its key.
     fn identity(&self) -> String {
-        let issued = self.authority.issue(&["a.example"]);
+        let issued = self.issuer.issue(&["a.example"]);
         let certificate = self.put("tls.crt", &issued.chain);
         format!("certificate: {certificate}, key: {}", self.put("tls.key", &issued.key))
     }
 
     fn ca(&self) -> String {
-        self.put("ca.crt", &self.authority.pem)
+        self.put("ca.crt", &self.issuer.pem)
     }
 }
 
@@ -80,7 +80,7 @@ fn what_is_written_reaches_the_settings_and_the_catalog() {
     let members = format!("ca: {}, {}", papers.ca(), papers.identity());
     let yaml = upstream(&format!("    tls: {{{members}}}\n    proxy: http://egress:3128"));
     let way = &accepted(&yaml).catalog.upstreams["crm"].way;
-    assert!(way.authorities.is_some() && way.identity.is_some());
+    assert!(way.roots.is_some() && way.identity.is_some());
     assert_eq!(way.proxy.as_ref().unwrap().as_str(), "http://egress:3128/");
 }
 
@@ -129,8 +129,8 @@ fn a_certificate_and_its_key_stand_together() {
 #[test]
 fn files_that_cannot_be_used_are_told_each_by_itself() {
     let papers = Papers::new();
-    let issued = papers.authority.issue(&["a.example"]);
-    let other = papers.put("other.key", &papers.authority.issue(&["a.example"]).key);
+    let issued = papers.issuer.issue(&["a.example"]);
+    let other = papers.put("other.key", &papers.issuer.issue(&["a.example"]).key);
     papers.identity();
     let path = |name: &str| papers.folder.path().join(name).display().to_string();
     let (crt, key) = (path("tls.crt"), path("tls.key"));
@@ -192,7 +192,7 @@ fn a_certificate_that_does_not_hold_now_is_a_warning() {
         (2000..=2020, "expired on 2020-01-01; renew it: the other side refuses it"),
         (2090..=2099, "does not hold before 2090-01-01; look at the clock, or issue it anew"),
     ] {
-        let issued = papers.authority.issue_for(&["a.example"], years);
+        let issued = papers.issuer.issue_for(&["a.example"], years);
         let certificate = papers.put("tls.crt", &issued.chain);
         let members =
             format!("certificate: {certificate}, key: {}", papers.put("tls.key", &issued.key));

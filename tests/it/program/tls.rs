@@ -4,7 +4,7 @@ use holdline::demo::crm::{CrmSettings, FakeCrm};
 use serde_json::{Value, json};
 
 use crate::support::{
-    authority::Authority, front::Front, papers::Papers, program::Program, service::Service,
+    front::Front, issuer::Issuer, papers::Papers, program::Program, service::Service,
 };
 
 /// Nobody is trusted, and whoever followed these variables would reach nobody.
@@ -17,12 +17,12 @@ const MACHINE: [(&str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn an_authority_of_its_own_needs_none_of_the_machine_and_no_proxy_of_the_environment() {
-    let (authority, papers) = (Authority::new(), Papers::new());
+async fn a_root_of_its_own_needs_none_of_the_machine_and_no_proxy_of_the_environment() {
+    let (issuer, papers) = (Issuer::new(), Papers::new());
     let crm = FakeCrm::start("127.0.0.1:0".parse().unwrap(), CrmSettings::default()).await.unwrap();
-    let issued = authority.issue(&["127.0.0.1"]);
+    let issued = issuer.issue(&["127.0.0.1"]);
     let front = Front::tls(crm.site.address(), &issued, None).await;
-    let ca = papers.authority("ca", &authority);
+    let ca = papers.issuer("ca", &issuer);
     let yaml = |tls: &str, upstream: &str| {
         format!(
             r#"
