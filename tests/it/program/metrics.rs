@@ -13,6 +13,8 @@ use url::Url;
 
 use crate::support::{
     eventually,
+    issuer::Issuer,
+    papers::Papers,
     program::{Program, there_is},
     service::{Outside, Service, Wish, value},
 };
@@ -97,7 +99,10 @@ async fn a_scrape_says_which_format_it_is() {
 #[tokio::test]
 async fn every_counter_is_there_at_zero_before_the_first_call() {
     // What is counted only where it is switched on is switched on.
-    let wish = Wish { upstream: "hedge: {enabled: true}", ..Wish::default() };
+    let papers = Papers::new();
+    let tls = papers.identity("server", &Issuer::new().issue(&["127.0.0.1"]));
+    let server = format!("drain: {{delay: 0s}}, tls: {{{tls}}}");
+    let wish = Wish { server: &server, upstream: "hedge: {enabled: true}", ..Wish::default() };
     let service = Service::start(&Outside::start().await.yaml(&wish), &[]).await;
     let scrape = service.metrics().await;
     for metric in TABLE.iter().filter(|metric| metric.kind == Kind::Counter) {
