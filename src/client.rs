@@ -263,9 +263,8 @@ impl Client {
             .tcp_user_timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(pool.idle)
             .pool_idle_timeout(pool.idle_timeout);
-        if let Some(authorities) = &way.authorities {
-            let certificates: Result<Vec<_>, _> =
-                authorities.ders().map(Certificate::from_der).collect();
+        if let Some(roots) = &way.roots {
+            let certificates: Result<Vec<_>, _> = roots.ders().map(Certificate::from_der).collect();
             network = network.tls_certs_only(certificates.map_err(wrong)?);
         }
         if let Some(identity) = &way.identity {

@@ -13,7 +13,7 @@ use crate::{
             BreakerPolicy, ConcurrencyPolicy, HedgePolicy, QuotaPolicy, RetryPolicy, Timeouts,
         },
     },
-    tls::{Authorities, Identity},
+    tls::{Identity, Roots},
 };
 
 /// A system behind us.
@@ -53,8 +53,8 @@ pub struct Upstream {
 /// trusts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Way {
-    /// The authorities of which one must have signed its certificate; `None`: those of the machine.
-    pub authorities: Option<Authorities>,
+    /// The root certificates of which one must have signed its own; `None`: those of the machine.
+    pub roots: Option<Roots>,
     /// Who we are to it; `None`: nobody in particular.
     pub identity: Option<Identity>,
     /// The HTTP proxy before it; `None`: it is reached directly.

@@ -6,10 +6,10 @@ use crate::{
         section::{Section, Value},
     },
     time::Wall,
-    tls::{Authorities, Identity, ServerTls, Unusable, Validity, chain_of_pem, key_of_pem},
+    tls::{Identity, Roots, ServerTls, Unusable, Validity, chain_of_pem, key_of_pem},
 };
 
-/// Bytes of one of these files: bundles of authorities are long.
+/// Bytes of one of these files: bundles of roots are long.
 const LARGEST: u64 = 1 << 20;
 
 /// `server.tls`.
@@ -18,7 +18,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerTls> {
     if let Some(None) = identity {
         section.missing("certificate", "write the path of a PEM file, or remove tls");
     }
-    let clients = section.optional("client_ca", authorities);
+    let clients = section.optional("client_ca", roots);
     section.finish()?;
     let (identity, clients) = (identity??, clients?);
     let tls = ServerTls::new(identity, clients);
@@ -29,11 +29,11 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerTls> {
 }
 
 /// `upstreams.NAME.tls`: whom the upstream must be signed by, and who we are to it.
-pub(super) fn upstream(section: &Section<'_>) -> Option<(Option<Authorities>, Option<Identity>)> {
-    let authorities = section.optional("ca", authorities);
+pub(super) fn upstream(section: &Section<'_>) -> Option<(Option<Roots>, Option<Identity>)> {
+    let roots = section.optional("ca", roots);
     let identity = identity(section);
     section.finish()?;
-    Some((authorities?, identity?))
+    Some((roots?, identity?))
 }
 
 /// `certificate` and `key`, or neither.
@@ -72,9 +72,9 @@ fn identity(section: &Section<'_>) -> Option<Option<Identity>> {
     }
 }
 
-/// A file of authorities' certificates.
-fn authorities(value: &Value<'_>) -> Option<Authorities> {
-    read(value, Authorities::of_pem)
+/// A file of root certificates.
+fn roots(value: &Value<'_>) -> Option<Roots> {
+    read(value, Roots::of_pem)
 }
 
 /// What `reader` makes of the file whose path the value is.

@@ -35,7 +35,8 @@ use crate::{
 /// How long the other end of a connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// From accept, later from the first byte of a request, to the end of its head.
+    /// From accept (over TLS from the end of the handshake), later from the first byte of a request,
+    /// to the end of its head.
     pub header: Duration,
     /// From the end of an answer to the first byte of the next request.
     pub idle: Duration,

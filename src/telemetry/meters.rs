@@ -328,11 +328,6 @@ impl BreakerMeters {
     }
 }
 
-/// Says when the certificate expires that `place` of the configuration names, in time since 1970.
-pub fn tell_expiry(registry: &Registry, place: &str, at: Duration) {
-    registry.gauge(&table::CERTIFICATE_EXPIRY, &[place]).set(at.as_secs_f64());
-}
-
 /// When something last happened; 0 until it does.
 pub struct Moment(Gauge);
 

@@ -11,6 +11,7 @@ pub mod propagation;
 pub mod trail;
 
 pub mod attempts;
+pub mod certificates;
 pub mod meters;
 pub mod metrics;
 pub mod reloads;

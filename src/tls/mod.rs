@@ -150,25 +150,25 @@ fn certified(
     })
 }
 
-/// Whom one side trusts: certificates of authorities. Clones are the same ones.
+/// Whom one side trusts: root certificates. Clones are the same ones.
 #[derive(Clone)]
-pub struct Authorities {
+pub struct Roots {
     certificates: Arc<[CertificateDer<'static>]>,
-    roots: Arc<RootCertStore>,
+    store: Arc<RootCertStore>,
 }
 
-impl Authorities {
+impl Roots {
     /// Reads all certificates of a PEM file.
     ///
     /// # Errors
     /// [`Unusable`].
     pub fn of_pem(pem: &[u8]) -> Result<Self, Unusable> {
         let certificates = certificates(pem)?;
-        let mut roots = RootCertStore::empty();
+        let mut store = RootCertStore::empty();
         for certificate in &certificates {
-            roots.add(certificate.clone()).map_err(|_| Unusable::BrokenCertificate)?;
+            store.add(certificate.clone()).map_err(|_| Unusable::BrokenCertificate)?;
         }
-        Ok(Self { certificates: certificates.into(), roots: Arc::new(roots) })
+        Ok(Self { certificates: certificates.into(), store: Arc::new(store) })
     }
 
     /// Each of them, in DER.
@@ -177,37 +177,37 @@ impl Authorities {
     }
 }
 
-impl fmt::Debug for Authorities {
+impl fmt::Debug for Roots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorities")
+        f.debug_struct("Roots")
             .field("certificates", &self.certificates.len())
             .finish_non_exhaustive()
     }
 }
 
-impl PartialEq for Authorities {
+impl PartialEq for Roots {
     fn eq(&self, other: &Self) -> bool {
         self.certificates == other.certificates
     }
 }
 
-impl Eq for Authorities {}
+impl Eq for Roots {}
 
 /// A listener's side of TLS, at least 1.2, ready for handshakes. Clones are the same one.
 #[derive(Clone)]
 pub struct ServerTls {
     identity: Identity,
-    clients: Option<Authorities>,
+    clients: Option<Roots>,
     config: Arc<ServerConfig>,
 }
 
 impl ServerTls {
     /// One that shows `identity`. With `clients`, who connects must show a certificate that one of
-    /// these authorities has signed.
+    /// these roots has signed.
     ///
     /// # Errors
     /// [`Unusable`].
-    pub fn new(identity: Identity, clients: Option<Authorities>) -> Result<Self, Unusable> {
+    pub fn new(identity: Identity, clients: Option<Roots>) -> Result<Self, Unusable> {
         let key = certified(identity.0.chain.clone(), &identity.0.key)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -215,7 +215,7 @@ impl ServerTls {
         let builder = match &clients {
             None => builder.with_no_client_auth(),
             Some(clients) => {
-                let roots = Arc::clone(&clients.roots);
+                let roots = Arc::clone(&clients.store);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
                 let verifier = verifier.build().map_err(|_| Unusable::NoCertificate)?;
                 builder.with_client_cert_verifier(verifier)
@@ -265,19 +265,19 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/it/support/authority.rs"]
-pub(crate) mod authority;
+#[path = "../../tests/it/support/issuer.rs"]
+pub(crate) mod issuer;
 
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;
 
-    use super::{authority::Authority, *};
+    use super::{issuer::Issuer, *};
 
     #[test]
     fn a_certificate_is_used_with_its_own_key_alone() {
-        let authority = Authority::new();
-        let (ours, other) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
+        let issuer = Issuer::new();
+        let (ours, other) = (issuer.issue(&["a.example"]), issuer.issue(&["a.example"]));
         let identity = Identity::of_pem(ours.chain.as_bytes(), ours.key.as_bytes()).unwrap();
         let mixed = Identity::of_pem(ours.chain.as_bytes(), other.key.as_bytes());
         assert_eq!(mixed.unwrap_err(), Unusable::OtherKey);
@@ -291,15 +291,15 @@ mod tests {
 
     #[test]
     fn what_a_file_lacks_is_told() {
-        let issued = Authority::new().issue(&["a.example"]);
+        let issued = Issuer::new().issue(&["a.example"]);
         let chain = |pem: &str| chain_of_pem(pem.as_bytes()).map(drop).unwrap_err();
         assert_eq!(chain(""), Unusable::NoCertificate);
         assert_eq!(chain(&issued.key), Unusable::NoCertificate);
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert_eq!(chain(broken), Unusable::BrokenCertificate);
         assert_eq!(chain(&(issued.chain.clone() + broken)), Unusable::BrokenCertificate);
-        assert_eq!(Authorities::of_pem(broken.as_bytes()), Err(Unusable::BrokenCertificate));
-        assert_eq!(Authorities::of_pem(b""), Err(Unusable::NoCertificate));
+        assert_eq!(Roots::of_pem(broken.as_bytes()), Err(Unusable::BrokenCertificate));
+        assert_eq!(Roots::of_pem(b""), Err(Unusable::NoCertificate));
         let key = |pem: &str| key_of_pem(pem.as_bytes()).map(drop).unwrap_err();
         assert_eq!(key(&issued.chain), Unusable::NoKey);
         assert_eq!(key(&broken.replace("CERTIFICATE", "PRIVATE KEY")), Unusable::BrokenKey);
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_key_is_shown() {
-        let issued = Authority::new().issue(&["a.example"]);
+        let issued = Issuer::new().issue(&["a.example"]);
         let identity = Identity::of_pem(issued.chain.as_bytes(), issued.key.as_bytes()).unwrap();
         let tls = ServerTls::new(identity, None).unwrap();
         assert_eq!(
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn an_identity_written_out_reads_as_the_same() {
-        let issued = Authority::new().issue(&["a.example"]);
+        let issued = Issuer::new().issue(&["a.example"]);
         let identity = Identity::of_pem(issued.chain.as_bytes(), issued.key.as_bytes()).unwrap();
         let pem = identity.to_pem();
         let pem = pem.expose_secret().as_bytes();
@@ -328,13 +328,13 @@ mod tests {
 
     #[test]
     fn a_chain_holds_while_all_of_it_does() {
-        let authority = Authority::new();
+        let issuer = Issuer::new();
         let [long, short] = [1990..=2060, 2000..=2030].map(|years| {
-            let issued = authority.issue_for(&["a.example"], years);
+            let issued = issuer.issue_for(&["a.example"], years);
             chain_of_pem(issued.chain.as_bytes()).unwrap().1
         });
-        let both = authority.issue_for(&["a.example"], 1990..=2060).chain
-            + &authority.issue_for(&["a.example"], 2000..=2030).chain;
+        let both = issuer.issue_for(&["a.example"], 1990..=2060).chain
+            + &issuer.issue_for(&["a.example"], 2000..=2030).chain;
         assert_eq!(chain_of_pem(both.as_bytes()).unwrap().1, short);
         assert_eq!(long.within(short), short);
     }

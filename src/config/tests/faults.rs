@@ -51,16 +51,6 @@ pub(super) const KEYS: &[Fault] = &[
         ],
     ),
     (
-        "  max_body: 256KiB",
-        "  tls: {certificate: /x}",
-        &["4:3 server.tls: is not supported in this version; remove it"],
-    ),
-    (
-        "  max_body: 256KiB",
-        "  handshake_timeout: 3s",
-        &["4:3 server.handshake_timeout: is not supported in this version; remove it"],
-    ),
-    (
         "sample_ratio: 0.1",
         "keep: {failures: true}",
         &["10:45 telemetry.traces.keep: is not supported in this version; remove it"],
@@ -86,14 +76,6 @@ pub(super) const KEYS: &[Fault] = &[
         "type: api_key",
         "type: apikey",
         &["19:11 callers.portal.type: `apikey` is none of its words; write `api_key`"],
-    ),
-    (
-        "    timeouts: {",
-        "    tls: {}\n    proxy: http://x\n    timeouts: {",
-        &[
-            "28:5 upstreams.crm.tls: is not supported in this version; remove it",
-            "29:5 upstreams.crm.proxy: is not supported in this version; remove it",
-        ],
     ),
 ];
 

@@ -10,6 +10,7 @@ mod pairs;
 mod parts;
 mod properties;
 mod secrets;
+mod tls;
 mod unknown;
 mod whole;
 mod wrong;

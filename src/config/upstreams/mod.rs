@@ -86,8 +86,8 @@ fn way(section: &Section<'_>, base_url: Option<&Url>) -> Option<Way> {
         value.refuse_key(what, "write https:// in base_url, or remove it");
         return None;
     }
-    let ((authorities, identity), proxy) = (tls?, proxy?);
-    Some(Way { authorities, identity, proxy })
+    let ((roots, identity), proxy) = (tls?, proxy?);
+    Some(Way { roots, identity, proxy })
 }
 
 /// The address of an HTTP proxy, which is spoken to in clear text and without credentials.

@@ -20,7 +20,7 @@ use crate::{
     },
     telemetry::{
         attempts::{AttemptMeters, HedgeMeters},
-        meters::tell_expiry,
+        certificates::tell_expiry,
     },
     time,
 };

@@ -14,7 +14,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     telemetry::{
-        meters::{Words, tell_expiry},
+        certificates::tell_expiry,
+        meters::Words,
         metrics::{self, Registry},
     },
     time::now,

@@ -3,7 +3,7 @@
 use super::{Violation, source::Source};
 
 /// A crate (or all whose names begin so, with `*`) and the modules that may name it.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("axum", &["server", "demo"]),
     ("tower", &["server", "demo"]),
     ("hyper", &["server", "demo", "client"]),
@@ -12,6 +12,9 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("reqwest_middleware", &["pipeline/upstream"]),
     ("reqwest_retry", &["pipeline/upstream"]),
     ("retry_policies", &["pipeline/upstream"]),
+    ("rustls", &["tls", "client", "server/listener"]),
+    ("tokio_rustls", &["server/listener"]),
+    ("arc_swap", &["server"]),
     ("moka", &["pipeline/cache", "pipeline/authenticate"]),
     ("governor", &["pipeline/rate_limit"]),
     ("metrics", &["telemetry"]),

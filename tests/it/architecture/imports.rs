@@ -3,11 +3,11 @@
 use super::{Violation, source::Source};
 
 /// Bottom modules: they import nothing of ours, and everybody but the catalog may import them.
-const BOTTOM: [&str; 4] = ["time", "chance", "fingerprint", "background"];
+const BOTTOM: [&str; 5] = ["time", "chance", "fingerprint", "background", "tls"];
 
 /// Each other module and what it may import, bottom modules aside.
 const MAY_IMPORT: [(&str, &[&str]); 13] = [
-    ("catalog", &["fingerprint"]),
+    ("catalog", &["fingerprint", "tls"]),
     ("settings", &[]),
     ("mechanism", &["catalog"]),
     ("client", &["catalog", "settings"]),

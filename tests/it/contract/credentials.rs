@@ -8,8 +8,8 @@ use holdline::demo::{
 
 use crate::support::{
     form::Form,
-    token_endpoint::{Issuer, Known},
     proxy::{Setup, TestProxy},
+    token_endpoint::{Issuer, Known},
 };
 
 const KNOWN: Known =

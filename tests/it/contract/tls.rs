@@ -5,25 +5,25 @@ use std::time::Duration;
 use holdline::{
     catalog::upstream::{Pool, Way},
     client::{Client as Connections, Transport},
-    tls::{Authorities, Identity},
+    tls::{Identity, Roots},
 };
 use serde_json::json;
 
 use crate::support::{
-    authority::{Authority, Issued},
     client::Client,
     form::Form,
+    issuer::{Issued, Issuer},
     papers::Papers,
     proxy::{Setup, TestProxy},
 };
 
-/// A caller that trusts `authority` and shows `issued`.
-fn caller(proxy: &TestProxy, authority: &Authority, issued: Option<&Issued>) -> Client {
+/// A caller that trusts `issuer` and shows `issued`.
+fn caller(proxy: &TestProxy, issuer: &Issuer, issued: Option<&Issued>) -> Client {
     let identity = issued.map(|issued| {
         Identity::of_pem(issued.chain.as_bytes(), issued.key.as_bytes()).expect("they are whole")
     });
-    let authorities = Authorities::of_pem(authority.pem.as_bytes()).expect("it is whole");
-    let way = Way { authorities: Some(authorities), identity, proxy: None };
+    let roots = Roots::of_pem(issuer.pem.as_bytes()).expect("it is whole");
+    let way = Way { roots: Some(roots), identity, proxy: None };
     let pool = Pool { idle: 64, idle_timeout: Duration::from_secs(60) };
     let connections = Connections::along(&way, Duration::from_secs(10), pool, &Transport::Network);
     let connections = connections.expect("a client can be built");
@@ -32,10 +32,10 @@ fn caller(proxy: &TestProxy, authority: &Authority, issued: Option<&Issued>) -> 
 
 #[tokio::test]
 async fn a_service_with_a_certificate_is_called_over_tls_alone() {
-    let (authority, papers) = (Authority::new(), Papers::new());
-    let identity = papers.identity("server", &authority.issue(&["127.0.0.1"]));
+    let (issuer, papers) = (Issuer::new(), Papers::new());
+    let identity = papers.identity("server", &issuer.issue(&["127.0.0.1"]));
     let proxy = Setup::new().server(&format!("tls: {{{identity}}}")).start().await;
-    let caller = caller(&proxy, &authority, None);
+    let caller = caller(&proxy, &issuer, None);
     for form in Form::ALL {
         let ask = caller.ask(form.action(), &form.wrap(json!({"customer_id": 1})));
         form.answered(&ask.send().await, &proxy.outputs(1));
@@ -53,9 +53,9 @@ async fn a_service_with_a_certificate_is_called_over_tls_alone() {
 
 #[tokio::test]
 async fn a_certificate_of_the_client_is_proof_beside_the_token_and_never_instead() {
-    let (ours, theirs, papers) = (Authority::new(), Authority::new(), Papers::new());
+    let (ours, theirs, papers) = (Issuer::new(), Issuer::new(), Papers::new());
     let identity = papers.identity("server", &ours.issue(&["127.0.0.1"]));
-    let ca = papers.authority("clients", &theirs);
+    let ca = papers.issuer("clients", &theirs);
     let proxy = Setup::new().server(&format!("tls: {{{identity}, client_ca: {ca}}}")).start().await;
     let region = theirs.issue(&["dataactions.prod.us-east-1.mypurecloud.com"]);
     let caller = caller(&proxy, &ours, Some(&region));
@@ -68,8 +68,8 @@ async fn a_certificate_of_the_client_is_proof_beside_the_token_and_never_instead
 
 #[tokio::test]
 async fn the_time_of_a_handshake_is_the_configurations() {
-    let (authority, papers) = (Authority::new(), Papers::new());
-    let identity = papers.identity("server", &authority.issue(&["127.0.0.1"]));
+    let (issuer, papers) = (Issuer::new(), Papers::new());
+    let identity = papers.identity("server", &issuer.issue(&["127.0.0.1"]));
     let proxy = Setup::new()
         .server(&format!("tls: {{{identity}}}"))
         .server("handshake_timeout: 50ms")

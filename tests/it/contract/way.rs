@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use holdline::demo::crm::{CrmSettings, FakeCrm};
 
 use crate::support::{
-    authority::{Authority, Issued},
     form::{Form, outputs_of},
     front::Front,
+    issuer::{Issued, Issuer},
     papers::Papers,
     proxy::{Setup, TestProxy},
 };
@@ -54,11 +54,11 @@ async fn is_refused(proxy: &TestProxy, crm: &FakeCrm, front: &Front) {
 }
 
 #[tokio::test]
-async fn an_upstream_signed_by_its_own_authority_is_trusted() {
-    let (authority, papers, crm) = (Authority::new(), Papers::new(), crm().await);
-    let ca = papers.authority("ca", &authority);
+async fn an_upstream_signed_by_a_root_of_its_own_is_trusted() {
+    let (issuer, papers, crm) = (Issuer::new(), Papers::new(), crm().await);
+    let ca = papers.issuer("ca", &issuer);
     for name in ["127.0.0.1", "localhost"] {
-        let front = Front::tls(crm.site.address(), &authority.issue(&[name]), None).await;
+        let front = Front::tls(crm.site.address(), &issuer.issue(&[name]), None).await;
         let url = format!("https://{name}:{}", front.address.port());
         let proxy = service(&url, [&format!("tls: {{ca: {ca}}}"), ""]).await;
         is_answered(&proxy, &crm).await;
@@ -70,12 +70,11 @@ async fn an_upstream_signed_by_its_own_authority_is_trusted() {
 
 #[tokio::test]
 async fn an_upstream_that_cannot_prove_itself_is_never_sent_anything() {
-    let (ours, other, papers, crm) =
-        (Authority::new(), Authority::new(), Papers::new(), crm().await);
-    let ca = format!("tls: {{ca: {}}}", papers.authority("ca", &ours));
+    let (ours, other, papers, crm) = (Issuer::new(), Issuer::new(), Papers::new(), crm().await);
+    let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &ours));
     let host = &["127.0.0.1"];
     for (what, issued, tls) in [
-        ("signed by the machine's authorities, where ours is wanted", other.issue(host), &*ca),
+        ("signed by the machine's roots, where ours is wanted", other.issue(host), &*ca),
         ("signed by ours, where the machine's are wanted", ours.issue(host), ""),
         ("another host", ours.issue(&["crm.example", "127.0.0.2"]), &ca),
         ("expired", ours.issue_for(host, 2000..=2020), &ca),
@@ -96,7 +95,7 @@ async fn an_upstream_that_cannot_prove_itself_is_never_sent_anything() {
 async fn an_upstream_that_speaks_no_tls_is_sent_nothing() {
     let crm = crm().await;
     let papers = Papers::new();
-    let ca = format!("tls: {{ca: {}}}", papers.authority("ca", &Authority::new()));
+    let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &Issuer::new()));
     let proxy = service(&crm.site.url().replace("http:", "https:"), [&ca, ""]).await;
     proxy.call(1).await.failed(502, "upstream_unreachable", UNREACHABLE);
     let tls = ["upstream=\"crm\"", "error_type=\"tls\""];
@@ -108,11 +107,10 @@ async fn an_upstream_that_speaks_no_tls_is_sent_nothing() {
 
 #[tokio::test]
 async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
-    let (theirs, ours, papers, crm) =
-        (Authority::new(), Authority::new(), Papers::new(), crm().await);
-    let ca = papers.authority("ca", &theirs);
+    let (theirs, ours, papers, crm) = (Issuer::new(), Issuer::new(), Papers::new(), crm().await);
+    let ca = papers.issuer("ca", &theirs);
     let known = papers.identity("known", &ours.issue(&["holdline.example"]));
-    let stranger = papers.identity("stranger", &Authority::new().issue(&["holdline.example"]));
+    let stranger = papers.identity("stranger", &Issuer::new().issue(&["holdline.example"]));
     let issued = theirs.issue(&["127.0.0.1"]);
 
     let front = Front::tls(crm.site.address(), &issued, Some(&ours)).await;
@@ -137,9 +135,9 @@ async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
 
 #[tokio::test]
 async fn a_proxy_carries_what_is_for_the_upstream() {
-    let (authority, papers, crm) = (Authority::new(), Papers::new(), crm().await);
-    let ca = format!("tls: {{ca: {}}}", papers.authority("ca", &authority));
-    let front = Front::tls(crm.site.address(), &authority.issue(&["crm.example"]), None).await;
+    let (issuer, papers, crm) = (Issuer::new(), Papers::new(), crm().await);
+    let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &issuer));
+    let front = Front::tls(crm.site.address(), &issuer.issue(&["crm.example"]), None).await;
 
     // The name has no address here: the proxy alone knows where that is.
     let egress = Front::egress(front.address).await;
@@ -162,13 +160,18 @@ async fn a_proxy_carries_what_is_for_the_upstream() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_no_connection() {
+async fn a_proxy_that_opens_no_tunnel_or_is_not_there_is_no_connection() {
     let papers = Papers::new();
-    let ca = format!("tls: {{ca: {}}}", papers.authority("ca", &Authority::new()));
+    let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &Issuer::new()));
     let crm = crm().await;
     let line = format!("proxy: http://{}", crm.site.address());
-    crm.site.stop().await;
     let proxy = service("https://crm.example", [&ca, &line]).await;
+    // The CRM is no proxy, and says so.
     proxy.call(1).await.failed(502, "upstream_unreachable", UNREACHABLE);
+    assert_eq!(crm.site.seen().last().expect("it was asked").request.method, "CONNECT");
+    crm.site.stop().await;
+    proxy.call(1).await.failed(502, "upstream_unreachable", UNREACHABLE);
+    let connect = ["upstream=\"crm\"", "error_type=\"connect\""];
+    assert_eq!(proxy.metric("http_client_request_duration_seconds_count", connect).await, 2.0);
     proxy.stop().await;
 }

@@ -7,9 +7,9 @@ use holdline::demo::fault::{Fault, Standing};
 use serde_json::json;
 
 use crate::support::{
-    token_endpoint::{Issuer, Known},
     otlp::{Collector, Protocol},
     service::{Outside, Service, Wish},
+    token_endpoint::{Issuer, Known},
 };
 
 const PLANTED: [&str; 7] = [

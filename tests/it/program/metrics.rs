@@ -13,6 +13,8 @@ use url::Url;
 
 use crate::support::{
     eventually,
+    issuer::Issuer,
+    papers::Papers,
     program::{Program, there_is},
     service::{Outside, Service, Wish, value},
 };
@@ -97,9 +99,12 @@ async fn a_scrape_says_which_format_it_is() {
 #[tokio::test]
 async fn every_counter_is_there_at_zero_before_the_first_call() {
     // What is counted only where it is switched on is switched on.
+    let papers = Papers::new();
+    let tls = papers.identity("server", &Issuer::new().issue(&["127.0.0.1"]));
+    let server = format!("drain: {{delay: 0s}}, tls: {{{tls}}}");
     let upstream = "hedge: {enabled: true}, auth: {type: oauth2, token_url: http://127.0.0.1:9, \
                     client_id: us, client_secret: '${NO:-secret}'}";
-    let wish = Wish { upstream, ..Wish::default() };
+    let wish = Wish { server: &server, upstream, ..Wish::default() };
     let oauth = "callers:
   oauth: {type: issued, clients: {ivr: a-long-enough-secret}, key: 0123456789abcdef0123456789abcdef}\n";
     let yaml = Outside::start().await.yaml(&wish).replace("callers:\n", oauth);

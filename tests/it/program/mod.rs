@@ -15,5 +15,6 @@ mod metrics;
 mod outcomes;
 mod reload;
 mod secrets;
+mod tls;
 mod traces;
 mod traces_lost;

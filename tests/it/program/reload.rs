@@ -10,14 +10,14 @@ use std::{
 use holdline::{
     catalog::upstream::{Pool, Way},
     client::{Client, Transport},
-    tls::Authorities,
+    tls::Roots,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    authority::Authority,
     eventually,
+    issuer::Issuer,
     papers::Papers,
     service::{CACHED, FILE, Outside, Service, Wish},
 };
@@ -241,9 +241,9 @@ async fn a_rotated_secret_counts_at_once_is_never_told_and_leaves_the_cache_alon
 
 /// What an operator is told over TLS by a service whose certificate that authority has issued; none
 /// where another has.
-async fn called_over_tls(service: &Service, authority: &Authority) -> Option<u16> {
-    let authorities = Authorities::of_pem(authority.pem.as_bytes()).unwrap();
-    let way = Way { authorities: Some(authorities), ..Way::default() };
+async fn called_over_tls(service: &Service, authority: &Issuer) -> Option<u16> {
+    let roots = Roots::of_pem(authority.pem.as_bytes()).unwrap();
+    let way = Way { roots: Some(roots), ..Way::default() };
     let pool = Pool { idle: 0, idle_timeout: Duration::from_secs(1) };
     let client = Client::along(&way, Duration::from_secs(2), pool, &Transport::Network).unwrap();
     let url = service.url("customer-lookup").replace("http:", "https:");
@@ -252,7 +252,7 @@ async fn called_over_tls(service: &Service, authority: &Authority) -> Option<u16
 
 #[tokio::test]
 async fn a_renewed_certificate_is_shown_to_who_connects_next() {
-    let (before, after, papers) = (Authority::new(), Authority::new(), Papers::new());
+    let (before, after, papers) = (Issuer::new(), Issuer::new(), Papers::new());
     let members = papers.identity("server", &before.issue(&["127.0.0.1"]));
     let server = format!("drain: {{delay: 0s, timeout: 5s}}, tls: {{{members}}}");
     let wish = Wish { server: &server, ..Wish::default() };

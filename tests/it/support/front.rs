@@ -23,9 +23,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    PATIENCE,
-    authority::{Authority, Issued},
-    in_time,
+    PATIENCE, in_time,
+    issuer::{Issued, Issuer},
 };
 
 /// A place that passes on. It runs until [`Self::stop`].
@@ -54,7 +53,7 @@ enum Manner {
 
 impl Front {
     /// Ends TLS, shows `issued`, and wants clients to show what `clients` has signed, if any.
-    pub(crate) async fn tls(to: SocketAddr, issued: &Issued, clients: Option<&Authority>) -> Self {
+    pub(crate) async fn tls(to: SocketAddr, issued: &Issued, clients: Option<&Issuer>) -> Self {
         let chain = vec![CertificateDer::from_pem_slice(issued.chain.as_bytes()).expect("PEM")];
         let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).expect("PEM");
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -66,7 +65,7 @@ impl Front {
             Some(clients) => {
                 let mut roots = RootCertStore::empty();
                 let root = CertificateDer::from_pem_slice(clients.pem.as_bytes()).expect("PEM");
-                roots.add(root).expect("an authority");
+                roots.add(root).expect("an issuer");
                 let roots = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
                 builder.with_client_cert_verifier(roots.build().expect("there is a root"))
             }

@@ -2,11 +2,10 @@
 //! service in process, its world, and a strict client.
 
 pub(crate) mod ask;
-pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod front;
-pub(crate) mod token_endpoint;
+pub(crate) mod issuer;
 pub(crate) mod otlp;
 pub(crate) mod papers;
 pub(crate) mod peer;
@@ -16,6 +15,7 @@ pub(crate) mod raw;
 pub(crate) mod rig;
 pub(crate) mod scripted;
 pub(crate) mod service;
+pub(crate) mod token_endpoint;
 mod written;
 
 use std::{fmt::Display, future::Future, time::Duration};

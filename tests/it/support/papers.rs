@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::authority::{Authority, Issued};
+use super::issuer::{Issued, Issuer};
 
 /// A folder of files in PEM; it goes with the test.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ impl Papers {
         format!("certificate: {certificate}, key: {key}")
     }
 
-    /// Writes the certificate of an authority, and tells its path.
-    pub(crate) fn authority(&self, name: &str, authority: &Authority) -> String {
-        self.put(&format!("{name}.pem"), &authority.pem)
+    /// Writes the certificate of an issuer, and tells its path.
+    pub(crate) fn issuer(&self, name: &str, issuer: &Issuer) -> String {
+        self.put(&format!("{name}.pem"), &issuer.pem)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use holdline::{
     config::Loaded,
     demo::{crm::FakeCrm, genesys::FakeGenesys},
-    proxy::{Next, Reader},
+    proxy::{Next, Reader, Taken},
 };
 
 use super::proxy::Setup;
@@ -45,6 +45,6 @@ impl Written {
         let (setup, changes) = self.text.lock().expect("no panic holds it").clone()?;
         let Loaded { catalog, settings, warnings, .. } = setup.load(&self.crm, &self.genesys);
         let warnings = warnings.iter().map(ToString::to_string).collect();
-        Ok(Next { catalog, settings, changes, warnings })
+        Ok(Next { catalog, settings, changes, warnings, taken: Taken::default() })
     }
 }

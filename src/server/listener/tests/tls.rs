@@ -13,8 +13,8 @@ use super::*;
 use crate::{
     telemetry::metrics::Registry,
     tls::{
-        Authorities, Identity, ServerTls,
-        authority::{Authority, Issued},
+        Identity, Roots, ServerTls,
+        issuer::{Issued, Issuer},
     },
 };
 
@@ -24,10 +24,10 @@ fn identity(issued: &Issued) -> Identity {
     Identity::of_pem(issued.chain.as_bytes(), issued.key.as_bytes()).unwrap()
 }
 
-/// What a listener shows that `authority` has signed, to clients that `clients` have.
-fn shown(authority: &Authority, clients: Option<&Authority>) -> ServerTls {
-    let clients = clients.map(|clients| Authorities::of_pem(clients.pem.as_bytes()).unwrap());
-    ServerTls::new(identity(&authority.issue(&[HOST])), clients).unwrap()
+/// What a listener shows that `issuer` has signed, to clients that `clients` have.
+fn shown(issuer: &Issuer, clients: Option<&Issuer>) -> ServerTls {
+    let clients = clients.map(|clients| Roots::of_pem(clients.pem.as_bytes()).unwrap());
+    ServerTls::new(identity(&issuer.issue(&[HOST])), clients).unwrap()
 }
 
 /// A caller's side of TLS.
@@ -40,8 +40,8 @@ struct Caller {
 }
 
 impl Caller {
-    fn trusting(authority: &Authority) -> Self {
-        let trusts = authority.pem.clone();
+    fn trusting(issuer: &Issuer) -> Self {
+        let trusts = issuer.pem.clone();
         Self { trusts, shows: None, version: &TLS13, alpn: Vec::new() }
     }
 
@@ -127,11 +127,11 @@ async fn works(caller: &Caller, site: &Site) {
 
 #[tokio::test]
 async fn calls_are_answered_over_tls_1_2_and_1_3_as_http_1_1() {
-    let authority = Authority::new();
-    let guarded = Guarded::start(&shown(&authority, None), LONG, limits()).await;
+    let issuer = Issuer::new();
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, limits()).await;
     for version in [&TLS12, &TLS13] {
         for alpn in [vec![], vec![b"h2".to_vec(), b"http/1.1".to_vec()]] {
-            let caller = Caller { version, alpn, ..Caller::trusting(&authority) };
+            let caller = Caller { version, alpn, ..Caller::trusting(&issuer) };
             let mut client = caller.connect(&guarded.site).await;
             let spoken = client.0.get_ref().1.alpn_protocol();
             assert_eq!(spoken.is_some(), !caller.alpn.is_empty());
@@ -142,7 +142,7 @@ async fn calls_are_answered_over_tls_1_2_and_1_3_as_http_1_1() {
             }
         }
     }
-    let alone = Caller { alpn: vec![b"h2".to_vec()], ..Caller::trusting(&authority) };
+    let alone = Caller { alpn: vec![b"h2".to_vec()], ..Caller::trusting(&issuer) };
     let refused = alone.refusal(&guarded.site).await;
     assert!(refused.contains("NoApplicationProtocol"), "{refused}");
     guarded.stop(&[("ok", 4), ("error", 1)]).await;
@@ -155,8 +155,8 @@ async fn what_is_no_tls_or_too_old_a_tls_is_closed() {
     let message = [&[1, 0, 0, hello.len() as u8][..], &hello].concat();
     let record = [&[22, 3, 1, 0, message.len() as u8][..], &message].concat();
 
-    let authority = Authority::new();
-    let guarded = Guarded::start(&shown(&authority, None), LONG, limits()).await;
+    let issuer = Issuer::new();
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, limits()).await;
     for bytes in [GET.as_bytes(), &record] {
         let mut client = guarded.site.connect().await;
         client.0.write_all(bytes).await.unwrap();
@@ -166,18 +166,18 @@ async fn what_is_no_tls_or_too_old_a_tls_is_closed() {
         assert!(answer.len() < 10, "and nothing else: {answer:?}");
     }
     drop(guarded.site.connect().await);
-    works(&Caller::trusting(&authority), &guarded.site).await;
+    works(&Caller::trusting(&issuer), &guarded.site).await;
     guarded.stop(&[("error", 2), ("closed", 1), ("ok", 1)]).await;
 }
 
 #[tokio::test]
 async fn a_stalled_handshake_is_cut_in_its_time_and_delays_nobody() {
-    let authority = Authority::new();
-    let guarded = Guarded::start(&shown(&authority, None), SHORT, limits()).await;
+    let issuer = Issuer::new();
+    let guarded = Guarded::start(&shown(&issuer, None), SHORT, limits()).await;
     let mut silent = guarded.site.connect().await;
     let mut half = guarded.site.connect().await;
     half.send("\u{16}\u{3}\u{1}").await;
-    works(&Caller::trusting(&authority), &guarded.site).await;
+    works(&Caller::trusting(&issuer), &guarded.site).await;
     for client in [&mut silent, &mut half] {
         assert_eq!(client.rest().await, "");
     }
@@ -186,11 +186,11 @@ async fn a_stalled_handshake_is_cut_in_its_time_and_delays_nobody() {
 
 #[tokio::test]
 async fn a_handshake_holds_a_place_among_the_connections_and_gives_it_back() {
-    let authority = Authority::new();
+    let issuer = Issuer::new();
     let one = ConnectionLimits { max_connections: 1, ..limits() };
-    let guarded = Guarded::start(&shown(&authority, None), LONG, one).await;
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, one).await;
     let silent = guarded.site.connect().await;
-    let caller = Caller::trusting(&authority);
+    let caller = Caller::trusting(&issuer);
     {
         let waiting = caller.connect(&guarded.site);
         tokio::pin!(waiting);
@@ -204,8 +204,8 @@ async fn a_handshake_holds_a_place_among_the_connections_and_gives_it_back() {
 }
 
 #[tokio::test]
-async fn where_clients_must_show_a_certificate_only_those_of_their_authority_are_heard() {
-    let (ours, theirs, strangers) = (Authority::new(), Authority::new(), Authority::new());
+async fn where_clients_must_show_a_certificate_only_those_of_their_issuer_are_heard() {
+    let (ours, theirs, strangers) = (Issuer::new(), Issuer::new(), Issuer::new());
     let guarded = Guarded::start(&shown(&ours, Some(&theirs)), LONG, limits()).await;
     for version in [&TLS12, &TLS13] {
         let caller = || Caller { version, ..Caller::trusting(&ours) };
@@ -225,7 +225,7 @@ async fn where_clients_must_show_a_certificate_only_those_of_their_authority_are
 
 #[tokio::test]
 async fn a_session_does_not_save_a_client_from_showing_its_certificate() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Issuer::new(), Issuer::new());
     let guarded = Guarded::start(&shown(&ours, Some(&theirs)), LONG, limits()).await;
     let caller = Caller::trusting(&ours).showing(theirs.issue(&["a.example"]));
     let mut client = caller.connect(&guarded.site).await;
@@ -238,7 +238,7 @@ async fn a_session_does_not_save_a_client_from_showing_its_certificate() {
 
 #[tokio::test]
 async fn a_certificate_is_replaced_while_connections_are_open() {
-    let (before, after) = (Authority::new(), Authority::new());
+    let (before, after) = (Issuer::new(), Issuer::new());
     let guarded = Guarded::start(&shown(&before, None), LONG, limits()).await;
     let mut kept = Caller::trusting(&before).connect(&guarded.site).await;
     guarded.tls.put(&shown(&after, None), LONG);
@@ -257,7 +257,7 @@ async fn a_certificate_is_replaced_while_connections_are_open() {
 
 #[tokio::test]
 async fn the_end_of_a_certificate_is_told() {
-    let authority = Authority::new();
+    let issuer = Issuer::new();
     let registry = Registry::new();
     let told = || {
         let text = registry.render();
@@ -266,7 +266,7 @@ async fn the_end_of_a_certificate_is_told() {
         text.lines().find_map(|line| line.strip_prefix(series)?.parse::<u64>().ok())
     };
     let until = |year| {
-        let issued = authority.issue_for(&[HOST], 2000..=year);
+        let issued = issuer.issue_for(&[HOST], 2000..=year);
         ServerTls::new(identity(&issued), None).unwrap()
     };
     let tls = Tls::new(&until(2030), LONG, &registry);
@@ -277,10 +277,10 @@ async fn the_end_of_a_certificate_is_told() {
 
 #[tokio::test]
 async fn who_is_slow_behind_the_handshake_is_cut_as_without_tls() {
-    let authority = Authority::new();
+    let issuer = Issuer::new();
     let patience = patience(|patience| patience.header = SHORT);
-    let guarded = Guarded::start(&shown(&authority, None), LONG, patience).await;
-    let mut half = Caller::trusting(&authority).connect(&guarded.site).await;
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, patience).await;
+    let mut half = Caller::trusting(&issuer).connect(&guarded.site).await;
     half.send("GET /ok HTTP/1.1\r\nHo").await;
     let cut = timeout(BOUND, half.0.read_u8()).await.unwrap().unwrap_err();
     assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
@@ -289,10 +289,10 @@ async fn who_is_slow_behind_the_handshake_is_cut_as_without_tls() {
 
 #[tokio::test]
 async fn who_takes_nothing_of_an_answer_is_cut_as_without_tls() {
-    let authority = Authority::new();
+    let issuer = Issuer::new();
     let patience = patience(|patience| patience.write = SHORT);
-    let guarded = Guarded::start(&shown(&authority, None), LONG, patience).await;
-    let mut greedy = Caller::trusting(&authority).connect(&guarded.site).await;
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, patience).await;
+    let mut greedy = Caller::trusting(&issuer).connect(&guarded.site).await;
     greedy.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let gone = async {
         while guarded.site.connections.load(Ordering::Relaxed) > 0 {
@@ -306,9 +306,9 @@ async fn who_takes_nothing_of_an_answer_is_cut_as_without_tls() {
 
 #[tokio::test]
 async fn closing_says_farewell_to_who_rests_finishes_who_has_asked_and_cuts_handshakes() {
-    let authority = Authority::new();
-    let guarded = Guarded::start(&shown(&authority, None), LONG, limits()).await;
-    let (site, caller) = (&guarded.site, Caller::trusting(&authority));
+    let issuer = Issuer::new();
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, limits()).await;
+    let (site, caller) = (&guarded.site, Caller::trusting(&issuer));
     let mut shaking = site.connect().await;
     let mut idle = caller.connect(site).await;
     idle.send(GET).await;

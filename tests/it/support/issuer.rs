@@ -1,15 +1,15 @@
-//! A certificate authority of a test's own. What it issues exists in memory only.
+//! An issuer of certificates, of a test's own. What it issues exists in memory only.
 
 use std::ops::RangeInclusive;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer as Signer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
 
-/// An authority.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+/// An issuer.
+pub(crate) struct Issuer {
+    signer: Signer<'static, KeyPair>,
     /// Its own certificate, PEM: what trusts it holds this.
     pub(crate) pem: String,
 }
@@ -20,18 +20,18 @@ pub(crate) struct Issued {
     pub(crate) key: String,
 }
 
-impl Authority {
+impl Issuer {
     /// One that nobody trusts yet.
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().expect("a key can be made");
-        // Authorities are told apart by their names.
-        let name = format!("authority of {:?}", key.public_key_raw());
+        // Issuers are told apart by their names.
+        let name = format!("issuer of {:?}", key.public_key_raw());
         params.distinguished_name.push(DnType::CommonName, name);
-        let own = params.self_signed(&key).expect("an authority can be made");
-        Self { pem: own.pem(), issuer: Issuer::new(params, key) }
+        let own = params.self_signed(&key).expect("an issuer can be made");
+        Self { pem: own.pem(), signer: Signer::new(params, key) }
     }
 
     /// A certificate for these names or addresses that holds now.
@@ -46,7 +46,7 @@ impl Authority {
         params.not_before = date_time_ymd(*years.start(), 1, 1);
         params.not_after = date_time_ymd(*years.end(), 1, 1);
         let key = KeyPair::generate().expect("a key can be made");
-        let issued = params.signed_by(&key, &self.issuer).expect("it can be signed");
+        let issued = params.signed_by(&key, &self.signer).expect("it can be signed");
         Issued { chain: issued.pem(), key: key.serialize_pem() }
     }
 }

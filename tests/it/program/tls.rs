@@ -1,0 +1,66 @@
+//! The program over TLS on both sides, on a machine that trusts nobody and names proxies.
+
+use holdline::demo::crm::{CrmSettings, FakeCrm};
+use serde_json::{Value, json};
+
+use crate::support::{
+    front::Front, issuer::Issuer, papers::Papers, program::Program, service::Service,
+};
+
+/// Nobody is trusted, and whoever followed these variables would reach nobody.
+const MACHINE: [(&str, &str); 5] = [
+    ("SSL_CERT_FILE", "/nowhere/ca.pem"),
+    ("SSL_CERT_DIR", "/nowhere"),
+    ("HTTP_PROXY", "http://127.0.0.1:1"),
+    ("HTTPS_PROXY", "http://127.0.0.1:1"),
+    ("ALL_PROXY", "http://127.0.0.1:1"),
+];
+
+#[tokio::test]
+async fn a_root_of_its_own_needs_none_of_the_machine_and_no_proxy_of_the_environment() {
+    let (issuer, papers) = (Issuer::new(), Papers::new());
+    let crm = FakeCrm::start("127.0.0.1:0".parse().unwrap(), CrmSettings::default()).await.unwrap();
+    let issued = issuer.issue(&["127.0.0.1"]);
+    let front = Front::tls(crm.site.address(), &issued, None).await;
+    let ca = papers.issuer("ca", &issuer);
+    let yaml = |tls: &str, upstream: &str| {
+        format!(
+            r#"
+server: {{listen: "127.0.0.1:0", drain: {{delay: 0s}}, {tls}}}
+probes: {{listen: "127.0.0.1:0"}}
+admin: {{listen: "127.0.0.1:0"}}
+callers: {{portal: {{type: api_key, keys: {{ivr: the-key}}}}}}
+upstreams: {{crm: {{base_url: "https://{}", {upstream}}}}}
+actions:
+  card:
+    caller: portal
+    input: {{id: {{type: integer, required: true}}}}
+    request: {{upstream: crm, path: "/users/{{id}}"}}
+    output: {{name: {{type: string, from: $.name}}}}
+"#,
+            front.address
+        )
+    };
+    let trusted = format!("tls: {{ca: {ca}}}");
+    let service = Service::start(&yaml("", &trusted), &MACHINE).await;
+    let call = service.client.post(service.url("card")).header("x-api-key", "the-key");
+    let answer = call.json(&json!({"data": {"id": 1}})).send().await.unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap()["data"]["name"], "Leanne Graham");
+    let ended = service.terminated().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.out.contains(r#""tls":false"#), "{}", ended.out);
+
+    let server = format!("tls: {{{}}}", papers.identity("server", &issued));
+    let service = Service::start(&yaml(&server, &trusted), &MACHINE).await;
+    service.client.post(service.url("card")).send().await.unwrap_err();
+    let ended = service.terminated().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.out.contains(r#""tls":true"#), "{}", ended.out);
+
+    let file = papers.put("holdline.yaml", &yaml("", ""));
+    let ended = Program::run(&["serve", "-c", &file], &MACHINE).await;
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.err.contains("the machine needs CA certificates"), "{}", ended.err);
+    front.stop().await;
+    crm.site.stop().await;
+}
