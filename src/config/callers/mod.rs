@@ -2,6 +2,7 @@
 
 mod admission;
 mod introspection;
+mod jwt;
 mod keys;
 mod verdicts;
 
@@ -23,6 +24,7 @@ enum Type {
     Introspection,
     Rfc7662,
     TokensMe,
+    Jwt,
     ApiKey,
     Later,
 }
@@ -32,11 +34,11 @@ const TYPES: [(&str, Type); 7] = [
     ("api_key", Type::ApiKey),
     ("rfc7662", Type::Rfc7662),
     ("tokens_me", Type::TokensMe),
-    ("jwt", Type::Later),
+    ("jwt", Type::Jwt),
     ("basic", Type::Later),
     ("issued", Type::Later),
 ];
-const BUILT: &str = "write introspection, rfc7662, tokens_me or api_key";
+const BUILT: &str = "write introspection, rfc7662, tokens_me, jwt or api_key";
 
 /// One way to prove who is calling.
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
@@ -48,7 +50,7 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     let kind = choice(&written, &TYPES)?;
     let default_header = match kind {
         Type::Introspection => "X-Genesys-Auth-Token",
-        Type::Rfc7662 | Type::TokensMe => "Authorization",
+        Type::Rfc7662 | Type::TokensMe | Type::Jwt => "Authorization",
         Type::ApiKey => "X-Api-Key",
         Type::Later => {
             written.refuse(NOT_SUPPORTED, BUILT);
@@ -63,6 +65,7 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
         Type::Introspection => asked(introspection::tutorial(section)),
         Type::Rfc7662 => asked(introspection::rfc7662(section)),
         Type::TokensMe => asked(introspection::tokens_me(section)),
+        Type::Jwt => jwt::jwt(section).map(|policy| Proof::Jwt(Box::new(policy))),
         Type::ApiKey => keys::api_keys(section).map(Proof::ApiKey),
         Type::Later => return None,
     };

@@ -18,7 +18,7 @@ use super::{GOOD, accepted, good_but, no_env};
 fn introspection(loaded: &Loaded) -> &Introspection {
     match &loaded.catalog.callers["genesys"].proof {
         Proof::Introspection(introspection) => introspection,
-        Proof::ApiKey(_) => panic!("not the proof that is written"),
+        Proof::Jwt(_) | Proof::ApiKey(_) => panic!("not the proof that is written"),
     }
 }
 

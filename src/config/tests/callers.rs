@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::catalog::caller::{Dialect, Introspection, Proof};
+use crate::catalog::caller::{Algorithm, Dialect, Introspection, Jwt, Proof};
 
 use super::{accepted, refused};
 
@@ -134,4 +134,78 @@ fn tokens_me_without_a_word_about_who_may_call_is_refused() {
     assert!(client[0].contains("callers.c.client_id: is not a key here"), "{client:?}");
     let path = told(&["type: tokens_me", "org: acme", "path: me"]);
     assert!(path[0].ends_with("write it like /api/v2/tokens/me"), "{path:?}");
+}
+
+const JWT: [&str; 4] = [
+    "type: jwt",
+    "jwks: https://idp.example.com/jwks",
+    "issuer: https://idp.example.com",
+    "audience: holdline",
+];
+
+fn jwt(lines: &[&str]) -> Jwt {
+    match proof(lines) {
+        (_, Proof::Jwt(jwt)) => *jwt,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_token_that_proves_itself_is_checked_by_what_is_written() {
+    let usual = jwt(&JWT);
+    assert_eq!(usual.algorithms, [Algorithm::Rs256, Algorithm::Es256]);
+    assert_eq!(
+        (&*usual.issuer, &*usual.audiences),
+        ("https://idp.example.com", &["holdline".to_owned()][..])
+    );
+    assert_eq!((&usual.admission.org_claim, usual.admission.names_org), (&None, false));
+    assert_eq!(usual.verdicts.stale_on_outage, Duration::ZERO);
+    assert_eq!(usual, jwt(&JWT));
+    for more in [
+        "algorithms: [EdDSA, PS512]",
+        "claims: {org: $.tenant}",
+        "claims: {client: $.azp}",
+        "clients: [ivr]",
+        "timeout: 1s",
+        "cache: {ttl: 5m}",
+    ] {
+        assert_ne!(usual, jwt(&[JWT.to_vec(), vec![more]].concat()), "{more}");
+    }
+    let several = jwt(&[JWT[0], JWT[1], JWT[2], "audience: [a, b]"]);
+    assert_eq!(several.audiences, ["a", "b"]);
+}
+
+#[test]
+fn a_token_of_which_it_is_not_known_who_may_sign_it_for_whom_and_how_is_refused() {
+    assert_eq!(
+        told(&["type: jwt"]),
+        [
+            "3:3 callers.c.jwks: is missing; write it like https://idp.example.com/jwks",
+            "3:3 callers.c.issuer: is missing; write what its tokens say in `iss`",
+            "3:3 callers.c.audience: is missing; write what a token for us says in `aud`",
+        ]
+    );
+    let and = |key| told(&[JWT.to_vec(), vec![key]].concat());
+    assert_eq!(
+        and("algorithms: [RS256, none, HS256, RS257]"),
+        [
+            "8:25 callers.c.algorithms[1]: is no signature: everybody could write such a token; write the one that the issuer signs with, such as RS256 or ES256",
+            "8:31 callers.c.algorithms[2]: is symmetric: whoever can check a token could make one; write the one that the issuer signs with, such as RS256 or ES256",
+            "8:38 callers.c.algorithms[3]: `RS257` is none of its words; write `RS256`",
+        ]
+    );
+    assert_eq!(
+        and("algorithms: []"),
+        ["8:17 callers.c.algorithms: is an empty list: no token would do; write at least one"]
+    );
+    assert!(and("org: acme")[0].contains("callers.c.org: is compared with nothing"));
+    for (key, place) in [
+        ("url: https://a.example", "callers.c.url"),
+        ("max_concurrent: 2", "callers.c.max_concurrent"),
+        ("claims: {expires: $.exp}", "callers.c.claims.expires"),
+        ("cache: {stale_on_outage: 5m}", "callers.c.cache.stale_on_outage"),
+    ] {
+        let told = and(key);
+        assert!(told[0].contains(&format!("{place}: is not a key here")), "{told:?}");
+    }
 }

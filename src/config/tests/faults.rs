@@ -79,7 +79,7 @@ const KEYS: &[Fault] = &[
         "type: api_key",
         "type: basic",
         &[
-            "19:11 callers.portal.type: is not supported in this version; write introspection, rfc7662, tokens_me or api_key",
+            "19:11 callers.portal.type: is not supported in this version; write introspection, rfc7662, tokens_me, jwt or api_key",
         ],
     ),
     (

@@ -55,7 +55,7 @@ const CALLERS_AND_LIMITS: &[Fault] = &[
         "    type: api_key\n",
         "",
         &[
-            "18:3 callers.portal.type: is missing; write introspection, rfc7662, tokens_me or api_key",
+            "18:3 callers.portal.type: is missing; write introspection, rfc7662, tokens_me, jwt or api_key",
         ],
     ),
     (

@@ -174,7 +174,7 @@ fn judged(
     if let (Dialect::Rfc7662(_), Some(begins)) = (&policy.dialect, answer.get("nbf"))
         && is_to_come(Some(seconds(begins).ok_or(Unreadable)?), now)
     {
-        return Ok(Said::Refused { result: "not_yet_valid", remember: false });
+        return Ok(Said::Refused { result: "early", remember: false });
     }
     Ok(match caller(&policy.admission, entry, answer)? {
         Some(caller) => Said::Good(Good { caller, expires }),

@@ -223,6 +223,8 @@ impl Authority {
 fn introspection(scheme: &Scheme) -> &Introspection {
     match &scheme.proof {
         Proof::Introspection(policy) => policy,
-        Proof::ApiKey(_) => unreachable!("an authority is made for introspection only"),
+        Proof::Jwt(_) | Proof::ApiKey(_) => {
+            unreachable!("an authority is made for introspection only")
+        }
     }
 }

@@ -9,6 +9,7 @@ mod claims;
 mod contact;
 mod dialects;
 mod introspection;
+mod jwt;
 mod verdicts;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -30,6 +31,7 @@ use crate::{
 };
 
 use introspection::Authority;
+use jwt::Verifier;
 use verdicts::Verdicts;
 
 /// What the bearer of a bad token of Genesys Cloud is told.
@@ -193,6 +195,8 @@ struct Checked {
 enum Prover {
     /// A token authority.
     Authority(Arc<Authority>),
+    /// The token itself, by the keys of its issuer.
+    Verifier(Box<Verifier>),
     /// We do, by the keys in the scheme.
     Keys,
 }
@@ -209,6 +213,9 @@ impl Schemes {
         let checked = schemes.iter().map(|(name, scheme)| {
             let prover = match &scheme.proof {
                 Proof::Introspection(_) => Prover::Authority(Authority::new(scheme, around)?),
+                Proof::Jwt(policy) => {
+                    Prover::Verifier(Box::new(Verifier::new(scheme, policy, around)?))
+                }
                 Proof::ApiKey(_) => Prover::Keys,
             };
             Ok((name.clone(), Checked { scheme: Arc::clone(scheme), prover }))
@@ -308,6 +315,9 @@ impl Checked {
         let proof = single(headers, &self.scheme.header).ok_or((missing(), How::Local))?;
         match (&self.prover, &self.scheme.proof) {
             (Prover::Authority(authority), _) => authority.identify(proof, deadline).await,
+            (Prover::Verifier(verifier), Proof::Jwt(policy)) => {
+                verifier.identify(policy, proof, deadline).await
+            }
             (Prover::Keys, Proof::ApiKey(keys)) => match api_key::owner(keys, proof) {
                 Some(owner) => {
                     let org = self.scheme.name.shared();
@@ -316,8 +326,8 @@ impl Checked {
                 }
                 None => Err((bad_key(), How::Local)),
             },
-            (Prover::Keys, Proof::Introspection(_)) => {
-                unreachable!("an introspection scheme is made with its authority")
+            (Prover::Verifier(_) | Prover::Keys, _) => {
+                unreachable!("a prover is made for the proof of its scheme")
             }
         }
     }
@@ -326,6 +336,7 @@ impl Checked {
     fn verdicts(&self) -> Option<&Verdicts> {
         match &self.prover {
             Prover::Authority(authority) => Some(authority.verdicts()),
+            Prover::Verifier(verifier) => Some(verifier.verdicts()),
             Prover::Keys => None,
         }
     }

@@ -3,7 +3,7 @@
 use super::{Violation, source::Source};
 
 /// A crate (or all whose names begin so, with `*`) and the modules that may name it.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("axum", &["server", "demo"]),
     ("tower", &["server", "demo"]),
     ("hyper", &["server", "demo", "client"]),
@@ -14,6 +14,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("retry_policies", &["pipeline/upstream"]),
     ("moka", &["pipeline/cache", "pipeline/authenticate"]),
     ("governor", &["pipeline/rate_limit"]),
+    ("jsonwebtoken", &["pipeline/authenticate"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("metrics_process", &["telemetry"]),

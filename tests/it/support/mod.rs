@@ -4,6 +4,7 @@
 pub(crate) mod ask;
 pub(crate) mod client;
 pub(crate) mod form;
+pub(crate) mod issuer;
 pub(crate) mod otlp;
 pub(crate) mod peer;
 pub(crate) mod program;

@@ -1,6 +1,9 @@
 //! Who is calling: headers, keys, lists of schemes. The rest of the stage has files of its own.
 
+mod any;
 mod introspection;
+mod jwt;
+mod keys;
 mod outage;
 mod rfc7662;
 mod tokens_me;

@@ -85,7 +85,7 @@ async fn an_inactive_token_is_refused_and_so_it_stays_for_a_moment() {
 async fn a_token_that_begins_later_is_refused_until_it_begins() {
     let rig = rig("");
     rig.authority().always(active(json!({"nbf": START + 40})));
-    assert_eq!(refused(&rig.lookup().bearer("a").heard().await), "not_yet_valid");
+    assert_eq!(refused(&rig.lookup().bearer("a").heard().await), "early");
     // Clocks may be half a minute apart.
     rig.until(10_000).await;
     assert!(rig.lookup().bearer("a").heard().await.result.is_ok());
