@@ -11,6 +11,9 @@ telemetry: {@metrics: true, log: {@level: info}, traces: {@sample_ratio: 0.1}}
 callers:
   genesys: {@type: introspection, region: eu-west-1, claims: {@org: $.o}, cache: {@ttl: 1h}}
   portal: {@type: api_key, keys: {ivr: a-key}}
+  real: {@type: tokens_me, org: acme, claims: {@org: $.o}, cache: {@ttl: 1m}}
+  other: {@type: rfc7662, url: https://idp.example.com, client_id: a, client_secret: b}
+  idp: {@type: jwt, jwks: https://idp.example.com, issuer: a, audience: b, cache: {@ttl: 1m}}
 limits:
   per_caller: {@key: caller, rate: 1000/s, burst: 2000}
 upstreams:

@@ -16,6 +16,7 @@ use crate::{
     },
     mechanism::breaker::{FailureKind, Verdict},
     pipeline::authenticate::{
+        MAX_JWT,
         claims::{Unreadable, caller, claim, is_to_come, seconds},
         contact::Reply,
         verdicts::Good,
@@ -39,6 +40,15 @@ pub(super) enum Said {
 impl Said {
     fn refused(result: &'static str) -> Self {
         Self::Refused { result, remember: true }
+    }
+}
+
+/// How many characters a token has at most. Those of Genesys Cloud have a few dozen; an identity
+/// provider may issue JWTs and want to be asked about them all the same.
+pub(super) fn longest_token(dialect: &Dialect) -> usize {
+    match dialect {
+        Dialect::Tutorial | Dialect::TokensMe => 4096,
+        Dialect::Rfc7662(_) => MAX_JWT,
     }
 }
 

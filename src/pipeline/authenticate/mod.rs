@@ -38,6 +38,8 @@ use verdicts::Verdicts;
 const BAD_GENESYS_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
 /// What the bearer of any other bad token is told.
 const BAD_TOKEN: &str = "Invalid token";
+/// Characters of a signed token: as many as leave room beside it in a head.
+const MAX_JWT: usize = 8 << 10;
 /// What the bearer of a bad key is told.
 const BAD_KEY: &str = "Invalid API key";
 
@@ -196,7 +198,7 @@ enum Prover {
     /// A token authority.
     Authority(Arc<Authority>),
     /// The token itself, by the keys of its issuer.
-    Verifier(Box<Verifier>),
+    Verifier(Arc<Verifier>),
     /// We do, by the keys in the scheme.
     Keys,
 }
@@ -214,7 +216,7 @@ impl Schemes {
             let prover = match &scheme.proof {
                 Proof::Introspection(_) => Prover::Authority(Authority::new(scheme, around)?),
                 Proof::Jwt(policy) => {
-                    Prover::Verifier(Box::new(Verifier::new(scheme, policy, around)?))
+                    Prover::Verifier(Arc::new(Verifier::new(scheme, policy, around)?))
                 }
                 Proof::ApiKey(_) => Prover::Keys,
             };

@@ -12,7 +12,7 @@ use crate::{
     client::ClientError,
     fingerprint::{Fields, Fingerprint, FingerprintKey},
     pipeline::authenticate::{
-        BAD_TOKEN, How, Identified, Surroundings, Unproven,
+        BAD_TOKEN, How, Identified, MAX_JWT, Surroundings, Unproven,
         verdicts::{Remembered, Verdicts},
     },
     time::{Deadline, Wall},
@@ -21,9 +21,6 @@ use crate::{
 use key_set::Signature;
 use keys::Keys;
 use token::{Token, Unfit, judge};
-
-/// Characters of a token: as many as leave room beside it in a head.
-const MAX_TOKEN: usize = 8 << 10;
 
 /// The one who checks tokens of one issuer.
 #[derive(Debug)]
@@ -58,7 +55,7 @@ impl Verifier {
         text: &str,
         deadline: Deadline,
     ) -> Result<Identified, (Unproven, How)> {
-        if text.len() > MAX_TOKEN {
+        if text.len() > MAX_JWT {
             return Err(refused("malformed", How::Local));
         }
         let print = self.print(self.keys.epoch(), text);

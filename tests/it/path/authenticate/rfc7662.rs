@@ -187,6 +187,14 @@ async fn only_the_named_organisation_and_clients_may_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_token_is_asked_about_and_an_endless_one_is_not() {
+    let rig = rig("");
+    assert!(rig.lookup().bearer(&"x".repeat(8192)).heard().await.result.is_ok());
+    assert_eq!(refused(&rig.lookup().bearer(&"x".repeat(8193)).heard().await), "malformed");
+    assert_eq!(rig.authority().count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn its_time_and_its_places_are_its_own() {
     let hurried = rig("timeout: 300ms, max_concurrent: 1");
     hurried.authority().always(Line::hangs());
