@@ -27,6 +27,8 @@ pub struct Scheme {
 pub enum Proof {
     /// A token authority is asked.
     Introspection(Box<Introspection>),
+    /// It proves itself, by a signature.
+    Jwt(Box<Jwt>),
     /// It is compared with keys that are known here.
     ApiKey(Vec<KnownSecret>),
     /// User and password, by HTTP Basic, are compared with those that are known here.
@@ -139,6 +141,68 @@ pub struct Admission {
     pub names_org: bool,
     /// Where the claims name the OAuth client.
     pub client_claim: JsonPath,
+}
+
+/// How a token that proves itself is checked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// Where the keys of its issuer are.
+    pub jwks: Url,
+    /// Who must have issued it.
+    pub issuer: String,
+    /// Whom it must be for: any of these.
+    pub audiences: Vec<String>,
+    /// How it may be signed.
+    pub algorithms: Vec<Algorithm>,
+    /// Who of those that hold one may call.
+    pub admission: Admission,
+    /// How long the keys may take to come.
+    pub timeout: Duration,
+    /// How verdicts are kept.
+    pub verdicts: VerdictPolicy,
+}
+
+/// A way to sign of which whoever checks the signature cannot make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSA, PKCS #1 v1.5, SHA-256.
+    Rs256,
+    /// The same with SHA-384.
+    Rs384,
+    /// The same with SHA-512.
+    Rs512,
+    /// RSA, PSS, SHA-256.
+    Ps256,
+    /// The same with SHA-384.
+    Ps384,
+    /// The same with SHA-512.
+    Ps512,
+    /// ECDSA on P-256.
+    Es256,
+    /// ECDSA on P-384.
+    Es384,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// All of them, by their names in RFC 7518 and RFC 8037.
+    pub const ALL: [(&'static str, Self); 9] = [
+        ("RS256", Self::Rs256),
+        ("RS384", Self::Rs384),
+        ("RS512", Self::Rs512),
+        ("PS256", Self::Ps256),
+        ("PS384", Self::Ps384),
+        ("PS512", Self::Ps512),
+        ("ES256", Self::Es256),
+        ("ES384", Self::Es384),
+        ("EdDSA", Self::EdDsa),
+    ];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, algorithm)| *algorithm)
+    }
 }
 
 fn same(a: &SecretString, b: &SecretString) -> bool {

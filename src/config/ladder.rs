@@ -115,16 +115,18 @@ impl Rungs<'_, '_> {
 
     /// Compares with the time that a token authority may take.
     pub(super) fn beside(&self, name: &Name, scheme: &Scheme) {
-        let Proof::Introspection(authority) = &scheme.proof else {
-            return;
+        let asking = match &scheme.proof {
+            Proof::Introspection(authority) => authority.timeout,
+            Proof::Jwt(policy) => policy.timeout,
+            Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => return,
         };
         let left = patience(self.timeout, None);
-        if authority.timeout >= left {
+        if asking >= left {
             let what = format!(
                 "{} leaves {}, and the token authority may take {} of it: nothing is left for the upstream",
                 format_duration(self.timeout),
                 format_duration(left),
-                format_duration(authority.timeout)
+                format_duration(asking)
             );
             let instead = format!("write a longer timeout, or a shorter callers.{name}.timeout");
             self.place("caller").iter().for_each(|at| at.warn(&*what, &*instead));

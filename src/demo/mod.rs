@@ -8,11 +8,12 @@
 //! fault     what can go wrong            notation  how it is written
 //! faults    what goes wrong next         misbehave how it is done to a response
 //! wire      HTTP/1.1 on bare sockets     record    what came in
-//! site      listener and connections     crm, genesys, control: what is said when all is well
+//! site      listener and connections     crm, genesys, idp, control: what is said when all is well
 //! ```
 
 pub mod crm;
 pub mod genesys;
+pub mod idp;
 
 pub mod fault;
 mod faults;

@@ -163,13 +163,26 @@ pub struct TokenMeters {
 }
 
 impl TokenMeters {
+    /// What a token comes to once somebody has looked into it, and what it comes to here.
+    const JUDGED: &[&str] = &["valid", "expired", "early", "invalid", "forbidden", "error"];
+    const HERE: &[&str] = &[
+        "valid",
+        "missing",
+        "malformed",
+        "expired",
+        "early",
+        "revoked",
+        "invalid",
+        "forbidden",
+        "error",
+    ];
     /// Where verdicts come from, and which come from there.
     const SOURCES: &[(&str, &[&str])] = &[
         ("cache", &["valid", "invalid"]),
-        ("remote", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
-        ("coalesced", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
+        ("remote", Self::JUDGED),
+        ("coalesced", Self::JUDGED),
         ("stale", &["valid"]),
-        ("local", &["valid", "missing", "malformed", "invalid", "expired", "revoked"]),
+        ("local", Self::HERE),
     ];
 
     /// The series, shared by all schemes.

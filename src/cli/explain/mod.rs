@@ -12,7 +12,7 @@ use crate::{
     catalog::{
         Catalog,
         action::{Action, Envelope},
-        caller::{Admission, Proof, Scheme},
+        caller::{Admission, Jwt, Proof, Scheme},
         limit::{Limit, LimitKey},
         policy::CachePolicy,
         upstream::Upstream,
@@ -148,6 +148,7 @@ fn proof(scheme: &Scheme) -> String {
                  {path}, in the last {ttl}."
             )
         }
+        Proof::Jwt(jwt) => signed(scheme, jwt),
         Proof::Introspection(authority) => {
             let host = authority.url.host_str().unwrap_or_default();
             let only = admitted(&authority.admission);
@@ -161,6 +162,19 @@ fn proof(scheme: &Scheme) -> String {
             )
         }
     }
+}
+
+fn signed(scheme: &Scheme, jwt: &Jwt) -> String {
+    let (name, header) = (&scheme.name, &scheme.header_text);
+    let audiences: Vec<&str> = jwt.audiences.iter().map(String::as_str).collect();
+    format!(
+        "Who shows in {header} a token that {} has signed for {}{} (`{name}`). Fetching the keys \
+         that prove it takes at most {} of a call's time; nobody is asked about a token.",
+        jwt.issuer,
+        list(&audiences, "or"),
+        admitted(&jwt.admission),
+        span(jwt.timeout),
+    )
 }
 
 /// Whose tokens alone are taken; nothing where all are.

@@ -64,7 +64,7 @@ fn ttl(value: &Value<'_>) -> Option<Duration> {
 pub(in crate::config) fn refuse_taken_paths(callers: &Part<'_, Scheme>, base_path: &str) {
     let paths = callers.built().filter_map(|(name, scheme)| match &scheme.proof {
         Proof::Issued(issued) => Some((name, &*issued.path)),
-        Proof::Introspection(_) | Proof::ApiKey(_) | Proof::Basic(_) => None,
+        Proof::Introspection(_) | Proof::Jwt(_) | Proof::ApiKey(_) | Proof::Basic(_) => None,
     });
     let paths: Vec<_> = paths.collect();
     for (at, (name, path)) in paths.iter().enumerate() {

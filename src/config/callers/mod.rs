@@ -3,6 +3,7 @@
 mod admission;
 mod introspection;
 mod issued;
+mod jwt;
 mod keys;
 mod verdicts;
 
@@ -16,7 +17,7 @@ use crate::{
         name::Name,
     },
     config::{
-        section::{NOT_SUPPORTED, Section},
+        section::Section,
         values::{choice, header},
     },
 };
@@ -26,10 +27,10 @@ enum Type {
     Introspection,
     Rfc7662,
     TokensMe,
+    Jwt,
     ApiKey,
     Basic,
     Issued,
-    Later,
 }
 
 const TYPES: [(&str, Type); 7] = [
@@ -37,28 +38,25 @@ const TYPES: [(&str, Type); 7] = [
     ("api_key", Type::ApiKey),
     ("rfc7662", Type::Rfc7662),
     ("tokens_me", Type::TokensMe),
-    ("jwt", Type::Later),
+    ("jwt", Type::Jwt),
     ("basic", Type::Basic),
     ("issued", Type::Issued),
 ];
-const BUILT: &str = "write introspection, rfc7662, tokens_me, api_key, basic or issued";
+
+const TYPE: &str = "write introspection, rfc7662, tokens_me, jwt, api_key, basic or issued";
 
 /// One way to prove who is calling.
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     if name.as_str() == "none" {
         section.refuse("is the word for no caller at all", "write another name");
     }
-    let written = section.written("type", BUILT)?;
+    let written = section.written("type", TYPE)?;
     let kind = choice(&written, &TYPES)?;
     let default_header = match kind {
         Type::Introspection => "X-Genesys-Auth-Token",
-        Type::Rfc7662 | Type::TokensMe => "Authorization",
+        Type::Rfc7662 | Type::TokensMe | Type::Jwt => "Authorization",
         Type::ApiKey => "X-Api-Key",
         Type::Basic | Type::Issued => "Authorization",
-        Type::Later => {
-            written.refuse(NOT_SUPPORTED, BUILT);
-            return None;
-        }
     };
     let default_name = HeaderName::from_bytes(default_header.as_bytes());
     let default_name = default_name.expect("the defaults are names of headers");
@@ -68,10 +66,10 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
         Type::Introspection => asked(introspection::tutorial(section)),
         Type::Rfc7662 => asked(introspection::rfc7662(section)),
         Type::TokensMe => asked(introspection::tokens_me(section)),
+        Type::Jwt => jwt::jwt(section).map(|policy| Proof::Jwt(Box::new(policy))),
         Type::ApiKey => keys::api_keys(section).map(Proof::ApiKey),
         Type::Basic => keys::users(section).map(Proof::Basic),
         Type::Issued => issued::issued(section).map(|proof| Proof::Issued(Box::new(proof))),
-        Type::Later => return None,
     };
     section.finish()?;
     let (header, header_text) = header?;

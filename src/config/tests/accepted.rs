@@ -18,7 +18,7 @@ use super::{GOOD, accepted, good_but, no_env, warnings};
 fn introspection(loaded: &Loaded) -> &Introspection {
     match &loaded.catalog.callers["genesys"].proof {
         Proof::Introspection(introspection) => introspection,
-        Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => {
+        Proof::Jwt(_) | Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => {
             panic!("not the proof that is written")
         }
     }

@@ -67,13 +67,6 @@ pub(super) const KEYS: &[Fault] = &[
     ),
     (
         "type: api_key",
-        "type: basic",
-        &[
-            "19:11 callers.portal.type: is not supported in this version; write introspection, rfc7662, tokens_me, api_key, basic or issued",
-        ],
-    ),
-    (
-        "type: api_key",
         "type: apikey",
         &["19:11 callers.portal.type: `apikey` is none of its words; write `api_key`"],
     ),

@@ -1,137 +1,184 @@
-//! Callers of each type: what they become, and what is wrong with them.
+//! Callers of type `basic` and `issued`: what is read, and what is at fault in which words.
 
 use std::time::Duration;
 
-use crate::catalog::caller::{Dialect, Introspection, Proof};
+use secrecy::ExposeSecret as _;
 
-use super::{accepted, refused};
+use super::{accepted, good_but, problems};
+use crate::catalog::caller::{Issued, KnownSecret, Proof, Scheme};
 
-/// A file whose one caller is of these lines.
-fn file(caller: &str) -> String {
-    format!(
-        "version: 1\n\
-         callers:\n\
-         \x20 c:\n\
-         {caller}\
-         upstreams: {{crm: {{base_url: https://crm.example.com}}}}\n\
-         actions:\n\
-         \x20 lookup:\n\
-         \x20   caller: c\n\
-         \x20   request: {{upstream: crm, path: /users}}\n\
-         \x20   output: {{done: {{type: boolean, value: true}}}}\n"
-    )
+const PORTAL: &str = "    type: api_key\n    keys: {ivr: a-key, web: another-key}\n";
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const SECRET: &str = "a-long-enough-secret";
+
+/// The scheme `portal`, of this type with these keys.
+fn scheme(keys: &str) -> std::sync::Arc<Scheme> {
+    let loaded = accepted(&good_but(PORTAL, keys));
+    assert_eq!(loaded.warnings, []);
+    std::sync::Arc::clone(&loaded.catalog.callers["portal"])
 }
 
-/// The same, a key on each line.
-fn keys(keys: &[&str]) -> String {
-    file(&keys.iter().map(|key| format!("    {key}\n")).collect::<String>())
-}
-
-fn proof(lines: &[&str]) -> (String, Proof) {
-    let mut catalog = accepted(&keys(lines)).catalog;
-    let scheme = catalog.callers.remove("c").expect("the caller");
-    let scheme = std::sync::Arc::into_inner(scheme).expect("nobody else has it");
-    (scheme.header_text, scheme.proof)
-}
-
-fn introspection(lines: &[&str]) -> (String, Introspection) {
-    match proof(lines) {
-        (header, Proof::Introspection(introspection)) => (header, *introspection),
+fn issued(scheme: &Scheme) -> &Issued {
+    match &scheme.proof {
+        Proof::Issued(issued) => issued,
         other => panic!("{other:?}"),
     }
 }
 
-/// What is said of a caller with these keys.
-fn told(lines: &[&str]) -> Vec<String> {
-    let report = refused(&keys(lines));
-    report.problems().iter().map(|problem| problem.to_string()[2..].to_owned()).collect()
+/// The problems of `portal` with these keys.
+fn wrong(keys: &str) -> Vec<String> {
+    problems(PORTAL, keys)
 }
 
-const RFC7662: [&str; 4] = [
-    "type: rfc7662",
-    "url: https://idp.example.com/introspect",
-    "client_id: holdline",
-    "client_secret: s3cr3t",
-];
+#[test]
+fn a_password_may_be_any_text_that_can_be_typed() {
+    let scheme =
+        scheme("    type: basic\n    users: {ivr: \"pass: wörd\", käthe: \"${NOT_SET:-other}\"}\n");
+    assert_eq!(scheme.header_text, "Authorization");
+    let Proof::Basic(users) = &scheme.proof else { panic!() };
+    let told =
+        |known: &KnownSecret| (known.client.clone(), known.secret.expose_secret().to_owned());
+    assert_eq!(
+        users.iter().map(told).collect::<Vec<_>>(),
+        [("ivr", "pass: wörd"), ("käthe", "other")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
+    assert!(!format!("{scheme:?}").contains("wörd"));
+}
 
 #[test]
-fn an_authority_of_rfc_7662_knows_us_and_names_no_organisation() {
-    let (header, idp) = introspection(&RFC7662);
-    assert_eq!(header, "Authorization");
-    let Dialect::Rfc7662(ours) = &idp.dialect else { panic!("{idp:?}") };
-    assert_eq!(ours.id, "holdline");
-    assert_eq!(idp.url.as_str(), "https://idp.example.com/introspect");
-    assert_eq!((&idp.admission.org_claim, idp.admission.names_org), (&None, false));
-    assert_eq!(idp.admission.client_claim.to_string(), "$.client_id");
-    assert_eq!(idp.expires_claim.as_ref().unwrap().to_string(), "$.exp");
-    assert_eq!((idp.timeout, idp.max_concurrent), (Duration::from_secs(2), 16));
-    assert_eq!(idp.verdicts.ttl, Duration::from_secs(3600));
-    assert!(!format!("{idp:?}").contains("s3cr3t"));
+fn users_at_fault() {
+    const INSTEAD: &str = "write one password for each user, such as ivr: \"${file:/path}\"";
+    assert_eq!(
+        wrong("    type: basic\n"),
+        [format!("18:3 callers.portal.users: is missing; {INSTEAD}")]
+    );
+    assert_eq!(
+        wrong("    type: basic\n    users: {}\n"),
+        [format!("20:5 callers.portal.users: has no user; {INSTEAD}")]
+    );
+    assert_eq!(
+        wrong(
+            "    type: basic\n    users: {\"a:b\": one, web: \"\", \" \": \"a\\tb\", ivr: one}\n"
+        ),
+        [
+            "20:13 callers.portal.users.\"a:b\": is a name with a colon or a control character, which \
+             no user can send; write the name of a user",
+            "20:30 callers.portal.users.web: must be a text without control characters, at least \
+             one character; write ${file:/path} or ${NAME}",
+            "20:34 callers.portal.users.\" \": is a password of nobody; write the name of a user",
+            "20:39 callers.portal.users.\" \": must be a text without control characters, at least one \
+             character; write ${file:/path} or ${NAME}",
+            "20:52 callers.portal.users.ivr: is the same password as that of `a:b`; write another",
+        ]
+    );
+}
 
-    assert_eq!(idp, introspection(&RFC7662).1);
-    for (at, other) in [(1, "url: https://a.example"), (2, "client_id: a"), (3, "client_secret: a")]
-    {
-        let mut changed = RFC7662;
-        changed[at] = other;
-        assert_ne!(idp, introspection(&changed).1, "{other}");
+#[test]
+fn tokens_are_issued_as_written_or_by_default() {
+    let plain =
+        scheme(&format!("    type: issued\n    clients: {{ivr: {SECRET}}}\n    key: {KEY}\n"));
+    let of = issued(&plain);
+    assert_eq!((&*of.path, of.ttl), ("/oauth/token", Duration::from_secs(3600)));
+    assert_eq!((&*of.clients[0].client, of.clients[0].secret.expose_secret()), ("ivr", SECRET));
+    assert_eq!((of.key.expose_secret(), &*plain.header_text), (KEY, "Authorization"));
+    assert!(!format!("{plain:?}").contains(SECRET) && !format!("{plain:?}").contains(KEY));
+    let other = scheme(&format!(
+        "    type: issued\n    path: /v2/token\n    ttl: 5m\n    header: X-Token\n    \
+         clients: {{ivr: {SECRET}}}\n    key: {KEY}\n"
+    ));
+    let of = issued(&other);
+    assert_eq!((&*of.path, of.ttl), ("/v2/token", Duration::from_secs(300)));
+    assert_eq!(other.header_text, "X-Token");
+}
+
+#[test]
+fn what_is_at_fault_in_a_scheme_that_issues_tokens_is_told_at_once() {
+    const LONG: &str = "write ${file:/path} of a file with at least 32 characters, such as \
+                        `openssl rand -base64 32` makes";
+    assert_eq!(
+        wrong("    type: issued\n    path: oauth\n    ttl: 59s\n    clients: {}\n    key: short\n"),
+        [
+            "20:11 callers.portal.path: must be / and segments of letters, digits, -, _, . or ~ \
+             without a / at the end; write it like /oauth/token"
+                .to_owned(),
+            "21:10 callers.portal.ttl: must be from 1m to 48h; write a time between them, such as 1h"
+                .to_owned(),
+            "22:5 callers.portal.clients: has no client; write one secret for each client, such as \
+             ivr: \"${file:/path}\""
+                .to_owned(),
+            format!(
+                "23:10 callers.portal.key: is shorter than 32 characters: tokens could be forged; {LONG}"
+            ),
+        ]
+    );
+    assert_eq!(
+        wrong(&format!("    type: issued\n    ttl: 49h\n    clients: {{ivr: {SECRET}}}\n")),
+        [
+            format!("18:3 callers.portal.key: is missing; {LONG}"),
+            "20:10 callers.portal.ttl: must be from 1m to 48h; write a time between them, such as 1h"
+                .to_owned(),
+        ]
+    );
+    assert_eq!(
+        wrong(&format!(
+            "    type: issued\n    clients: {{ivr: {SECRET}, web: {SECRET}, app: {KEY}}}\n    key: {KEY}\n"
+        )),
+        ["20:47 callers.portal.clients.web: is the same secret as that of `ivr`; write another",]
+    );
+    assert_eq!(
+        wrong(&format!("    type: issued\n    clients: {{app: {KEY}}}\n    key: {KEY}\n")),
+        ["21:10 callers.portal.key: is the secret of the client `app`; write a key that nobody \
+             else knows",]
+    );
+}
+
+#[test]
+fn tokens_have_a_path_of_their_own() {
+    let portal = |path: &str| {
+        format!("    type: issued\n    clients: {{ivr: {SECRET}}}\n    key: {KEY}\n{path}")
+    };
+    for path in ["/data-action", "/data-action/token", "/data-action/a/b"] {
+        assert_eq!(
+            wrong(&portal(&format!("    path: {path}\n"))),
+            [format!(
+                "22:11 callers.portal.path: tokens are fetched at `{path}`, where the actions are; \
+                 write another path"
+            )]
+        );
     }
+    scheme(&portal("    path: /data-actions\n"));
+    let base = format!(
+        "server:\n  base_path: /oauth\n{}",
+        &good_but(PORTAL, &portal(""))["version: 1\nserver:\n".len()..]
+    );
+    let report = super::refused(&format!("version: 1\n{base}"));
+    let told = report.problems()[0].to_string();
+    assert!(
+        told.contains(
+            "callers.portal: tokens are fetched at `/oauth/token`, where the actions are"
+        ),
+        "{report}"
+    );
+    let twice = format!("{}  portal2:\n{}", portal(""), portal(""));
+    assert_eq!(
+        wrong(&twice),
+        [
+            "22:3 callers.portal2: tokens are fetched at `/oauth/token`, as those of callers.portal; \
+          write another `path`"
+        ]
+    );
 }
 
 #[test]
-fn tokens_me_is_asked_in_the_region_and_its_verdicts_do_not_hold_for_long() {
-    let (header, real) =
-        introspection(&["type: tokens_me", "region: eu-west-1", "org: acme", "header: X-Token"]);
-    assert_eq!(header, "X-Token");
-    assert_eq!(real.dialect, Dialect::TokensMe);
-    let url = "https://api.mypurecloud.ie/api/v2/tokens/me?preserveIdleTTL=true";
-    assert_eq!(real.url.as_str(), url);
-    assert_eq!((real.admission.org.as_deref(), real.admission.names_org), (Some("acme"), true));
-    assert_eq!(real.admission.client_claim.to_string(), "$.OAuthClient.id");
-    assert_eq!(real.expires_claim, None);
-    assert_eq!(real.verdicts.ttl, Duration::from_secs(300));
-    let (_, real) = introspection(&["type: tokens_me", "clients: [ivr]"]);
-    assert_eq!((real.admission.org, &*real.admission.clients), (None, &["ivr".to_owned()][..]));
-}
-
-#[test]
-fn an_authority_of_rfc_7662_without_what_it_needs_is_refused() {
+fn a_secret_that_can_be_guessed_is_warned_of() {
+    let loaded = accepted(&good_but(
+        PORTAL,
+        &format!("    type: issued\n    clients: {{ivr: fifteen-letters}}\n    key: {KEY}\n"),
+    ));
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told(&["type: rfc7662"]),
-        [
-            "3:3 callers.c.url: is missing; write it like https://idp.example.com/introspect",
-            "3:3 callers.c.client_id: is missing; write the name of our client there",
-            "3:3 callers.c.client_secret: is missing; write ${file:/path} or ${NAME}",
-        ]
+        warnings,
+        ["f:20:20 callers.portal.clients.ivr: is short enough to be guessed; write at least 16 \
+          characters, such as `openssl rand -base64 24` makes"]
     );
-    let and = |key| [RFC7662.to_vec(), vec![key]].concat();
-    assert_eq!(
-        told(&and("org: acme")),
-        [
-            "8:5 callers.c.org: is compared with nothing: no claim is known to name the organisation; add claims: {org: $.where.it.stands}, or remove the key"
-        ]
-    );
-    assert!(told(&and("region: eu-west-1"))[0].contains("callers.c.region: is not a key here"));
-    assert!(told(&and("path: /x"))[0].contains("callers.c.path: is not a key here"));
-    let mut clear = RFC7662;
-    clear[1] = "url: http://idp.example.com/introspect";
-    let warnings = accepted(&keys(&clear)).warnings;
-    assert!(warnings[0].to_string().contains("is plain http to a public host"), "{warnings:?}");
-}
-
-#[test]
-fn tokens_me_without_a_word_about_who_may_call_is_refused() {
-    assert_eq!(
-        told(&["type: tokens_me", "region: eu-west-1"]),
-        [
-            "3:3 callers.c: names neither an organisation nor clients: the tokens of everybody in the region are good there; add org: with the id of your organisation, or clients: with those of your OAuth clients"
-        ]
-    );
-    // An environment that lacks the variable opens nothing.
-    assert_eq!(told(&["type: tokens_me", "org: \"${GENESYS_ORG_ID:-}\""]).len(), 1);
-    let expires = told(&["type: tokens_me", "org: acme", "claims: {expires: $.exp}"]);
-    assert!(expires[0].contains("callers.c.claims.expires: is not a key here"), "{expires:?}");
-    let client = told(&["type: tokens_me", "org: acme", "client_id: x"]);
-    assert!(client[0].contains("callers.c.client_id: is not a key here"), "{client:?}");
-    let path = told(&["type: tokens_me", "org: acme", "path: me"]);
-    assert!(path[0].ends_with("write it like /api/v2/tokens/me"), "{path:?}");
 }

@@ -2,10 +2,10 @@
 
 mod accepted;
 mod auth;
+mod callers;
 mod faults;
 mod issued;
 mod ladder;
-mod local_callers;
 mod pairs;
 mod parts;
 mod properties;

@@ -55,7 +55,7 @@ pub(super) const CALLERS_AND_LIMITS: &[Fault] = &[
         "    type: api_key\n",
         "",
         &[
-            "18:3 callers.portal.type: is missing; write introspection, rfc7662, tokens_me, api_key, basic or issued",
+            "18:3 callers.portal.type: is missing; write introspection, rfc7662, tokens_me, jwt, api_key, basic or issued",
         ],
     ),
     (

@@ -13,6 +13,9 @@ callers:
   portal: {@type: api_key, keys: {ivr: a-key}}
   desk: {@type: basic, users: {ivr: a-password}}
   oauth: {@type: issued, clients: {ivr: a-long-enough-secret}, key: 0123456789abcdef0123456789abcdef}
+  real: {@type: tokens_me, org: acme, claims: {@org: $.o}, cache: {@ttl: 1m}}
+  other: {@type: rfc7662, url: https://idp.example.com, client_id: a, client_secret: b}
+  idp: {@type: jwt, jwks: https://idp.example.com, issuer: a, audience: b, cache: {@ttl: 1m}}
 limits:
   per_caller: {@key: caller, rate: 1000/s, burst: 2000}
 upstreams:

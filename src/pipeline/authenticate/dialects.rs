@@ -16,6 +16,7 @@ use crate::{
     },
     mechanism::breaker::{FailureKind, Verdict},
     pipeline::authenticate::{
+        MAX_JWT,
         claims::{Unreadable, caller, claim, is_to_come, seconds},
         contact::Reply,
         verdicts::Good,
@@ -39,6 +40,15 @@ pub(super) enum Said {
 impl Said {
     fn refused(result: &'static str) -> Self {
         Self::Refused { result, remember: true }
+    }
+}
+
+/// How many characters a token has at most. Those of Genesys Cloud have a few dozen; an identity
+/// provider may issue JWTs and want to be asked about them all the same.
+pub(super) fn longest_token(dialect: &Dialect) -> usize {
+    match dialect {
+        Dialect::Tutorial | Dialect::TokensMe => 4096,
+        Dialect::Rfc7662(_) => MAX_JWT,
     }
 }
 
@@ -174,7 +184,7 @@ fn judged(
     if let (Dialect::Rfc7662(_), Some(begins)) = (&policy.dialect, answer.get("nbf"))
         && is_to_come(Some(seconds(begins).ok_or(Unreadable)?), now)
     {
-        return Ok(Said::Refused { result: "not_yet_valid", remember: false });
+        return Ok(Said::Refused { result: "early", remember: false });
     }
     Ok(match caller(&policy.admission, entry, answer)? {
         Some(caller) => Said::Good(Good { caller, expires }),

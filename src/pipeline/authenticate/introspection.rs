@@ -26,8 +26,6 @@ use crate::{
 
 /// Bytes of an authority's answer that are read.
 const MAX_ANSWER: usize = 64 << 10;
-/// Characters of a token. Opaque ones have a few dozen, JWTs a few thousand.
-const MAX_TOKEN: usize = 4096;
 /// How long a call waits for an answer while an aged verdict is at hand: an authority that takes
 /// longer is down for those who stand in line.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -83,7 +81,8 @@ impl Authority {
         token: &str,
         deadline: Deadline,
     ) -> Result<Identified, (Unproven, How)> {
-        if token.len() > MAX_TOKEN || !token.bytes().all(|c| c.is_ascii_graphic()) {
+        let longest = dialects::longest_token(&introspection(&self.scheme).dialect);
+        if token.len() > longest || !token.bytes().all(|c| c.is_ascii_graphic()) {
             return Err(self.refused("malformed", How::Local));
         }
         let print = self.key.of(token.as_bytes());

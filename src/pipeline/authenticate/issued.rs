@@ -247,7 +247,7 @@ fn read(token: &str) -> Option<(u64, u64, Vec<u8>, [u8; SigningKey::SIGNATURE])>
 fn issued(scheme: &Scheme) -> &Issued {
     match &scheme.proof {
         Proof::Issued(policy) => policy,
-        Proof::Introspection(_) | Proof::ApiKey(_) | Proof::Basic(_) => {
+        Proof::Introspection(_) | Proof::Jwt(_) | Proof::ApiKey(_) | Proof::Basic(_) => {
             unreachable!("an issuer is made for tokens that are issued here only")
         }
     }

@@ -12,6 +12,7 @@ mod contact;
 mod dialects;
 mod introspection;
 mod issued;
+mod jwt;
 mod revoke;
 mod verdicts;
 mod word;
@@ -40,6 +41,7 @@ use crate::{
 
 use basic::Shown;
 use introspection::Authority;
+use jwt::Verifier;
 use verdicts::Verdicts;
 use word::single;
 
@@ -47,6 +49,8 @@ use word::single;
 const BAD_GENESYS_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
 /// What the bearer of any other bad token is told.
 const BAD_TOKEN: &str = "Invalid token";
+/// Characters of a signed token: as many as leave room beside it in a head.
+const MAX_JWT: usize = 8 << 10;
 /// What the bearer of a bad key is told.
 const BAD_KEY: &str = "Invalid API key";
 /// What is told to who shows a wrong password, or a right one for another user.
@@ -214,6 +218,8 @@ struct Checked {
 enum Prover {
     /// A token authority.
     Authority(Arc<Authority>),
+    /// The token itself, by the keys of its issuer.
+    Verifier(Arc<Verifier>),
     /// We do, by the keys or passwords in the scheme.
     Keys,
     /// We do, because we issued it.
@@ -232,10 +238,11 @@ impl Prover {
         }
         let issuer = before.and_then(|known| match &known.prover {
             Self::Issuer(issuer) => Some(&**issuer),
-            Self::Authority(_) | Self::Keys => None,
+            Self::Authority(_) | Self::Verifier(_) | Self::Keys => None,
         });
         Ok(match &scheme.proof {
             Proof::Introspection(_) => Self::Authority(Authority::new(scheme, around)?),
+            Proof::Jwt(policy) => Self::Verifier(Arc::new(Verifier::new(scheme, policy, around)?)),
             Proof::ApiKey(_) | Proof::Basic(_) => Self::Keys,
             Proof::Issued(_) => {
                 let fresh = Issuer::new(scheme, around);
@@ -375,20 +382,27 @@ impl Checked {
         match (&self.prover, &self.scheme.proof) {
             (Prover::Authority(authority), _) => authority.identify(proof, deadline).await,
             (Prover::Issuer(issuer), _) => issuer.identify(proof),
+            (Prover::Verifier(verifier), Proof::Jwt(policy)) => {
+                verifier.identify(policy, proof, deadline).await
+            }
             (Prover::Keys, Proof::ApiKey(keys)) => local(api_key::owner(keys, proof), bad_key()),
             (Prover::Keys, Proof::Basic(users)) => match Shown::read(proof) {
                 Some(shown) => local(basic::owner(users, &shown), bad_password("invalid")),
                 None => local(None, bad_password("malformed")),
             },
-            (Prover::Keys, Proof::Introspection(_) | Proof::Issued(_)) => {
-                unreachable!("their schemes are made with an authority or an issuer")
+            (Prover::Verifier(_) | Prover::Keys, _) => {
+                unreachable!("a prover is made for the proof of its scheme")
             }
         }
     }
 
     /// What is remembered, where anything is.
     fn verdicts(&self) -> Option<&Verdicts> {
-        Some(self.authority()?.verdicts())
+        match &self.prover {
+            Prover::Authority(authority) => Some(authority.verdicts()),
+            Prover::Verifier(verifier) => Some(verifier.verdicts()),
+            Prover::Keys | Prover::Issuer(_) => None,
+        }
     }
 
     /// The word before the proof. Every scheme reads its own: what stands behind another word was
@@ -397,13 +411,6 @@ impl Checked {
         match &self.scheme.proof {
             Proof::Basic(_) => Some(Word::Basic),
             _ => (self.scheme.header == AUTHORIZATION).then_some(Word::Bearer),
-        }
-    }
-
-    fn authority(&self) -> Option<&Arc<Authority>> {
-        match &self.prover {
-            Prover::Authority(authority) => Some(authority),
-            Prover::Keys | Prover::Issuer(_) => None,
         }
     }
 }

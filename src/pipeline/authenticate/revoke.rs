@@ -73,6 +73,10 @@ impl Schemes {
                         Revoke::Of { client, .. } => issuer.cut(client),
                     };
                 }
+                // It proves itself again: what cuts it off for good is its issuer.
+                Prover::Verifier(verifier) => {
+                    revoked.forgotten += verifier.forget(revoke);
+                }
                 Prover::Keys => {}
             }
         }
@@ -83,7 +87,7 @@ impl Schemes {
     pub fn issuer(&self, path: &str) -> Option<&Issuer> {
         let mut issuers = self.schemes.values().filter_map(|checked| match &checked.prover {
             Prover::Issuer(issuer) => Some(&**issuer),
-            Prover::Authority(_) | Prover::Keys => None,
+            Prover::Authority(_) | Prover::Verifier(_) | Prover::Keys => None,
         });
         issuers.find(|issuer| issuer.path() == path)
     }

@@ -3,7 +3,7 @@
 use super::{Violation, source::Source};
 
 /// A crate (or all whose names begin so, with `*`) and the modules that may name it.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 26] = [
     ("axum", &["server", "demo"]),
     ("tower", &["server", "demo"]),
     ("hyper", &["server", "demo", "client"]),
@@ -17,6 +17,7 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("arc_swap", &["server"]),
     ("moka", &["pipeline/cache", "pipeline/authenticate"]),
     ("governor", &["pipeline/rate_limit"]),
+    ("jsonwebtoken", &["pipeline/authenticate"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("metrics_process", &["telemetry"]),

@@ -2,6 +2,7 @@
 //! envelopes and both ways to tell a failure.
 
 mod answered;
+mod authorities;
 mod basic;
 mod callers;
 mod credentials;

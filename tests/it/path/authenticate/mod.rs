@@ -1,7 +1,10 @@
 //! Who is calling: headers, keys, lists of schemes. The rest of the stage has files of its own.
 
+mod any;
 mod introspection;
 mod issued;
+mod jwt;
+mod keys;
 mod outage;
 mod revoke;
 mod rfc7662;

@@ -85,7 +85,7 @@ async fn an_inactive_token_is_refused_and_so_it_stays_for_a_moment() {
 async fn a_token_that_begins_later_is_refused_until_it_begins() {
     let rig = rig("");
     rig.authority().always(active(json!({"nbf": START + 40})));
-    assert_eq!(refused(&rig.lookup().bearer("a").heard().await), "not_yet_valid");
+    assert_eq!(refused(&rig.lookup().bearer("a").heard().await), "early");
     // Clocks may be half a minute apart.
     rig.until(10_000).await;
     assert!(rig.lookup().bearer("a").heard().await.result.is_ok());
@@ -184,6 +184,14 @@ async fn only_the_named_organisation_and_clients_may_call() {
             assert_eq!(refused(&heard), "forbidden");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_token_is_asked_about_and_an_endless_one_is_not() {
+    let rig = rig("");
+    assert!(rig.lookup().bearer(&"x".repeat(8192)).heard().await.result.is_ok());
+    assert_eq!(refused(&rig.lookup().bearer(&"x".repeat(8193)).heard().await), "malformed");
+    assert_eq!(rig.authority().count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
