@@ -57,7 +57,7 @@ pub(super) fn run(file: Option<&Path>, strict: bool, format: Format) -> ExitCode
             (report.problems().to_vec(), report.warnings().to_vec(), 0, Some(report.to_string()))
         }
     };
-    let ok = problems.is_empty() && !(strict && !warnings.is_empty());
+    let ok = problems.is_empty() && (warnings.is_empty() || !strict);
     match format {
         Format::Json => {
             let name = file.map_or_else(|| config::BUILTIN.to_owned(), |f| f.display().to_string());

@@ -192,7 +192,10 @@ fn keywords(
             let instead = match nearest(key, known) {
                 Some(near) => format!("write `{near}`"),
                 None => {
-                    format!("write {}, or a JSON Schema keyword such as `minimum`", listed(own))
+                    format!(
+                        "write one of {}, or a JSON Schema keyword such as `minimum`",
+                        listed(own)
+                    )
                 }
             };
             value.refuse_key("is not a key here", instead);

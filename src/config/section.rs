@@ -75,7 +75,10 @@ impl<'n> Value<'n> {
         match &self.node.content {
             Content::Scalar(scalar) if !scalar.is_null() => Some(scalar),
             Content::Map(entries) if is_in_braces(entries) => {
-                self.refuse(what, "quote it: an unquoted { begins a mapping");
+                self.refuse(
+                    what,
+                    "quote it, or leave out the braces: an unquoted { begins a mapping",
+                );
                 None
             }
             Content::Scalar(_) | Content::List(_) | Content::Map(_) => {

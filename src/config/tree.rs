@@ -26,7 +26,7 @@ pub(super) fn read(text: &str, findings: &Findings) -> Option<Node> {
         return None;
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if let Err(Stop(place, what, instead)) = refuse_controls(text) {
+    if let Err(Stop(place, what, instead)) = refuse_other_kinds(text) {
         findings.refuse(place, "", what, instead);
         return None;
     }
@@ -35,6 +35,9 @@ pub(super) fn read(text: &str, findings: &Findings) -> Option<Node> {
     while let Some(next) = parser.next_event() {
         let taken = match next {
             Ok((event, span)) => tree.take(event, span),
+            Err(error) if error.info().contains("recursion limit") => {
+                too_deep(usize::MAX, Place::from(*error.marker()))
+            }
             Err(error) => {
                 let place = Place::from(*error.marker());
                 Err(Stop(place, format!("is not YAML: {}", error.info()), hint(text, place)))
@@ -54,9 +57,15 @@ pub(super) fn read(text: &str, findings: &Findings) -> Option<Node> {
     Some(root)
 }
 
-/// Refuses what no YAML may hold. The parser would take a NUL for the end of the file, and what
+/// Refuses another kind of file, and what no YAML may hold: the parser would take a NUL for the end of the file, and what
 /// stands behind it would never be read.
-fn refuse_controls(text: &str) -> Result<(), Stop> {
+fn refuse_other_kinds(text: &str) -> Result<(), Stop> {
+    let start: String = text.trim_start().chars().take(8).collect();
+    let start = start.to_ascii_lowercase();
+    if ["<!", "<?", "<html", "<head"].iter().any(|tag| start.starts_with(tag)) {
+        let what = "is a web page or XML".to_owned();
+        return Err(Stop(Place { line: 1, column: 1 }, what, "write YAML"));
+    }
     let odd = |c: &char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
     let Some(at) = text.find(|c| odd(&c)) else {
         return Ok(());
@@ -72,9 +81,7 @@ fn refuse_controls(text: &str) -> Result<(), Stop> {
 /// The commonest reason: the braces of an expansion among those of a mapping.
 fn hint(text: &str, place: Place) -> &'static str {
     let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
-    if text.trim_start().starts_with('<') {
-        "this looks like a web page; write YAML"
-    } else if line.contains("${") {
+    if line.contains("${") {
         "quote each ${...} that stands inside { } or [ ]"
     } else if line.contains('\t') {
         "indent with spaces: YAML takes no tabs there"

@@ -4,7 +4,7 @@
 mod actions;
 mod callers;
 mod keys;
-mod process;
+mod settings;
 mod upstreams;
 
 use serde_json::{Value as Json, json};
@@ -20,11 +20,11 @@ pub fn schema() -> Json {
         .collect();
     let file = Keys::new()
         .usually("version", &json!({"enum": [1]}), 1, "The version of this form, which is 1.")
-        .inside("server", process::server())
-        .inside("probes", process::probes())
-        .inside("admin", process::admin())
-        .inside("telemetry", process::telemetry())
-        .inside("cache", process::cache())
+        .inside("server", settings::server())
+        .inside("probes", settings::probes())
+        .inside("admin", settings::admin())
+        .inside("telemetry", settings::telemetry())
+        .inside("cache", settings::cache())
         .inside(
             "callers",
             or_empty(named("caller", "The ways to prove who is calling, each by its name.")),

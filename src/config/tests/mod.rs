@@ -6,6 +6,7 @@ mod callers;
 mod faults;
 mod issued;
 mod ladder;
+mod nothing;
 mod pairs;
 mod parts;
 mod properties;
@@ -15,9 +16,15 @@ mod unknown;
 mod whole;
 mod wrong;
 
+use serde_json::Value as Json;
+
 use super::{
-    Loaded, parse,
-    problem::{Problem, Report},
+    Loaded,
+    json::json,
+    parse,
+    problem::{Findings, Problem, Report},
+    section::Value,
+    tree,
 };
 
 /// A file with every part, without a fault.
@@ -86,6 +93,13 @@ fn accepted(yaml: &str) -> Loaded {
         Ok(loaded) => loaded,
         Err(report) => panic!("{report}"),
     }
+}
+
+/// `yaml` as an editor sees it: nothing is expanded.
+pub(super) fn json_of(yaml: &str) -> Json {
+    let findings = Findings::of("f");
+    let root = tree::read(yaml, &findings).unwrap();
+    json(&Value::root(&root, &findings)).unwrap()
 }
 
 /// The warnings about `yaml` that are not about the good file itself, each without the file's name: it

@@ -221,7 +221,7 @@ async fn help_says_what_each_command_does_and_takes() {
             "serve",
             &["--config <FILE>", "HOLDLINE_CONFIG", "GENESYS_REGION", "EXTERNAL_API_BASE"][..],
         ),
-        ("check", &["--config <FILE>", "--strict"]),
+        ("check", &["--config <FILE>", "--strict", "--format <FORMAT>"]),
         ("probe", &["--ready", "--address <ADDRESS>", "127.0.0.1:9090", "HOLDLINE_PROBES"]),
         ("demo", &["--listen", "--probes", "--admin", "--faults", "--traffic", "--fault", "--log"]),
     ] {

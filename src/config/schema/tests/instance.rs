@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
 
-use crate::config::{self, json::json, node::below, problem::Findings, section::Value, tree};
+use crate::config::{self, node::below, problem::Findings};
 
 /// One value of the file and all that the schema says of it.
 #[derive(Debug)]
@@ -123,13 +123,6 @@ pub(super) fn mappings(schema: &Json, pointer: &str) -> Vec<String> {
         }
     }
     found
-}
-
-/// `yaml` as an editor sees it: nothing is expanded.
-pub(super) fn json_of(yaml: &str) -> Json {
-    let findings = Findings::of("f");
-    let root = tree::read(yaml, &findings).unwrap();
-    json(&Value::root(&root, &findings)).unwrap()
 }
 
 /// The variables of the maximal file, and the folder that one of them names.

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json, json};
 
-use self::instance::{Place, json_of, places, read};
+use self::instance::{Place, places, read};
 use super::schema;
 use crate::{
-    config::{Loaded, parse, spelling::Spelling},
+    config::{Loaded, parse, spelling::Spelling, tests::json_of},
     fingerprint::Fields,
 };
 

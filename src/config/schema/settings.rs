@@ -11,32 +11,9 @@ const MOST: u64 = 1_000_000;
 pub(super) fn server() -> Json {
     let count = Spelling::Count(1, MOST);
     let path = json!({"type": "string", "pattern": crate::config::spelling::or_expansion("^(/[A-Za-z0-9_.~-]+)+$")});
-    let drain = Keys::new()
-        .usually(
-            "delay",
-            Spelling::Duration,
-            "5s",
-            "How long it still accepts, so that balancers notice.",
-        )
-        .usually(
-            "timeout",
-            Spelling::Duration,
-            "30s",
-            "How long calls under way may take after that.",
-        )
-        .end("How it stops.");
-    let tls = Keys::new()
-        .need("certificate", Spelling::Text, "The file of the certificate chain, PEM.")
-        .need("key", Spelling::Text, "The file of its private key, PEM.")
-        .may(
-            "client_ca",
-            Spelling::Text,
-            "The file of the authorities whose client certificates are wanted, PEM.",
-        )
-        .end("TLS on this listener; without it, plain HTTP/1.1 behind an ingress.");
     Keys::new()
         .usually("listen", Spelling::Address, "0.0.0.0:8080", "Where calls are taken.")
-        .inside("tls", tls)
+        .inside("tls", tls())
         .usually(
             "base_path",
             &path,
@@ -75,7 +52,7 @@ pub(super) fn server() -> Json {
             "75s",
             "How long a connection may wait for its next request: longer than the load balancer's.",
         )
-        .inside("drain", drain)
+        .inside("drain", drain())
         .usually(
             "trust_trace_context",
             Spelling::Flag,
@@ -83,6 +60,35 @@ pub(super) fn server() -> Json {
             "Whether the caller's trace is continued; false links to it.",
         )
         .end("The listener for calls, and its limits.")
+}
+
+fn drain() -> Json {
+    Keys::new()
+        .usually(
+            "delay",
+            Spelling::Duration,
+            "5s",
+            "How long it still accepts, so that balancers notice.",
+        )
+        .usually(
+            "timeout",
+            Spelling::Duration,
+            "30s",
+            "How long calls under way may take after that.",
+        )
+        .end("How it stops.")
+}
+
+fn tls() -> Json {
+    Keys::new()
+        .need("certificate", Spelling::Text, "The file of the certificate chain, PEM.")
+        .need("key", Spelling::Text, "The file of its private key, PEM.")
+        .may(
+            "client_ca",
+            Spelling::Text,
+            "The file of the authorities whose client certificates are wanted, PEM.",
+        )
+        .end("TLS on this listener; without it, plain HTTP/1.1 behind an ingress.")
 }
 
 /// `probes`.
