@@ -18,7 +18,7 @@ use crate::{
     config::{
         contracts::{contract, mapping, refuse_unfit_for_outcome},
         json::object,
-        ladder::{Rungs, refuse_genesys_timeout},
+        ladder::{Rungs, genesys_timeout},
         links::{Part, input_named},
         nearest::listed,
         node::Content,
@@ -46,6 +46,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let fields = input.as_ref().map(Contract::fields);
     let limits = section.read("limits", Vec::new(), |value| limits(value, fields, parts.limits));
     let timeout = section.read("timeout", Duration::from_secs(5), span);
+    let genesys_timeout = genesys_timeout(section, timeout);
     let envelope = section.read("envelope", Envelope::Data, |value| choice(value, &ENVELOPES));
     let failures = section.read("failures", Failures::Status, |value| choice(value, &FAILURES));
     let debug_headers = section.read("debug_headers", false, flag);
@@ -73,6 +74,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
         callers: callers?,
         limits: limits?,
         timeout: timeout?,
+        genesys_timeout: genesys_timeout?,
         safe: safe?,
         envelope: envelope?,
         failures: failures?,
@@ -166,7 +168,6 @@ fn climb(
     asked: Option<&Request>,
     parts: Parts<'_, '_>,
 ) {
-    refuse_genesys_timeout(section, timeout);
     let (Some(timeout), Some(safe)) = (timeout, safe) else { return };
     let rungs = Rungs { section, timeout, safe };
     let upstream = asked.and_then(|asked| parts.upstreams.get(asked.upstream.as_str()));

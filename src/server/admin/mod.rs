@@ -8,6 +8,7 @@ mod about;
 mod audit;
 mod cache;
 mod caches;
+mod docs;
 mod drain;
 mod limits;
 mod probes;
@@ -143,6 +144,8 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
 pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router {
     let routes = Router::new()
         .route("/info", get(about::show))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/docs", get(docs::page))
         .route("/upstreams", get(upstreams::show))
         .route("/breakers/{upstream}", post(upstreams::force))
         .route("/caches", get(caches::show))
