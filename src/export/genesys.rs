@@ -135,8 +135,7 @@ const OF_OUTCOME: [(&str, &str, &str); 4] = [
 fn contract(action: &Action, properties: Map<String, Value>) -> Value {
     json!({
         "$schema": "http://json-schema.org/draft-04/schema#",
-        "title": described("", action.name.as_str()),
-        "description": described(&action.description, action.name.as_str()),
+        "title": described(&action.description, action.name.as_str()),
         "type": "object",
         "properties": properties,
         "additionalProperties": true,

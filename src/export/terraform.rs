@@ -10,7 +10,7 @@ use crate::{
     export::{
         Document, Site,
         callers::{self, Credential},
-        described, genesys,
+        genesys,
         hcl::{Block, Expression, text},
     },
 };

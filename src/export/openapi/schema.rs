@@ -47,7 +47,9 @@ fn input(field: &Field, places: Places) -> Value {
     match field.kind {
         Kind::Boolean => members.extend(keywords),
         Kind::Number => {
+            // What no such float holds unchanged is refused.
             members.extend(keywords);
+            members.insert("format".to_owned(), "double".into());
         }
         Kind::String => {
             narrow(&mut keywords, places);

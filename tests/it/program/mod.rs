@@ -10,6 +10,7 @@ mod drain;
 mod explain;
 
 mod metrics;
+mod openapi;
 mod outcomes;
 mod secrets;
 mod traces;
