@@ -116,8 +116,7 @@ impl Bench {
         let lifecycle = Lifecycle::new();
         lifecycle.set(Phase::Ready);
         let tracer = Tracer::new(&registry, None, false, "/data-action/{action}", Chance::Random);
-        let server = settings.server;
-        let served = Served::new(Arc::clone(&pipeline), server, settings.revision, &registry);
+        let served = Served::new(Arc::clone(&pipeline), &settings, &registry);
         let plane = DataPlane::new(InForce::new(served), lifecycle, tracer.clone());
         let routes = plane.routes();
         Self { runtime, pipeline, action, tracer, routes, stranger: Cell::new(1_000_000) }

@@ -4,13 +4,24 @@
 //! redirects with our headers, honours proxy variables of the environment, speaks HTTP/2 where it is
 //! offered, repeats some refusals by itself and has no time-outs.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::{Request, Response, redirect};
+use http::{HeaderMap, header::RETRY_AFTER};
+use reqwest::{Certificate, Proxy, Request, Response, redirect, tls::Version};
+use rustls::AlertDescription;
+use secrecy::ExposeSecret as _;
 
-use crate::catalog::upstream::Pool;
+use crate::{
+    catalog::upstream::{Pool, Way},
+    time::Wall,
+};
 
 /// How exchanges are carried out.
 #[derive(Clone, Default)]
@@ -51,7 +62,7 @@ pub enum WireError {
     /// The host's name has no address: nothing was sent.
     #[error("could not look up the host")]
     Dns,
-    /// The TLS handshake failed: nothing was sent.
+    /// The TLS handshake failed: the other side has seen nothing of the request.
     #[error("TLS handshake failed")]
     Tls,
     /// The connection broke before the whole reply was there.
@@ -94,6 +105,8 @@ impl WireError {
             } else {
                 Self::Connect
             }
+        } else if has_source(error, is_refusal_of_certificate) {
+            Self::Tls
         } else if error.is_timeout() {
             Self::Timeout
         } else if has_source(error, is_parse_error)
@@ -104,6 +117,24 @@ impl WireError {
             Self::Reset
         }
     }
+}
+
+/// Whether the other side did not take the certificate that we showed, or missed one. In TLS 1.3 our
+/// side of a handshake ends before the other has looked at it, so this comes in place of a reply;
+/// but who refuses so has read nothing of what followed.
+fn is_refusal_of_certificate(error: &(dyn StdError + 'static)) -> bool {
+    use AlertDescription as Alert;
+    let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref() else { return false };
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+    )
 }
 
 fn is_parse_error(error: &(dyn StdError + 'static)) -> bool {
@@ -121,17 +152,60 @@ fn is_broken_connection(error: &(dyn StdError + 'static)) -> bool {
     error.is_incomplete_message() || below.is_some_and(|io| !about_bytes(io))
 }
 
-/// Whether `found` holds for any error below `error`, also for one that an [`io::Error`] wraps.
+/// Whether `found` holds for any error below `error`, also for one that an [`io::Error`] wraps: those
+/// it leaves out among its sources, and they stand in each other.
 fn has_source(error: &dyn StdError, found: impl Fn(&(dyn StdError + 'static)) -> bool) -> bool {
     let mut next = error.source();
     while let Some(inner) = next {
-        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if found(inner) || wrapped.is_some_and(|wrapped| found(wrapped)) {
+        if found(inner) {
             return true;
         }
-        next = inner.source();
+        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     false
+}
+
+/// The innermost error: reqwest's own only say that something could not be built.
+fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn StdError = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    inner.to_string()
+}
+
+/// What a system asks in `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// To be left alone for so long.
+    For(Duration),
+    /// To be left alone until that date.
+    Until(SystemTime),
+}
+
+impl RetryAfter {
+    /// What `headers` ask; `None` where they ask nothing that can be read.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
+            // More than fits is as good as for ever.
+            let seconds = text.parse::<u32>().unwrap_or(u32::MAX);
+            return Some(Self::For(Duration::from_secs(seconds.into())));
+        }
+        httpdate::parse_http_date(text).ok().map(Self::Until)
+    }
+
+    /// For how long that is from now on.
+    pub fn wait(self, wall: Wall) -> Duration {
+        match self {
+            Self::For(wait) => wait,
+            Self::Until(date) => date.duration_since(wall.system_time()).unwrap_or_default(),
+        }
+    }
 }
 
 /// Why no client could be built.
@@ -156,14 +230,29 @@ impl Client {
     /// # Errors
     /// [`ClientError`] where there are no CA certificates to trust.
     pub fn new(connect: Duration, pool: Pool, transport: &Transport) -> Result<Self, ClientError> {
+        Self::along(&Way::default(), connect, pool, transport)
+    }
+
+    /// The same, along `way`.
+    ///
+    /// # Errors
+    /// [`ClientError`] where there are no CA certificates to trust.
+    pub fn along(
+        way: &Way,
+        connect: Duration,
+        pool: Pool,
+        transport: &Transport,
+    ) -> Result<Self, ClientError> {
         install_tls();
+        let wrong = |error: reqwest::Error| ClientError(cause(&error.without_url()));
         #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
-        let network = reqwest::Client::builder()
+        let mut network = reqwest::Client::builder()
             .user_agent(concat!("holdline/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect)
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
+            .tls_version_min(Version::TLS_1_2)
             .retry(reqwest::retry::never())
             // Over HTTP/2 all attempts share one connection, and one that died in silence takes
             // them all with it; over HTTP/1.1 the next attempt has another.
@@ -173,9 +262,21 @@ impl Client {
             .tcp_keepalive(Duration::from_secs(15))
             .tcp_user_timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(pool.idle)
-            .pool_idle_timeout(pool.idle_timeout)
-            .build()
-            .map_err(|error| ClientError(error.without_url().to_string()))?;
+            .pool_idle_timeout(pool.idle_timeout);
+        if let Some(authorities) = &way.authorities {
+            let certificates: Result<Vec<_>, _> =
+                authorities.ders().map(Certificate::from_der).collect();
+            network = network.tls_certs_only(certificates.map_err(wrong)?);
+        }
+        if let Some(identity) = &way.identity {
+            let pem = identity.to_pem();
+            let identity = reqwest::Identity::from_pem(pem.expose_secret().as_bytes());
+            network = network.identity(identity.map_err(wrong)?);
+        }
+        if let Some(proxy) = &way.proxy {
+            network = network.proxy(Proxy::all(proxy.clone()).map_err(wrong)?);
+        }
+        let network = network.build().map_err(wrong)?;
         Ok(Self { network, transport: transport.clone() })
     }
 

@@ -73,6 +73,7 @@ impl Fields {
 
 /// A key known to this process alone, made anew at each start. Fingerprints made with it cannot be
 /// looked up in a table of guesses.
+#[derive(Clone)]
 pub struct FingerprintKey(hmac::Key);
 
 impl fmt::Debug for FingerprintKey {

@@ -9,6 +9,7 @@ pub mod background;
 pub mod chance;
 pub mod fingerprint;
 pub mod time;
+pub mod tls;
 
 pub mod catalog;
 pub mod settings;

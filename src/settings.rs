@@ -1,10 +1,12 @@
 //! How this process runs: its listeners, what it tells about itself, how it stops. Checked numbers,
 //! nothing about any action.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
+
+use crate::tls::ServerTls;
 
 /// Everything that is not in the catalog.
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// The fingerprint of the whole configuration in hexadecimal, for `/info` and `config_info`.
     pub revision: String,
+    /// Each value that is written, with its path, in the order of the file: for `/config`. No secret
+    /// is among them, only the word for one.
+    pub written: Arc<[(String, String)]>,
 }
 
 /// The data plane's listener and its limits against slow and greedy clients.
@@ -44,6 +49,10 @@ pub struct ServerSettings {
     pub max_in_flight_per_org: usize,
     /// Bytes of bodies held at once; more are shed.
     pub max_bytes_in_flight: usize,
+    /// Its TLS. `None`: it speaks HTTP in clear text.
+    pub tls: Option<ServerTls>,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
     /// From the first byte of a request to the end of its head.
     pub header_timeout: Duration,
     /// From the end of the head to the end of the body.

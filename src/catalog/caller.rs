@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json_path::JsonPath;
 use url::Url;
 
-use crate::catalog::name::Name;
+use crate::{catalog::name::Name, fingerprint::same_secret};
 
 /// A way to prove who is calling.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Scheme {
     /// Its name.
     pub name: Name,
@@ -23,7 +23,7 @@ pub struct Scheme {
 }
 
 /// What is done with the header's value.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Proof {
     /// A token authority is asked.
     Introspection(Box<Introspection>),
@@ -40,36 +40,79 @@ pub struct ApiKey {
     pub key: SecretString,
 }
 
+impl PartialEq for ApiKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.client == other.client && same(&self.key, &other.key)
+    }
+}
+
+impl Eq for ApiKey {}
+
 /// How a token authority is spoken to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// As the tutorial has it: the token as the bearer and in a JSON body, by POST.
     Tutorial,
+    /// RFC 7662: the token in a form, by POST, and we say who we are.
+    Rfc7662(Credentials),
+    /// Genesys Cloud's own `tokens/me`: the token as the bearer, by GET. Every token that is good
+    /// anywhere in the region is good there.
+    TokensMe,
 }
 
-/// How the token authority is asked, and how long its verdict holds.
+/// Who we are to an authority.
 #[derive(Debug)]
+pub struct Credentials {
+    /// Our client there.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && same(&self.secret, &other.secret)
+    }
+}
+
+impl Eq for Credentials {}
+
+/// How the token authority is asked, and how long its verdict holds.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Introspection {
     /// How it is spoken to.
     pub dialect: Dialect,
     /// The whole address.
     pub url: Url,
-    /// Only this organisation. `None`: any that the authority vouches for.
-    pub org: Option<String>,
-    /// Only these OAuth clients. Empty: any.
-    pub clients: Vec<String>,
-    /// Where its answer names the organisation.
-    pub org_claim: JsonPath,
-    /// Where its answer names the OAuth client.
-    pub client_claim: JsonPath,
-    /// Where its answer says when the token expires, in seconds since 1970.
-    pub expires_claim: JsonPath,
+    /// Who of those it vouches for may call.
+    pub admission: Admission,
+    /// Where its answer says when the token expires, in seconds since 1970. `None`: it never does.
+    pub expires_claim: Option<JsonPath>,
     /// How long it may take to answer.
     pub timeout: Duration,
     /// Introspections under way at once.
     pub max_concurrent: u32,
     /// How verdicts are kept.
     pub verdicts: VerdictPolicy,
+}
+
+/// Who of those that are vouched for may call, and where the claims say who it is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Only this organisation. `None`: any that is vouched for.
+    pub org: Option<String>,
+    /// Only these OAuth clients. Empty: any.
+    pub clients: Vec<String>,
+    /// Where the claims name the organisation. `None`: nowhere, all callers are of one.
+    pub org_claim: Option<JsonPath>,
+    /// Whether claims must name one. If not, who names none is taken to be of the only one.
+    pub names_org: bool,
+    /// Where the claims name the OAuth client.
+    pub client_claim: JsonPath,
+}
+
+fn same(a: &SecretString, b: &SecretString) -> bool {
+    same_secret(a.expose_secret().as_bytes(), b.expose_secret().as_bytes())
 }
 
 /// How verdicts are kept.

@@ -83,7 +83,7 @@ impl Contract {
             if !names.insert(&field.name) {
                 problems.push(Problem::new(&field.name, "is named twice"));
             }
-            match Schema::compile(field.kind, &field.keywords) {
+            match Schema::compile(field.kind.into(), &field.keywords) {
                 Ok(schema) => schemas.push(schema),
                 Err(wrong) => {
                     problems.extend(wrong.into_iter().map(|what| Problem::new(&field.name, what)));

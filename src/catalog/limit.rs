@@ -19,6 +19,13 @@ pub struct Limit {
     pub enforce: bool,
 }
 
+impl Limit {
+    /// Whether it counts the same calls in the same way, whatever follows from it.
+    pub fn counts_like(&self, other: &Self) -> bool {
+        (&self.key, self.period, self.burst) == (&other.key, other.period, other.burst)
+    }
+}
+
 /// A part of what calls must have in common to be counted together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LimitKey {

@@ -10,6 +10,8 @@ pub mod limit;
 pub mod upstream;
 
 pub mod contract;
+pub mod credential;
+pub mod form;
 pub mod mapping;
 pub mod policy;
 pub mod region;

@@ -99,6 +99,15 @@ pub struct BreakerPolicy {
     pub lease: Duration,
 }
 
+impl BreakerPolicy {
+    /// Whether what was counted under the other policy counts under this one too. The lease is no
+    /// rule: it follows the time-out of an attempt.
+    pub fn judges_like(&self, other: &Self) -> bool {
+        let rules = |policy: &Self| Self { lease: Duration::ZERO, ..*policy };
+        rules(self) == rules(other)
+    }
+}
+
 /// When slowness counts as failing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SlowPolicy {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalog::scalar::Kind;
+use crate::catalog::{form::Form, scalar::Kind};
 
 /// The keywords of one value.
 #[derive(Debug)]
@@ -19,21 +19,25 @@ const ANY: [&str; 9] = ["enum", "const", "allOf", "anyOf", "oneOf", "not", "if",
 const OF_STRINGS: [&str; 4] = ["minLength", "maxLength", "pattern", "format"];
 const OF_NUMBERS: [&str; 5] =
     ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
+const OF_ARRAYS: [&str; 4] = ["items", "minItems", "maxItems", "uniqueItems"];
+const OF_OBJECTS: [&str; 5] =
+    ["properties", "required", "additionalProperties", "minProperties", "maxProperties"];
 
 impl Schema {
-    /// Compiles `keywords` for a value of `kind`. `None`: there is nothing beyond the kind to check.
+    /// Compiles `keywords` for a value of `form`. `None`: there is nothing beyond the form to check.
     ///
     /// # Errors
     /// Sentences about the keywords. Unknown ones are refused, for a misspelt keyword checks
     /// nothing; so are references, which could leave the schema or never end.
     pub(super) fn compile(
-        kind: Kind,
+        form: Form,
         keywords: &Map<String, Value>,
     ) -> Result<Option<Self>, Vec<String>> {
         let mut wrong = Vec::new();
-        refuse_unknown(Some(kind), keywords, &mut wrong);
+        let deep = matches!(form, Form::Array | Form::Object);
+        refuse_unknown(Some(form), deep, keywords, &mut wrong);
         for keyword in ["enum", "const"] {
-            refuse_unfit(kind, keyword, keywords.get(keyword), &mut wrong);
+            refuse_unfit(form, keyword, keywords.get(keyword), &mut wrong);
         }
         if !wrong.is_empty() {
             return Err(wrong);
@@ -42,7 +46,7 @@ impl Schema {
             return Ok(None);
         }
         let mut json = keywords.clone();
-        json.insert("type".to_owned(), kind.name().into());
+        json.insert("type".to_owned(), form.name().into());
         let json = Value::Object(json);
         let validator = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
@@ -87,6 +91,8 @@ impl Schema {
             ("maxLength", limit) => format!("must have at most {}", characters(limit)),
             ("pattern", Value::String(pattern)) => format!("must match the pattern {pattern}"),
             ("format", Value::String(format)) => format!("must have the format {format}"),
+            ("minItems", limit) => format!("must have at least {limit} items"),
+            ("maxItems", limit) => format!("must have at most {limit} items"),
             ("const", limit) => format!("must be {limit}"),
             ("enum", Value::Array(options)) => format!("must be one of {}", list(options)),
             (keyword, _) => format!("must satisfy the schema keyword {keyword}"),
@@ -103,52 +109,89 @@ fn list(options: &[Value]) -> String {
     options.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// `kind` is `None` inside `anyOf` and its like, where a part may be about any type.
-fn refuse_unknown(kind: Option<Kind>, keywords: &Map<String, Value>, wrong: &mut Vec<String>) {
+/// What a keyword is for; `None`: for any value.
+fn meant_for(keyword: &str) -> Option<&'static str> {
+    let groups: [(&[&str], &str); 4] = [
+        (&OF_STRINGS, "strings"),
+        (&OF_NUMBERS, "numbers"),
+        (&OF_ARRAYS, "arrays"),
+        (&OF_OBJECTS, "objects"),
+    ];
+    groups.into_iter().find(|(group, _)| group.contains(&keyword)).map(|(_, whom)| whom)
+}
+
+/// Whether a value of that form is one of those.
+fn is_one_of(form: Form, whom: &str) -> bool {
+    whom == match form {
+        Form::Scalar(Kind::String) => "strings",
+        Form::Scalar(Kind::Integer | Kind::Number) => "numbers",
+        Form::Scalar(Kind::Boolean) => "booleans",
+        Form::Array => "arrays",
+        Form::Object => "objects",
+    }
+}
+
+/// `form` is `None` inside `anyOf` and its like, where a part may be about any type; `deep`, inside
+/// arrays and objects.
+fn refuse_unknown(
+    form: Option<Form>,
+    deep: bool,
+    keywords: &Map<String, Value>,
+    wrong: &mut Vec<String>,
+) {
     for (keyword, value) in keywords {
         let known = keyword.as_str();
-        let of_strings = OF_STRINGS.contains(&known);
-        let of_numbers = OF_NUMBERS.contains(&known);
-        match kind {
-            Some(kind @ (Kind::Integer | Kind::Number | Kind::Boolean)) if of_strings => {
-                wrong.push(format!("{keyword} is for strings, not for type {}", kind.name()));
-            }
-            Some(kind @ (Kind::String | Kind::Boolean)) if of_numbers => {
-                wrong.push(format!("{keyword} is for numbers, not for type {}", kind.name()));
-            }
-            Some(_) | None => {}
-        }
-        let fits = of_strings
-            || of_numbers
-            || ANY.contains(&known)
+        let of_all = ANY.contains(&known)
             || ANNOTATIONS.contains(&known)
-            || (known == "type" && kind.is_none());
-        if !fits {
-            wrong.push(format!("{keyword} is no JSON Schema keyword for a single value"));
+            || (matches!(known, "type" | "description") && form.is_none());
+        match (meant_for(known), form) {
+            (Some("arrays" | "objects"), _) if !deep => {
+                wrong.push(format!("{keyword} is no JSON Schema keyword for a single value"));
+            }
+            (Some(whom), Some(form)) if !is_one_of(form, whom) => {
+                wrong.push(format!("{keyword} is for {whom}, not for type {}", form.name()));
+            }
+            (Some(_), _) => {}
+            (None, _) if of_all => {}
+            (None, _) if deep => wrong.push(format!("{keyword} is no JSON Schema keyword here")),
+            (None, _) => {
+                wrong.push(format!("{keyword} is no JSON Schema keyword for a single value"));
+            }
         }
-        match (known, value) {
-            ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
-                for part in parts.iter().filter_map(Value::as_object) {
-                    refuse_unknown(None, part, wrong);
-                }
-            }
-            ("not" | "if" | "then" | "else", Value::Object(part)) => {
-                refuse_unknown(None, part, wrong);
-            }
-            _ => {}
+        for part in parts(known, value) {
+            refuse_unknown(None, deep, part, wrong);
         }
     }
 }
 
-/// A value that the kind rules out can never be chosen: a slip, such as `"1"` for an integer.
-fn refuse_unfit(kind: Kind, keyword: &str, value: Option<&Value>, wrong: &mut Vec<String>) {
+/// The schemas inside the value of a keyword.
+fn parts<'v>(keyword: &str, value: &'v Value) -> Vec<&'v Map<String, Value>> {
+    match (keyword, value) {
+        ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
+            parts.iter().filter_map(Value::as_object).collect()
+        }
+        (
+            "not" | "if" | "then" | "else" | "items" | "additionalProperties",
+            Value::Object(part),
+        ) => {
+            vec![part]
+        }
+        ("properties", Value::Object(named)) => {
+            named.values().filter_map(Value::as_object).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A value that the form rules out can never be chosen: a slip, such as `"1"` for an integer.
+fn refuse_unfit(form: Form, keyword: &str, value: Option<&Value>, wrong: &mut Vec<String>) {
     let values = match (keyword, value) {
         ("enum", Some(Value::Array(values))) => values.as_slice(),
         ("const", Some(value)) => std::slice::from_ref(value),
         _ => &[],
     };
-    if values.iter().any(|value| !kind.fits(value)) {
-        wrong.push(format!("{keyword} has a value that is not of type {}", kind.name()));
+    if values.iter().any(|value| !form.fits(value)) {
+        wrong.push(format!("{keyword} has a value that is not of type {}", form.name()));
     }
 }
 
@@ -164,7 +207,7 @@ mod tests {
     use super::*;
 
     fn compile(kind: Kind, keywords: &Value) -> Result<Option<Schema>, Vec<String>> {
-        Schema::compile(kind, keywords.as_object().unwrap())
+        Schema::compile(kind.into(), keywords.as_object().unwrap())
     }
 
     #[track_caller]

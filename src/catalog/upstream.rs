@@ -5,9 +5,15 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-use crate::catalog::{
-    name::Name,
-    policy::{BreakerPolicy, ConcurrencyPolicy, HedgePolicy, QuotaPolicy, RetryPolicy, Timeouts},
+use crate::{
+    catalog::{
+        credential::Credential,
+        name::Name,
+        policy::{
+            BreakerPolicy, ConcurrencyPolicy, HedgePolicy, QuotaPolicy, RetryPolicy, Timeouts,
+        },
+    },
+    tls::{Authorities, Identity},
 };
 
 /// A system behind us.
@@ -17,8 +23,12 @@ pub struct Upstream {
     pub name: Name,
     /// Scheme, host, port and the path before every action's own.
     pub base_url: Url,
+    /// Whom it must be, who we are to it, and what stands between.
+    pub way: Way,
     /// Headers sent with each attempt.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How it is shown who asks.
+    pub credential: Credential,
     /// How long an exchange may take.
     pub timeouts: Timeouts,
     /// What is repeated.
@@ -37,6 +47,18 @@ pub struct Upstream {
     pub max_reply: usize,
     /// Whether it is sent our trace context.
     pub propagate_trace: bool,
+}
+
+/// How a system is reached, its address aside. By itself: directly, and trusting whom the machine
+/// trusts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The authorities of which one must have signed its certificate; `None`: those of the machine.
+    pub authorities: Option<Authorities>,
+    /// Who we are to it; `None`: nobody in particular.
+    pub identity: Option<Identity>,
+    /// The HTTP proxy before it; `None`: it is reached directly.
+    pub proxy: Option<Url>,
 }
 
 /// Connections kept open while nobody uses them.

@@ -75,11 +75,17 @@ fn documents(
                      Cloud reaches Holdline"
                 );
             }
-            genesys::files(&catalog, site)
+            genesys::files(&catalog, site).map_err(cannot_be)?
         }
-        Kind::Terraform => terraform::files(&catalog, site, written.is_some()),
+        Kind::Terraform => {
+            terraform::files(&catalog, site, written.is_some()).map_err(cannot_be)?
+        }
         Kind::Schema => return Err(anyhow!("not supported in this version")),
     })
+}
+
+fn cannot_be(wrong: Vec<String>) -> anyhow::Error {
+    anyhow!("Genesys Cloud cannot have these\n{}", wrong.join("\n"))
 }
 
 /// Scheme, host and port at which callers reach the service, without a slash at its end.

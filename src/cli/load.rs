@@ -1,8 +1,13 @@
 //! Finds the configuration and reads it with this process's environment.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use crate::config::{self, Loaded, problem::Report};
+use anyhow::anyhow;
+
+use crate::{
+    catalog::{Catalog, action::Action, name::Name},
+    config::{self, Loaded, nearest::by_distance, problem::Report},
+};
 
 /// The configuration in `file`, or the tutorial's action.
 ///
@@ -15,4 +20,16 @@ pub(super) fn load(file: Option<&Path>) -> Result<Loaded, Report> {
         Some(file) => config::load(file, &env),
         None => config::builtin(&env),
     }
+}
+
+/// The action of that name.
+///
+/// # Errors
+/// There is none; the nearest come first.
+pub(super) fn action<'c>(catalog: &'c Catalog, name: &str) -> anyhow::Result<&'c Arc<Action>> {
+    catalog.action(name).ok_or_else(|| {
+        let known = by_distance(name, catalog.actions.keys().map(Name::as_str));
+        let known: Vec<String> = known.iter().map(|(_, known)| format!("`{known}`")).collect();
+        anyhow!("there is no action of that name; there are: {}", known.join(", "))
+    })
 }

@@ -1,11 +1,14 @@
 //! The command line; the only code that sees both configuration and service.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where people are told")]
 
+mod call;
 mod check;
 mod container;
 mod demo;
+mod dry_run;
 mod explain;
 mod export;
+mod inputs;
 mod load;
 mod probe;
 mod serve;
@@ -14,6 +17,9 @@ mod traffic;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use http::HeaderName;
+use secrecy::SecretString;
+use url::Url;
 
 use crate::{client, demo::notation::FaultFlag};
 
@@ -40,6 +46,10 @@ enum Command {
     Check(CheckArgs),
     /// Say in plain words what holds for one action, and what a call costs at worst
     Explain(ExplainArgs),
+    /// Show the request that a call would send, its cache key, and what a reply would become
+    DryRun(DryRunArgs),
+    /// Make one call, here or to a running service, and show what each stage did
+    Call(CallArgs),
     /// Write documents made out of the configuration: OpenAPI, the Genesys side, its schema
     Export(ExportArgs),
     /// Ask a running service whether it is alive; exit with 1 if it is not
@@ -68,6 +78,48 @@ struct ExplainArgs {
     action: String,
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+struct DryRunArgs {
+    /// The action, by its name in the configuration
+    action: String,
+    /// Inputs: key=value, or key:=JSON
+    #[arg(value_name = "KEY=VALUE", conflicts_with = "input")]
+    inputs: Vec<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The inputs as a JSON object; -: standard input
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// What the upstream would say
+    #[arg(long, value_name = "FILE")]
+    reply: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CallArgs {
+    /// The action
+    action: String,
+    /// Inputs: key=value, or key:=JSON
+    #[arg(value_name = "KEY=VALUE")]
+    inputs: Vec<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Call a running service, such as http://127.0.0.1:8080/data-action; without it, the call is made
+    /// in this process
+    #[arg(long, value_name = "URL")]
+    url: Option<Url>,
+    /// What proves the caller: a token or key. Without it, a key that the configuration knows
+    #[arg(long, value_name = "TOKEN", env = "HOLDLINE_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+    /// The header for the token; without it, that of the action's caller, with --url
+    /// X-Genesys-Auth-Token
+    #[arg(long, value_name = "NAME")]
+    header: Option<HeaderName>,
+    /// The action at --url takes its inputs flat, not below `data`
+    #[arg(long, requires = "url")]
+    flat: bool,
 }
 
 #[derive(Debug, Args)]
@@ -123,20 +175,22 @@ struct DemoArgs {
 pub fn run() -> ExitCode {
     client::install_tls();
     let result = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args.config.as_deref()),
-        Command::Demo(args) => demo::run(&args),
+        Command::Call(args) => call::run(&args),
+        Command::DryRun(args) => dry_run::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => serve::run(args.config.as_deref()).map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => return check::run(args.config.config.as_deref(), args.strict),
         Command::Explain(args) => {
             return explain::run(&args.action, args.config.config.as_deref());
         }
         Command::Export(args) => {
             let (file, folder) = (args.config.config.as_deref(), args.output.as_deref());
-            export::run(args.kind, file, folder, args.url.as_ref())
+            export::run(args.kind, file, folder, args.url.as_ref()).map(|()| ExitCode::SUCCESS)
         }
         Command::Probe(args) => return probe::run(args.address, args.ready),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("holdline: {error:#}");
             ExitCode::FAILURE

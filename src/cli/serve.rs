@@ -31,6 +31,7 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
             calls = %addresses.public,
             probes = %addresses.probes,
             admin = %addresses.admin,
+            tls = proxy.tls().is_some(),
             "ready"
         );
         signals.next().await;
@@ -58,7 +59,7 @@ pub(super) struct Running {
 
 /// Starts log, traces and service.
 pub(super) async fn start(loaded: Loaded, sink: Sink) -> anyhow::Result<Running> {
-    let Loaded { catalog, mut settings, warnings } = loaded;
+    let Loaded { catalog, mut settings, warnings, .. } = loaded;
     let operations = Operations::start().context("could not start the operations thread")?;
     let telemetry = Telemetry::start(&settings.telemetry, sink, operations.runtime())
         .context("could not start the export of traces")?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use crate::{
     catalog::{
         contract::{Contract, Field},
+        form::Form,
         mapping::{Mapping, Output, Source},
         name::{Name, NotAName},
         scalar::Kind,
@@ -27,6 +28,15 @@ const KINDS: [(&str, Kind); 4] = [
     ("boolean", Kind::Boolean),
 ];
 const WRITE_KIND: &str = "write string, integer, number or boolean";
+const FORMS: [(&str, Form); 6] = [
+    ("string", Form::Scalar(Kind::String)),
+    ("integer", Form::Scalar(Kind::Integer)),
+    ("number", Form::Scalar(Kind::Number)),
+    ("boolean", Form::Scalar(Kind::Boolean)),
+    ("array", Form::Array),
+    ("object", Form::Object),
+];
+const WRITE_FORM: &str = "write string, integer, number, boolean, array or object";
 
 /// JSON Schema keywords that say something about one scalar. A closed list: JSON Schema itself
 /// ignores what it does not know, and a misspelt `minimum` would check nothing.
@@ -54,7 +64,19 @@ const KEYWORDS: [&str; 22] = [
     "then",
     "title",
 ];
-/// Kept apart from the list above because its value is checked as a regular expression.
+/// Those for arrays and objects, which outputs may be.
+const OF_STRUCTURES: [&str; 9] = [
+    "additionalProperties",
+    "items",
+    "maxItems",
+    "maxProperties",
+    "minItems",
+    "minProperties",
+    "properties",
+    "required",
+    "uniqueItems",
+];
+/// Kept apart from the lists above because its value is checked as a regular expression.
 const PATTERN: &str = "pattern";
 
 /// What Genesys sends under these names is its own.
@@ -97,7 +119,7 @@ fn field(name: &str, value: &Value<'_>) -> Option<Field> {
     let kind = section.required("type", WRITE_KIND, |value| choice(value, &KINDS));
     let required = section.read("required", false, flag);
     let description = section.read("description", String::new(), text);
-    let keywords = keywords(&section, &["type", "required", "description"]);
+    let keywords = keywords(&section, &["type", "required", "description"], &[]);
     named?;
     Some(Field {
         name: Arc::from(name),
@@ -122,17 +144,18 @@ fn contract_name(name: &str, value: &Value<'_>) -> Option<()> {
     Name::new(name).map(drop).map_err(refuse).ok()
 }
 
-/// All that is left in a section: JSON Schema keywords. `own` are the keys that have been read.
-fn keywords(section: &Section<'_>, own: &[&str]) -> Option<Map<String, Json>> {
+/// All that is left in a section: JSON Schema keywords, `more` among them. `own` are the keys that
+/// have been read.
+fn keywords(section: &Section<'_>, own: &[&str], more: &[&str]) -> Option<Map<String, Json>> {
     let mut whole = Some(());
     let mut keywords = Map::new();
     for (key, value) in section.rest() {
         let read = if key == PATTERN {
             pattern(&value)
-        } else if KEYWORDS.contains(&key) {
+        } else if KEYWORDS.contains(&key) || more.contains(&key) {
             json(&value)
         } else {
-            let known = own.iter().copied().chain([PATTERN]).chain(KEYWORDS);
+            let known = own.iter().chain(more).copied().chain([PATTERN]).chain(KEYWORDS);
             value.refuse_key("is not a key here", write_one_of(key, known));
             None
         };
@@ -177,22 +200,27 @@ pub(super) fn mapping(section: &Section<'_>) -> Option<Mapping> {
 fn output(name: &str, value: &Value<'_>) -> Option<Output> {
     let named = contract_name(name, value);
     let section = value.section();
-    let kind = section.required("type", WRITE_KIND, |value| choice(value, &KINDS));
-    let source = source(&section, kind);
+    let form = section.required("type", WRITE_FORM, |value| choice(value, &FORMS));
+    let source = source(&section, form);
     let description = section.read("description", String::new(), text);
-    let keywords = keywords(&section, &["type", "from", "default", "value", "description"]);
+    let own = ["type", "from", "default", "value", "description"];
+    let more = match form {
+        Some(Form::Scalar(_)) => &[][..],
+        Some(Form::Array | Form::Object) | None => &OF_STRUCTURES,
+    };
+    let keywords = keywords(&section, &own, more);
     named?;
     Some(Output {
         name: Arc::from(name),
-        kind: kind?,
+        form: form?,
         source: source?,
         description: description?,
         keywords: keywords?,
     })
 }
 
-fn source(section: &Section<'_>, kind: Option<Kind>) -> Option<Source> {
-    let constant = |value: &Value<'_>| constant(value, kind);
+fn source(section: &Section<'_>, form: Option<Form>) -> Option<Source> {
+    let constant = |value: &Value<'_>| constant(value, form);
     let from = section.optional("from", json_path);
     let default = section.optional("default", constant);
     let fixed = section.optional("value", constant);
@@ -220,9 +248,9 @@ fn source(section: &Section<'_>, kind: Option<Kind>) -> Option<Source> {
 }
 
 /// A default or fixed value. What a variable holds is a text where a text is wanted, digits or not.
-fn constant(value: &Value<'_>, kind: Option<Kind>) -> Option<Json> {
+fn constant(value: &Value<'_>, form: Option<Form>) -> Option<Json> {
     match value.content() {
-        Content::Scalar(scalar) if scalar.expanded && kind == Some(Kind::String) => {
+        Content::Scalar(scalar) if scalar.expanded && form == Some(Kind::String.into()) => {
             text(value).map(Json::String)
         }
         _ => json(value),

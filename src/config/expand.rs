@@ -4,10 +4,7 @@
 //! scalar and cannot add a key. A value that consists only of expansions and comes to nothing counts
 //! as not written.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-};
+use std::path::Path;
 
 use crate::config::{
     node::{Content, Node, Scalar, below},
@@ -36,7 +33,7 @@ pub(super) fn tree(node: &mut Node, path: &str, env: Env<'_>, findings: &Finding
             }
             return;
         }
-        Content::Scalar(scalar) => scalar_in_place(scalar, env),
+        Content::Scalar(scalar) => scalar_in_place(scalar, env, findings),
     };
     for Wrong { what, instead } in &wrong {
         findings.refuse(node.place, path, what, instead);
@@ -46,9 +43,10 @@ pub(super) fn tree(node: &mut Node, path: &str, env: Env<'_>, findings: &Finding
     }
 }
 
-struct Wrong {
-    what: String,
-    instead: String,
+/// What is wrong with a value, and what to write instead.
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) instead: String,
 }
 
 impl Wrong {
@@ -57,12 +55,12 @@ impl Wrong {
     }
 }
 
-fn scalar_in_place(scalar: &mut Scalar, env: Env<'_>) -> Vec<Wrong> {
+fn scalar_in_place(scalar: &mut Scalar, env: Env<'_>, findings: &Findings) -> Vec<Wrong> {
     if !scalar.text.contains("${") {
         return Vec::new();
     }
-    let written = std::mem::take(&mut scalar.text);
-    let (mut rest, mut wrong, mut only) = (&*written, Vec::new(), true);
+    let written = scalar.written.insert(std::mem::take(&mut scalar.text));
+    let (mut rest, mut wrong, mut only) = (&**written, Vec::new(), true);
     while let Some(at) = rest.find("${") {
         let (before, after) = (&rest[..at], &rest[at + 2..]);
         if let Some(before) = before.strip_suffix('$') {
@@ -81,7 +79,7 @@ fn scalar_in_place(scalar: &mut Scalar, env: Env<'_>) -> Vec<Wrong> {
             return wrong;
         };
         scalar.expanded = true;
-        match one(&after[..end], env) {
+        match one(&after[..end], env, findings) {
             Ok(Found::Plain(text)) => scalar.text.push_str(&text),
             Ok(Found::Secret(text)) => {
                 scalar.text.push_str(&text);
@@ -102,9 +100,9 @@ enum Found {
 }
 
 /// What stands for the text between `${` and `}`.
-fn one(inside: &str, env: Env<'_>) -> Result<Found, Wrong> {
+fn one(inside: &str, env: Env<'_>, findings: &Findings) -> Result<Found, Wrong> {
     if let Some(path) = inside.strip_prefix("file:") {
-        return secret(path).map(Found::Secret);
+        return secret(path, findings).map(Found::Secret);
     }
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -137,22 +135,10 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// The text of a secret file without its last line end. Errors name the path, never the content.
-fn secret(path: &str) -> Result<String, Wrong> {
-    if !path.starts_with('/') {
-        return Err(Wrong::new(
-            "names a file by a relative path",
-            "write ${file:/path} from the root",
-        ));
-    }
-    let refused =
-        |why: String| Wrong::new(format!("the file {path} {why}"), "mend the path or the file");
-    let bytes =
-        read(path).map_err(|error| refused(format!("cannot be read ({})", error.kind())))?;
-    let Some(bytes) = bytes else {
-        return Err(refused("is no plain file of at most 64 KiB".to_owned()));
-    };
-    let mut text =
-        String::from_utf8(bytes).map_err(|_| refused("is not text in UTF-8".to_owned()))?;
+fn secret(path: &str, findings: &Findings) -> Result<String, Wrong> {
+    let refused = |why: &str| refused(path, why);
+    let bytes = file(path, MAX_SECRET, "write ${file:/path} from the root", findings)?;
+    let mut text = String::from_utf8(bytes).map_err(|_| refused("is not text in UTF-8"))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -160,17 +146,25 @@ fn secret(path: &str) -> Result<String, Wrong> {
         }
     }
     // Counting it as not written would quietly switch off what it protects.
-    if text.is_empty() { Err(refused("is empty".to_owned())) } else { Ok(text) }
+    if text.is_empty() { Err(refused("is empty")) } else { Ok(text) }
 }
 
-/// `None` for what is no plain file (a pipe would hang) or too large.
-fn read(path: &str) -> io::Result<Option<Vec<u8>>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(None);
+/// The bytes of a file that the configuration names, at most `most` of them; `absolute` says how to
+/// write its path. Every such file is read here, and with that a source of the configuration.
+pub(super) fn file(
+    path: &str,
+    most: u64,
+    absolute: &str,
+    findings: &Findings,
+) -> Result<Vec<u8>, Wrong> {
+    if !path.starts_with('/') {
+        return Err(Wrong::new("names a file by a relative path", absolute));
     }
-    let mut bytes = Vec::new();
-    let read = File::open(path)?.take(MAX_SECRET + 1).read_to_end(&mut bytes)?;
-    Ok((read as u64 <= MAX_SECRET).then_some(bytes))
+    findings.read_file(Path::new(path), most).map_err(|why| refused(path, &why))
+}
+
+fn refused(path: &str, why: &str) -> Wrong {
+    Wrong::new(format!("the file {path} {why}"), "mend the path or the file")
 }
 
 #[cfg(test)]
@@ -187,9 +181,10 @@ mod tests {
             _ => None,
         };
         let secret = Cell::new(false);
-        let (quoted, expanded, vanished) = (false, false, false);
-        let mut scalar = Scalar { text: text.to_owned(), quoted, expanded, vanished, secret };
-        let wrong = scalar_in_place(&mut scalar, &env);
+        let (written, quoted, expanded, vanished) = (None, false, false, false);
+        let text = text.to_owned();
+        let mut scalar = Scalar { text, written, quoted, expanded, vanished, secret };
+        let wrong = scalar_in_place(&mut scalar, &env, &Findings::of("f"));
         (
             scalar,
             wrong.into_iter().map(|Wrong { what, instead }| format!("{what}; {instead}")).collect(),

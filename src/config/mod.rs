@@ -6,9 +6,12 @@
 //! because they name the others; what is left over in any mapping is an unknown key.
 
 pub mod nearest;
+pub mod outline;
 pub mod problem;
+pub mod sources;
 
 mod expand;
+mod keyed;
 mod node;
 mod tree;
 
@@ -27,11 +30,17 @@ mod links;
 mod request;
 mod revision;
 mod server;
+mod tls;
 mod upstreams;
 
 mod builtin;
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    path::Path,
+    sync::Arc,
+};
 
 use crate::{
     catalog::Catalog,
@@ -40,8 +49,10 @@ use crate::{
         expand::Env,
         links::Part,
         node::{Node, Place},
+        outline::Outline,
         problem::{Findings, Problem, Report},
         section::{NOT_SUPPORTED, Section, Value},
+        sources::Sources,
         tree::MAX_BYTES,
     },
     settings::Settings,
@@ -56,6 +67,10 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is accepted, but better changed.
     pub warnings: Vec<Problem>,
+    /// What is written, value by value.
+    pub outline: Outline,
+    /// The files that it was made of.
+    pub sources: Sources,
 }
 
 /// Reads the file at `path`, with variables out of `env`.
@@ -63,15 +78,12 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
-    let name = path.display().to_string();
-    match text_of(path) {
-        Ok(text) => parse(&name, &text, env),
-        Err((place, what, instead)) => {
-            let findings = Findings::of(&name);
-            findings.refuse(place, "", what, instead);
-            findings.conclude::<Loaded>(None).map(|(loaded, _)| loaded)
-        }
-    }
+    let findings = Findings::of(&path.display().to_string());
+    let text = text_of(path, &findings).map_err(|(place, what, instead)| {
+        findings.refuse(place, "", what, instead);
+    });
+    let read = text.ok().and_then(|text| read(&text, env, &findings));
+    conclude(read, findings)
 }
 
 /// Reads `text` and calls it `name` in reports, with variables out of `env`.
@@ -85,8 +97,12 @@ pub fn parse(
 ) -> Result<Loaded, Report> {
     let findings = Findings::of(name);
     let read = read(text, env, &findings);
-    let ((catalog, settings), warnings) = findings.conclude(read)?;
-    Ok(Loaded { catalog, settings, warnings })
+    conclude(read, findings)
+}
+
+fn conclude(read: Option<Read>, findings: Findings) -> Result<Loaded, Report> {
+    let ((catalog, settings, outline), warnings, sources) = findings.conclude(read)?;
+    Ok(Loaded { catalog, settings, warnings, outline, sources })
 }
 
 /// The configuration that is used where none is given: the tutorial's own action, steered by
@@ -99,14 +115,18 @@ pub fn builtin(env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
 }
 
 /// The text of a file of at most [`MAX_BYTES`].
-fn text_of(path: &Path) -> Result<String, (Place, String, &'static str)> {
-    let unreadable = |error: std::io::Error| {
-        (Place::FILE, format!("cannot be read ({})", error.kind()), "mend the path or the file")
-    };
+fn text_of(path: &Path, findings: &Findings) -> Result<String, (Place, String, &'static str)> {
+    let unreadable = |why: String| (Place::FILE, why, "mend the path or the file");
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    // One byte more than allowed, so that what is too large is seen without being read.
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        // A pipe, such as a shell makes: read once, and never again.
+        let file = File::open(path).map(|file| file.take(MAX_BYTES as u64 + 1));
+        let read = file.and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(|error| unreadable(format!("cannot be read ({})", error.kind())))?;
+    } else {
+        // One byte more than allowed, so that what is too large is told as such.
+        bytes = findings.read_file(path, MAX_BYTES as u64 + 1).map_err(unreadable)?;
+    }
     if bytes.len() > MAX_BYTES {
         return Err((Place::FILE, "is larger than 1 MiB".to_owned(), "write a smaller file"));
     }
@@ -119,7 +139,10 @@ fn text_of(path: &Path) -> Result<String, (Place, String, &'static str)> {
     })
 }
 
-fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<(Catalog, Settings)> {
+/// What a file says, and how it says it.
+type Read = (Catalog, Settings, Outline);
+
+fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<Read> {
     let mut root = tree::read(text, findings)?;
     expand::tree(&mut root, "", env, findings);
     let top = Value::root(&root, findings).section();
@@ -129,8 +152,10 @@ fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<(Catalog, Setti
     let settings = settings(&top, env);
     top.finish()?;
     let (catalog, mut settings) = (catalog?, settings?);
+    let outline = Outline::of(&root, &findings.sources());
     settings.revision = revision(&root, &catalog);
-    Some((catalog, settings))
+    settings.written = outline.lines().into();
+    Some((catalog, settings, outline))
 }
 
 /// Every fault is told in [`Findings`]; what is wrong is merely left out here.
@@ -174,6 +199,7 @@ fn settings(top: &Section<'_>, env: Env<'_>) -> Option<Settings> {
         telemetry: telemetry?,
         cache: cache?,
         revision: String::new(),
+        written: Arc::default(),
     })
 }
 

@@ -41,6 +41,8 @@ pub(super) enum Content {
 #[derive(Debug, Clone)]
 pub(super) struct Scalar {
     pub(super) text: String,
+    /// The text as it was before expansion, where there was anything to expand.
+    pub(super) written: Option<String>,
     /// Quoted or a block: always a text, whatever it looks like.
     pub(super) quoted: bool,
     /// Something in it was expanded.

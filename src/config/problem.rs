@@ -1,8 +1,13 @@
 //! What is wrong with a configuration, where, and what to write instead.
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{
+    cell::{Ref, RefCell},
+    fmt,
+    path::Path,
+    sync::Arc,
+};
 
-use crate::config::node::Place;
+use crate::config::{node::Place, sources::Sources};
 
 /// One thing that is wrong. Never a part of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,7 @@ impl fmt::Display for Problem {
 pub struct Report {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
+    sources: Sources,
 }
 
 impl Report {
@@ -56,6 +62,11 @@ impl Report {
     /// What would have been accepted, but is better changed.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+
+    /// The files in which it is to be mended, as they were read.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 }
 
@@ -84,12 +95,25 @@ pub(super) struct Findings {
     file: Arc<str>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
+    sources: RefCell<Sources>,
 }
 
 impl Findings {
     pub(super) fn of(file: &str) -> Self {
         let (problems, warnings) = (RefCell::default(), RefCell::default());
-        Self { file: file.into(), problems, warnings }
+        Self { file: file.into(), problems, warnings, sources: RefCell::default() }
+    }
+
+    /// Reads a file of at most `most` bytes that is a part of the configuration, and notes it among
+    /// its sources. Every file is read here, so that a change of it is seen. The error is the end of
+    /// a sentence that begins with the file.
+    pub(super) fn read_file(&self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
+        self.sources.borrow_mut().read(path, most)
+    }
+
+    /// The files that were read so far.
+    pub(super) fn sources(&self) -> Ref<'_, Sources> {
+        self.sources.borrow()
     }
 
     fn problem(&self, place: Place, path: &str, what: String, instead: String) -> Problem {
@@ -119,13 +143,14 @@ impl Findings {
         self.warnings.borrow_mut().push(problem);
     }
 
-    /// `read` where nothing is wrong, with the warnings; the report otherwise. A reader that has
-    /// nothing to give must have said why.
-    pub(super) fn conclude<T>(self, read: Option<T>) -> Result<(T, Vec<Problem>), Report> {
+    /// `read` where nothing is wrong, with the warnings and the files that were read; the report
+    /// otherwise. A reader that has nothing to give must have said why.
+    pub(super) fn conclude<T>(self, read: Option<T>) -> Result<(T, Vec<Problem>, Sources), Report> {
         let mut problems = in_order(self.problems.into_inner());
         let warnings = in_order(self.warnings.into_inner());
+        let sources = self.sources.into_inner();
         match read {
-            Some(read) if problems.is_empty() => Ok((read, warnings)),
+            Some(read) if problems.is_empty() => Ok((read, warnings, sources)),
             _ => {
                 if problems.is_empty() {
                     let what = "could not be read, and the reason is lost".to_owned();
@@ -133,7 +158,7 @@ impl Findings {
                     let file = self.file;
                     problems.push(Problem { file, line: 0, column: 0, path, what, instead });
                 }
-                Err(Report { problems, warnings })
+                Err(Report { problems, warnings, sources })
             }
         }
     }

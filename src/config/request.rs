@@ -57,7 +57,10 @@ pub(super) fn request(
         note(&mut sent, value, template.names(), inputs)?;
         Some(template)
     });
-    let headers = section.read("headers", Vec::new(), |value| headers(value, inputs, &mut sent));
+    let upstreams_own = upstream.as_ref().and_then(|name| upstreams.get(name.as_str()));
+    let credential = upstreams_own.and_then(|upstream| upstream.credential.header());
+    let headers =
+        section.read("headers", Vec::new(), |value| headers(value, inputs, credential, &mut sent));
     let body = section.optional("body", |value| {
         let parsed = BodyTemplate::parse(json(value)?);
         let template = parsed.map_err(|why| value.refuse(why.to_string(), TEMPLATE)).ok()?;
@@ -85,6 +88,7 @@ fn note(
 fn headers(
     value: &Value<'_>,
     inputs: Option<&[Field]>,
+    credential: Option<&HeaderName>,
     sent: &mut Vec<String>,
 ) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
     let section = value.section();
@@ -96,7 +100,12 @@ fn headers(
         if name.as_ref().is_some_and(holds_credentials) {
             value.refuse_key(
                 "is a credential in a template",
-                "write it below the upstream's own `headers`",
+                "write it as the upstream's own `auth`",
+            );
+        } else if name.is_some() && name.as_ref() == credential {
+            value.refuse_key(
+                "is the header in which the upstream's `auth` sends its credential",
+                "write another name, or remove it",
             );
         }
         if name.as_ref().is_some_and(|name| names.contains(name)) {

@@ -52,7 +52,9 @@ impl Shape<'_, '_> {
         for name in key {
             fields.push(&name);
         }
-        some(&mut fields, entries(self.upstream), |key| matches!(key, "base_url" | "headers"));
+        // Who asks is part of the question: another user, client or scope may see something else.
+        let asked = |key: &str| matches!(key, "base_url" | "headers" | "auth");
+        some(&mut fields, entries(self.upstream), asked);
         fields.fingerprint()
     }
 }

@@ -28,6 +28,11 @@ impl<'n> Value<'n> {
         Self { node, key: node.place, path: String::new(), findings }
     }
 
+    /// Where what is found goes.
+    pub(super) fn findings(&self) -> &'n Findings {
+        self.findings
+    }
+
     pub(super) fn content(&self) -> &'n Content {
         &self.node.content
     }

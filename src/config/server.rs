@@ -8,6 +8,7 @@ use crate::{
     config::{
         expand::Env,
         section::{Section, Value},
+        tls,
         values::{
             address, base_url, bytes, choice, count, duration, flag, ratio, secret, size, span,
         },
@@ -25,7 +26,6 @@ const MIB: usize = 1 << 20;
 pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     const MOST: u64 = 1_000_000;
     let seconds = Duration::from_secs;
-    section.unsupported(&["tls", "handshake_timeout"]);
     let listen = section.read("listen", SocketAddr::from(([0, 0, 0, 0], 8080)), address);
     let base_path = section.read("base_path", "/data-action".to_owned(), base_path);
     let max_body = section.read("max_body", 256 * KIB, bytes);
@@ -41,6 +41,11 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
         let at = section.value("max_bytes_in_flight").or_else(|| section.value("max_body"));
         let what = "one body of max_body does not fit into max_bytes_in_flight";
         at.iter().for_each(|at| at.refuse(what, "write a larger max_bytes_in_flight"));
+    }
+    let tls = section.optional("tls", |value| tls::server(&value.section()));
+    let handshake_timeout = section.read("handshake_timeout", seconds(3), span);
+    if let (Some(None), Some(at)) = (&tls, section.value("handshake_timeout")) {
+        at.warn("means nothing without tls", "remove it, or write tls");
     }
     let header_timeout = section.read("header_timeout", seconds(5), span);
     let body_timeout = section.read("body_timeout", seconds(5), span);
@@ -59,6 +64,8 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
         max_in_flight: max_in_flight?,
         max_in_flight_per_org: per_org?,
         max_bytes_in_flight: max_bytes_in_flight?,
+        tls: tls?,
+        handshake_timeout: handshake_timeout?,
         header_timeout: header_timeout?,
         body_timeout: body_timeout?,
         write_timeout: write_timeout?,

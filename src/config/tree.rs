@@ -106,6 +106,7 @@ impl Tree {
                 self.spend(1, place)?;
                 let scalar = Scalar {
                     text: text.into_owned(),
+                    written: None,
                     quoted,
                     expanded: false,
                     vanished: false,

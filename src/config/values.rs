@@ -16,11 +16,16 @@ const LARGEST: u64 = 1 << 40;
 
 /// Shows a written text in a sentence, short and on one line.
 pub(super) fn shown(text: &str) -> String {
+    format!("`{}`", short(text))
+}
+
+/// The beginning of a written text, on one line and printable.
+pub(super) fn short(text: &str) -> String {
     let mut short: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {
         short.push_str("...");
     }
-    format!("`{short}`")
+    short
 }
 
 /// Any text.

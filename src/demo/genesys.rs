@@ -1,5 +1,6 @@
-//! The fake token authority: `POST /api/v2/oauth2/introspect`, as the tutorial calls it. The token
-//! stands in the `Authorization` header and once more in the body.
+//! The fake token authority. `POST /api/v2/oauth2/introspect` is as the tutorial calls it: the token
+//! stands in the `Authorization` header and once more in the body. `GET /api/v2/tokens/me` is what
+//! real Genesys Cloud has: the bearer's own token, 401 for a bad one, a limit for each token.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,8 +20,12 @@ use super::{
     wire::{Request, Response},
 };
 
-/// Where it answers.
+/// Where the tutorial asks.
 const PATH: &str = "/api/v2/oauth2/introspect";
+/// Where real Genesys Cloud is asked.
+const TOKENS_ME: &str = "/api/v2/tokens/me";
+/// What a client's token is named by in a limit of Genesys Cloud.
+const TOKEN_LIMIT: &str = "client.credentials.token.rate.per.minute";
 
 /// The token that is bad even where any other is good.
 pub const BAD_TOKEN: &str = "bad-token";
@@ -98,6 +103,19 @@ impl FakeGenesys {
         state.revoked.insert(token.to_owned());
     }
 
+    /// Lets each token ask `tokens/me` so many times more, and then answers 429 with this
+    /// `Retry-After`, in seconds. `None`: as often as it likes.
+    pub fn limit_each_token(&self, limit: Option<(u32, u32)>) {
+        let mut state = self.tokens.state();
+        state.limit = limit;
+        state.asked.clear();
+    }
+
+    /// How many asked who they are.
+    pub fn tokens_me(&self) -> u64 {
+        self.site.requests_for(TOKENS_ME)
+    }
+
     /// How many introspections were asked for.
     pub fn introspections(&self) -> u64 {
         self.site.requests_for(PATH)
@@ -113,11 +131,23 @@ struct Tokens {
 struct State {
     known: HashMap<String, Claims>,
     revoked: HashSet<String>,
+    /// How often each token may ask who it is, and the wait it is told then.
+    limit: Option<(u32, u32)>,
+    asked: HashMap<String, u32>,
 }
 
 impl Tokens {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing under this lock panics")
+    }
+
+    /// Counts that a token asks who it is; the seconds it must wait, where that was too often.
+    fn too_often(&self, token: &str) -> Option<u32> {
+        let mut state = self.state();
+        let (times, wait) = state.limit?;
+        let asked = state.asked.entry(token.to_owned()).or_default();
+        *asked += 1;
+        (*asked > times).then_some(wait)
     }
 
     /// The claims of a token, if it is active.
@@ -157,20 +187,16 @@ impl Role for Genesys {
 
 impl Genesys {
     fn response(&self, request: &Request) -> Response {
+        if request.path() == TOKENS_ME {
+            return self.token_me(request);
+        }
         if request.path() != PATH {
             return refusal(404, "not.found", "The requested resource was not found.");
         }
         if request.method != "POST" {
             return refusal(405, "method.not.allowed", "Only POST is answered here.");
         }
-        let bearer = request.header("authorization").and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token).filter(|token| !token.is_empty())
-        });
-        let Some(bearer) = bearer else {
-            let why = "No authentication bearer token specified in authorization header.";
-            return refusal(401, "authentication.required", why);
-        };
+        let Some(bearer) = bearer(request) else { return no_bearer() };
         let body = request.json();
         let token = body.as_ref().and_then(|body| body.get("token")).and_then(Value::as_str);
         let json =
@@ -184,6 +210,55 @@ impl Genesys {
             Some(token) => Response::json(200, &verdict(self.0.claims(token))),
         }
     }
+}
+
+impl Genesys {
+    /// Who the bearer is. As the real one it says neither that a token is active nor when it ends.
+    fn token_me(&self, request: &Request) -> Response {
+        if !matches!(&*request.method, "GET" | "HEAD") {
+            return refusal(405, "method.not.allowed", "HTTP 405 Method Not Allowed");
+        }
+        let Some(token) = bearer(request) else { return no_bearer() };
+        let Some(claims) = self.0.claims(token) else {
+            return refusal(401, "bad.credentials", "Invalid login credentials.");
+        };
+        if let Some(wait) = self.0.too_often(token) {
+            let why =
+                format!("Rate limit exceeded the maximum. Retry the request in [{wait}] seconds");
+            let mut body = refusal_body(429, "too.many.requests", &why);
+            body["limit"] = json!({"key": TOKEN_LIMIT, "namespace": "platform.api", "value": 300});
+            return Response::json(429, &body).with("Retry-After", wait.to_string());
+        }
+        let organization = claims.organization.unwrap_or_default();
+        let client = claims.client.unwrap_or_default();
+        let home = json!({"id": organization, "name": "A customer"});
+        let body = json!({
+            "organization": home,
+            "homeOrganization": home,
+            "authorizedScope": [],
+            "OAuthClient": {
+                "id": client,
+                "name": "Data actions",
+                "organization": home,
+                "authorizedGrantType": "CLIENT_CREDENTIALS",
+                "scope": [],
+                "roleDivisions": [],
+                "state": "active",
+            },
+        });
+        Response::json(200, &body)
+    }
+}
+
+/// The bearer's token, where there is one.
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.header("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token).filter(|token| !token.is_empty())
+}
+
+fn no_bearer() -> Response {
+    let why = "No authentication bearer token specified in authorization header.";
+    refusal(401, "authentication.required", why)
 }
 
 fn verdict(claims: Option<Claims>) -> Value {
@@ -205,7 +280,11 @@ fn verdict(claims: Option<Claims>) -> Value {
 
 /// A refusal in the shape of Genesys Cloud's own.
 fn refusal(status: u16, code: &str, message: &str) -> Response {
-    Response::json(status, &json!({"message": message, "code": code, "status": status}))
+    Response::json(status, &refusal_body(status, code, message))
+}
+
+fn refusal_body(status: u16, code: &str, message: &str) -> Value {
+    json!({"message": message, "code": code, "status": status, "details": [], "errors": []})
 }
 
 #[cfg(test)]
@@ -270,6 +349,50 @@ mod tests {
         assert_eq!(ask(&genesys, "Bearer a", &json!({})).0, 400);
         assert_eq!(ask(&genesys, "Bearer ", &json!({"token": ""})).0, 401);
         assert_eq!(ask(&genesys, "Basic a", &json!({"token": "a"})).0, 401);
+    }
+
+    fn who_am_i(genesys: &Genesys, bearer: &str) -> (Response, Value) {
+        let request = Request {
+            method: "GET".into(),
+            target: format!("{TOKENS_ME}?preserveIdleTTL=true"),
+            headers: vec![("authorization".into(), bearer.into())],
+            ..Request::default()
+        };
+        let response = genesys.response(&request);
+        let body = serde_json::from_slice(&response.body).unwrap();
+        (response, body)
+    }
+
+    #[test]
+    fn a_good_token_is_told_whose_it_is_and_not_until_when() {
+        let genesys = genesys(Strangers::Refused);
+        let claims = Claims {
+            organization: Some("org-1".into()),
+            client: Some("flow".into()),
+            expires: Some(1_900_000_000),
+        };
+        genesys.0.state().known.insert("good".into(), claims);
+        let (response, body) = who_am_i(&genesys, "Bearer good");
+        assert_eq!(response.status, 200);
+        assert_eq!(body["organization"]["id"], "org-1");
+        assert_eq!(body["OAuthClient"]["id"], "flow");
+        assert!(body.get("active").is_none() && body.get("exp").is_none(), "{body}");
+        for bearer in ["Bearer stranger", "Bearer ", "Basic good"] {
+            assert_eq!(who_am_i(&genesys, bearer).0.status, 401, "{bearer}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_asks_too_often_is_told_when_to_come_back_and_others_are_not() {
+        let genesys = genesys(Strangers::Welcome(Claims::default()));
+        genesys.0.state().limit = Some((2, 7));
+        for expected in [200, 200, 429, 429] {
+            assert_eq!(who_am_i(&genesys, "Bearer a").0.status, expected);
+        }
+        let (response, body) = who_am_i(&genesys, "Bearer a");
+        assert!(response.headers.contains(&("Retry-After", "7".to_owned())));
+        assert_eq!((&body["status"], &body["limit"]["value"]), (&json!(429), &json!(300)));
+        assert_eq!(who_am_i(&genesys, "Bearer b").0.status, 200);
     }
 
     #[tokio::test]

@@ -13,15 +13,32 @@ use crate::catalog::{
 
 /// What Genesys Cloud keeps and sends to satisfy a scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Credential {
-    /// A fixed value: User Defined, with the field `apiKey`.
-    Key,
-    /// A token that it fetches for a client: User Defined (OAuth), with the fields `clientId`,
-    /// `clientSecret` and `loginUrl`.
-    Token {
-        /// Where it is fetched, as far as that is known.
-        from: Option<String>,
-    },
+pub(super) struct Credential {
+    /// Its type there.
+    pub(super) kind: &'static str,
+    /// What it holds.
+    pub(super) fields: Vec<Held>,
+    /// What an action sends of it in the scheme's header, in Velocity. `None` where Genesys Cloud
+    /// sends it by itself.
+    sent: Option<&'static str>,
+    /// Whether Genesys Cloud fetches a token with it first.
+    pub(super) fetches: bool,
+}
+
+/// A field of a credential, which whoever sets it up is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Its name there.
+    pub(super) key: &'static str,
+    /// How the name of the variable ends that is asked for. None is the end of another, so that two
+    /// schemes never share a variable.
+    pub(super) ending: &'static str,
+    /// One sentence for people.
+    pub(super) description: &'static str,
+    /// What stands there unless something else is said.
+    pub(super) default: Option<String>,
+    /// Whether it is shown to nobody.
+    pub(super) secret: bool,
 }
 
 /// The scheme as OpenAPI tells it.
@@ -62,20 +79,43 @@ pub(super) fn for_genesys<'a>(catalog: &'a Catalog, action: &'a Action) -> Optio
 /// What Genesys Cloud keeps for it.
 pub(super) fn credential(scheme: &Scheme) -> Credential {
     match &scheme.proof {
-        Proof::ApiKey(_) => Credential::Key,
-        Proof::Introspection(authority) => Credential::Token { from: login(&authority.url) },
+        Proof::ApiKey(_) => Credential {
+            kind: "userDefined",
+            fields: vec![Held {
+                key: "apiKey",
+                ending: "api_key",
+                description: "The key by which Holdline knows Genesys Cloud",
+                default: None,
+                secret: true,
+            }],
+            sent: Some("${credentials.apiKey}"),
+            fetches: false,
+        },
+        Proof::Introspection(authority) => fetched_token(login(&authority.url)),
+    }
+}
+
+/// A token that Genesys Cloud fetches for a client, from there unless something else is said.
+fn fetched_token(from: Option<String>) -> Credential {
+    let held =
+        |key, ending, description| Held { key, ending, description, default: None, secret: false };
+    let id = held("clientId", "client_id", "The client for which tokens are fetched");
+    let secret = held("clientSecret", "client_secret", "The secret of that client");
+    let url = held("loginUrl", "token_url", "Where tokens are fetched by client credentials");
+    Credential {
+        kind: "userDefinedOAuth",
+        fields: vec![id, Held { secret: true, ..secret }, Held { default: from, ..url }],
+        sent: Some("${authResponse.access_token}"),
+        fetches: true,
     }
 }
 
 /// The header that an action sends to satisfy it: name and Velocity template. `None` where Genesys
 /// Cloud sends it by itself.
 pub(super) fn header(scheme: &Scheme) -> Option<(&str, String)> {
-    let value = match credential(scheme) {
-        Credential::Key => "${credentials.apiKey}",
-        Credential::Token { .. } => "${authResponse.access_token}",
-    };
+    let sent = credential(scheme).sent?;
     let word = if scheme.header == AUTHORIZATION { "Bearer " } else { "" };
-    Some((&scheme.header_text, format!("{word}{value}")))
+    Some((&scheme.header_text, format!("{word}{sent}")))
 }
 
 /// Where a region of Genesys Cloud gives out the tokens that its API vouches for.

@@ -22,9 +22,9 @@ pub fn of(document: &Value) -> String {
          <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n"
     );
     let server = document["servers"][0]["url"].as_str().unwrap_or_default();
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<p>At <code>{}</code>. The same for machines: <a href=\"openapi.json\">openapi.json</a>.</p>\n",
+        "<p>At <code>{}</code>. The same for machines: <a href=\"openapi.json\">openapi.json</a>.</p>",
         escaped(server)
     );
     let operations: Vec<_> = members(&document["paths"]).collect();
@@ -125,7 +125,7 @@ fn kind(schema: &Value) -> String {
     };
     let mut out = schema["type"].as_str().map(escaped).unwrap_or_default() + also;
     for (keyword, value) in members(schema) {
-        let is_end = *value == Value::from(i64::MIN) || *value == Value::from(u64::MAX);
+        let is_end = *value == i64::MIN || *value == u64::MAX;
         if is_end || TOLD_ELSEWHERE.contains(&&**keyword) {
             continue;
         }

@@ -9,7 +9,7 @@ use crate::{
     catalog::{Catalog, action::Action, caller::Scheme},
     export::{
         Document, Site,
-        callers::{self, Credential},
+        callers::{self, Held},
         genesys,
         hcl::{Block, Expression, text},
     },
@@ -21,7 +21,15 @@ const OPEN: &str = "none";
 /// `holdline.tf`, and `variables.tf` with what differs between environments.
 ///
 /// `is_placed` says whether the site's origin is known; where it is not, Terraform asks for it.
-pub fn files(catalog: &Catalog, site: Site<'_>, is_placed: bool) -> Vec<Document> {
+///
+/// # Errors
+/// A sentence for each output that Genesys Cloud cannot have.
+pub fn files(
+    catalog: &Catalog,
+    site: Site<'_>,
+    is_placed: bool,
+) -> Result<Vec<Document>, Vec<String>> {
+    genesys::structure::check(catalog)?;
     let mut used: BTreeMap<&str, Option<&Scheme>> = BTreeMap::new();
     for action in catalog.actions.values() {
         let scheme = callers::for_genesys(catalog, action);
@@ -34,10 +42,10 @@ pub fn files(catalog: &Catalog, site: Site<'_>, is_placed: bool) -> Vec<Document
     blocks.extend(catalog.actions.values().map(|action| data_action(catalog, action, site)));
     let mut variables = vec![address(site, is_placed)];
     variables.extend(used.values().flatten().flat_map(|scheme| asked_for(scheme)));
-    vec![
+    Ok(vec![
         Document { name: "holdline.tf".to_owned(), text: page(&blocks) },
         Document { name: "variables.tf".to_owned(), text: page(&variables) },
-    ]
+    ])
 }
 
 fn page(blocks: &[Block]) -> String {
@@ -46,7 +54,7 @@ fn page(blocks: &[Block]) -> String {
 
 /// The name of a scheme among resources. Names of ours are identifiers of HCL as they stand, and stay
 /// so whatever else is added: a resource that changed its name would be made anew, with a new id.
-fn label<'a>(scheme: Option<&'a Scheme>) -> &'a str {
+fn label(scheme: Option<&Scheme>) -> &str {
     scheme.map_or(OPEN, |scheme| scheme.name.as_str())
 }
 
@@ -82,62 +90,26 @@ fn integration(scheme: Option<&Scheme>) -> Vec<Block> {
             .with("intended_state", Expression::of("ENABLED"))
             .and(config),
     );
-    let fetches = |scheme: &Scheme| matches!(callers::credential(scheme), Credential::Token { .. });
-    blocks.extend(scheme.filter(|scheme| fetches(scheme)).map(|_| token_action(label, &name)));
+    let fetching = scheme.filter(|scheme| callers::credential(scheme).fetches);
+    blocks.extend(fetching.map(|_| token_action(label, &name)));
     blocks
 }
 
 fn credential(scheme: &Scheme, name: &str) -> Block {
-    let kind = match callers::credential(scheme) {
-        Credential::Key => "userDefined",
-        Credential::Token { .. } => "userDefinedOAuth",
-    };
-    let fields = fields(scheme).into_iter().map(|field| {
-        let variable = Expression::Hcl(format!("var.{}", field.variable));
-        (field.key.to_owned(), variable)
+    let credential = callers::credential(scheme);
+    let fields = credential.fields.iter().map(|held| {
+        let asked = Expression::Hcl(format!("var.{}", variable(scheme, held)));
+        (held.key.to_owned(), asked)
     });
     Block::new("resource", &["genesyscloud_integration_credential", scheme.name.as_str()])
         .with("name", Expression::of(name))
-        .with("credential_type_name", Expression::of(kind))
+        .with("credential_type_name", Expression::of(credential.kind))
         .with("fields", Expression::Object(fields.collect()))
 }
 
-/// A field of a credential, and the variable that holds it.
-struct Held {
-    key: &'static str,
-    variable: String,
-    description: &'static str,
-    default: Option<String>,
-    secret: bool,
-}
-
-fn fields(scheme: &Scheme) -> Vec<Held> {
-    // No ending is the end of another, so two schemes never share a variable.
-    let held = |key, ending, description, secret| Held {
-        key,
-        variable: format!("{}_{ending}", scheme.name),
-        description,
-        default: None,
-        secret,
-    };
-    match callers::credential(scheme) {
-        Credential::Key => {
-            vec![held("apiKey", "api_key", "The key by which Holdline knows Genesys Cloud", true)]
-        }
-        Credential::Token { from } => vec![
-            held("clientId", "client_id", "The client for which tokens are fetched", false),
-            held("clientSecret", "client_secret", "The secret of that client", true),
-            Held {
-                default: from,
-                ..held(
-                    "loginUrl",
-                    "token_url",
-                    "Where tokens are fetched by client credentials",
-                    false,
-                )
-            },
-        ],
-    }
+/// The name of the variable for a field.
+fn variable(scheme: &Scheme, held: &Held) -> String {
+    format!("{}_{}", scheme.name, held.ending)
 }
 
 /// The action that Genesys Cloud makes with an integration of that credential, to fetch its token.
@@ -212,8 +184,8 @@ fn address(site: Site<'_>, is_placed: bool) -> Block {
 
 /// The variables of a scheme.
 fn asked_for(scheme: &Scheme) -> Vec<Block> {
-    let variable = |held: Held| {
-        let mut block = Block::new("variable", &[&held.variable])
+    let declared = |held: Held| {
+        let mut block = Block::new("variable", &[&variable(scheme, &held)])
             .with("description", Expression::of(held.description))
             .with("type", Expression::Hcl("string".to_owned()));
         if held.secret {
@@ -224,5 +196,5 @@ fn asked_for(scheme: &Scheme) -> Vec<Block> {
             None => block,
         }
     };
-    fields(scheme).into_iter().map(variable).collect()
+    callers::credential(scheme).fields.into_iter().map(declared).collect()
 }

@@ -122,7 +122,8 @@ impl Failure {
             Self::Limited(limited) => Some(limited.retry_after),
             Self::Unfetched(Unfetched::Upstream(error)) => match error {
                 UpstreamError::BreakerOpen { retry_after }
-                | UpstreamError::Held { retry_after } => Some(*retry_after),
+                | UpstreamError::Held { retry_after }
+                | UpstreamError::NotIssued { retry_after, .. } => Some(*retry_after),
                 UpstreamError::Saturated => Some(SOON),
                 // Whose word these are, nobody behind us can tell: they say when to come back.
                 UpstreamError::Status { status: 429 | 503, retry_after } => {
@@ -151,7 +152,10 @@ fn upstream_outcome(error: &UpstreamError) -> Outcome {
     match error {
         UpstreamError::Status { status: 500.., .. } => Outcome::UpstreamError,
         UpstreamError::Status { .. } => Outcome::UpstreamRejected,
-        UpstreamError::Unreachable => Outcome::UpstreamUnreachable,
+        UpstreamError::NotIssued { refused: true, .. } => Outcome::UpstreamRejected,
+        UpstreamError::Unreachable | UpstreamError::NotIssued { .. } => {
+            Outcome::UpstreamUnreachable
+        }
         UpstreamError::TimedOut => Outcome::UpstreamTimeout,
         UpstreamError::CutShort => Outcome::DeadlineExceeded,
         UpstreamError::BreakerOpen { .. } => Outcome::BreakerOpen,
@@ -171,6 +175,8 @@ fn upstream_detail(error: &UpstreamError) -> Cow<'static, str> {
         }
         UpstreamError::Held { .. } => "External API may not be asked again yet".into(),
         UpstreamError::Saturated => "External API has as many requests as it may have".into(),
+        UpstreamError::NotIssued { refused: true, .. } => "Login to external API is refused".into(),
+        UpstreamError::NotIssued { .. } => "Login to external API is not possible".into(),
         UpstreamError::TooLarge => "External API reply is too large".into(),
         UpstreamError::Malformed => "External API reply cannot be read".into(),
         UpstreamError::Unrenderable => "Internal server error".into(),

@@ -16,6 +16,7 @@ pub mod map_output;
 
 pub mod failure;
 pub mod operate;
+mod succession;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
@@ -72,7 +73,7 @@ pub struct Parts {
 pub struct Pipeline {
     catalog: Catalog,
     schemes: Schemes,
-    orgs: OrgsInFlight,
+    orgs: Arc<OrgsInFlight>,
     limits: RateLimits,
     cache: Arc<AnswerCache<Unfetched>>,
     fetcher: Arc<Fetcher>,
@@ -207,10 +208,20 @@ impl Pipeline {
     /// # Errors
     /// [`ClientError`] where no HTTP client can be built.
     pub fn new(catalog: Catalog, parts: &Parts) -> Result<Arc<Self>, ClientError> {
+        Self::after(None, catalog, parts)
+    }
+
+    /// The same, with what may be taken over from the pipeline `before`.
+    fn after(
+        before: Option<&Self>,
+        catalog: Catalog,
+        parts: &Parts,
+    ) -> Result<Arc<Self>, ClientError> {
         let Parts { registry, background, transport, wall, chance, room, max_in_flight_per_org } =
             parts;
         let schemes = Schemes::new(
             &catalog.callers,
+            before.map(|before| &before.schemes),
             &authenticate::Surroundings {
                 registry,
                 background: background.clone(),
@@ -221,24 +232,34 @@ impl Pipeline {
         )?;
         let upstreams = Upstreams::new(
             &catalog.upstreams,
+            before.map(|before| &before.fetcher.upstreams),
             &upstream::Surroundings {
                 registry,
+                background: background.clone(),
                 transport: transport.clone(),
                 wall: *wall,
                 chance: *chance,
             },
         )?;
         let actions = catalog.actions.values();
-        let cache = AnswerCache::new(actions.clone(), *room, registry, background.clone(), *chance);
+        let cache = match before {
+            Some(before) => before.cache.succeed(actions.clone(), registry),
+            None => {
+                let background = background.clone();
+                AnswerCache::new(actions.clone(), *room, registry, background, *chance)
+            }
+        };
+        let orgs = before.map(|before| &before.orgs);
+        let orgs = orgs.filter(|orgs| orgs.most() == *max_in_flight_per_org).cloned();
         let mapping_failures = actions
             .map(|action| {
                 (action.name.clone(), meters::mapping_meters(registry, action.name.as_str()))
             })
             .collect();
         Ok(Arc::new(Self {
-            limits: RateLimits::new(&catalog.limits, registry),
+            limits: RateLimits::new(&catalog.limits, before.map(|before| &before.limits), registry),
             schemes,
-            orgs: OrgsInFlight::new(*max_in_flight_per_org),
+            orgs: orgs.unwrap_or_else(|| Arc::new(OrgsInFlight::new(*max_in_flight_per_org))),
             cache,
             fetcher: Arc::new(Fetcher { upstreams, mapping_failures }),
             background: background.clone(),

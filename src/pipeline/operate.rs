@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use crate::mechanism::breaker::Force;
 use crate::{
-    catalog::name::Name,
+    catalog::{name::Name, upstream::Upstream},
     mechanism::breaker::{Forced, State},
     pipeline::{
         Pipeline,
@@ -16,10 +16,20 @@ use crate::{
     },
     telemetry::{
         meters::PurgeMeters,
-        metrics::{self as table, Registry},
+        metrics::{self as table, Definition, Registry},
     },
     time,
 };
+
+/// The gauges of an upstream, beside the state of its breaker.
+const OF_UPSTREAM: [Definition; 6] = [
+    table::UPSTREAM_IN_FLIGHT,
+    table::UPSTREAM_LIMIT,
+    table::RETRY_BUDGET,
+    table::HELD_SECONDS,
+    table::BREAKER_FAILURE_RATIO,
+    table::BREAKER_SLOW_RATIO,
+];
 
 /// What a purge is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +153,28 @@ impl Pipeline {
             for state in State::ALL {
                 let is = f64::from(u8::from(upstream.breaker.state == state));
                 gauge(&table::BREAKER_STATE, &[name, state.as_str()], is);
+            }
+        }
+    }
+
+    /// Sets to zero the gauges of what `successor` does not have.
+    pub(super) fn unobserve(&self, successor: &Self, registry: &Registry) {
+        let (old, new) = (&self.catalog, &successor.catalog);
+        for name in old.limits.keys().filter(|name| !new.limits.contains_key(*name)) {
+            registry.gauge(&table::LIMIT_KEYS, &[name.as_str()]).set(0.0);
+        }
+        let has_quota = |upstream: &Upstream| upstream.quota.is_some();
+        for (name, _) in old.upstreams.iter().filter(|(_, upstream)| has_quota(upstream)) {
+            if !new.upstreams.get(name).is_some_and(|upstream| has_quota(upstream)) {
+                registry.gauge(&table::QUOTA_LEFT, &[name.as_str()]).set(0.0);
+            }
+        }
+        for name in old.upstreams.keys().filter(|name| !new.upstreams.contains_key(*name)) {
+            for metric in &OF_UPSTREAM {
+                registry.gauge(metric, &[name.as_str()]).set(0.0);
+            }
+            for state in State::ALL {
+                registry.gauge(&table::BREAKER_STATE, &[name.as_str(), state.as_str()]).set(0.0);
             }
         }
     }

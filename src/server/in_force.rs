@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use crate::{
     catalog::name::Name,
     pipeline::Pipeline,
-    settings::ServerSettings,
+    settings::{ServerSettings, Settings},
     telemetry::{
         meters::{CallMeters, UNKNOWN_ACTION},
         metrics::Registry,
@@ -24,6 +24,8 @@ pub struct Served {
     pub settings: ServerSettings,
     /// The fingerprint of the configuration.
     pub revision: String,
+    /// Each value that is written in it, with its path.
+    pub written: Arc<[(String, String)]>,
     meters: BTreeMap<Name, CallMeters>,
     unknown: CallMeters,
 }
@@ -32,15 +34,21 @@ impl Served {
     /// That configuration, with the series of each of its actions.
     pub fn new(
         pipeline: Arc<Pipeline>,
-        settings: ServerSettings,
-        revision: String,
+        settings: &Settings,
         registry: &Arc<Registry>,
     ) -> Arc<Self> {
         let names = pipeline.catalog().actions.keys();
         let meters =
             names.map(|name| (name.clone(), CallMeters::new(registry, name.as_str()))).collect();
         let unknown = CallMeters::new(registry, UNKNOWN_ACTION);
-        Arc::new(Self { pipeline, settings, revision, meters, unknown })
+        Arc::new(Self {
+            pipeline,
+            settings: settings.server.clone(),
+            revision: settings.revision.clone(),
+            written: Arc::clone(&settings.written),
+            meters,
+            unknown,
+        })
     }
 
     /// Where calls to the action of that name are counted.

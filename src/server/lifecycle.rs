@@ -160,6 +160,13 @@ impl InFlight {
         Self { calls: Arc::new(Room::new(max_calls)), bytes: Arc::new(Room::new(max_bytes)) }
     }
 
+    /// Changes how many may be inside. Who is inside stays: where that are more, nobody is let in
+    /// until enough have left.
+    pub fn resize(&self, max_calls: usize, max_bytes: usize) {
+        self.calls.max.store(max_calls, Ordering::Relaxed);
+        self.bytes.max.store(max_bytes, Ordering::Relaxed);
+    }
+
     /// Lets one call in until the guard is dropped. `None`: full.
     pub fn enter(&self) -> Option<Guard> {
         Room::take(&self.calls, 1)
@@ -172,17 +179,17 @@ impl InFlight {
 
     /// Whether no further call would be let in now.
     pub fn is_full(&self) -> bool {
-        self.count() >= self.calls.max
+        self.count() >= self.max_count()
     }
 
     /// Calls that may be inside.
     pub fn max_count(&self) -> usize {
-        self.calls.max
+        self.calls.max.load(Ordering::Relaxed)
     }
 
     /// Bytes that may be set aside.
     pub fn max_bytes(&self) -> usize {
-        self.bytes.max
+        self.bytes.max.load(Ordering::Relaxed)
     }
 
     /// Calls inside.
@@ -227,12 +234,12 @@ impl Drop for Guard {
 #[derive(Debug)]
 struct Room {
     taken: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
 }
 
 impl Room {
     fn new(max: usize) -> Self {
-        Self { taken: AtomicUsize::new(0), max }
+        Self { taken: AtomicUsize::new(0), max: AtomicUsize::new(max) }
     }
 
     fn take(room: &Arc<Self>, amount: usize) -> Option<Guard> {
@@ -240,7 +247,8 @@ impl Room {
     }
 
     fn add(&self, amount: usize) -> bool {
-        let add = |taken: usize| taken.checked_add(amount).filter(|sum| *sum <= self.max);
+        let max = self.max.load(Ordering::Relaxed);
+        let add = |taken: usize| taken.checked_add(amount).filter(|sum| *sum <= max);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
 }
@@ -332,6 +340,20 @@ mod tests {
         drop(first);
         assert_eq!(inside.count(), 1);
         assert!(inside.enter().is_some());
+    }
+
+    #[test]
+    fn with_fewer_places_nobody_is_sent_away_and_nobody_let_in_until_enough_have_left() {
+        let inside = InFlight::new(3, 10);
+        let mut calls: Vec<_> = (0..3).filter_map(|_| inside.enter()).collect();
+        let bytes = inside.reserve(8);
+        inside.resize(2, 4);
+        assert_eq!((inside.count(), inside.is_full(), inside.bytes()), (3, true, 8));
+        calls.pop();
+        assert!(inside.enter().is_none() && inside.reserve(1).is_none());
+        calls.pop();
+        drop(bytes);
+        assert!(inside.enter().is_some() && inside.reserve(4).is_some());
     }
 
     #[test]

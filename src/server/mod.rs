@@ -1,6 +1,6 @@
 //! The listeners and what is said on them: the only module that knows axum and status codes.
 //!
-//! [`public`] is the data plane, [`in_force`] what it serves, `respond` its table of statuses; [`admin`] is for kubelets, scrapers
+//! [`public`] is the data plane, [`in_force`] what it serves, `respond` its table of statuses, [`rehearsal`] a call without a socket; [`admin`] is for kubelets, scrapers
 //! and operators, on a runtime of its own ([`operations`]); [`listener`] accepts, limits and drains
 //! connections for all of them.
 
@@ -14,6 +14,7 @@ pub mod listener;
 pub mod in_force;
 mod problem;
 pub mod public;
+pub mod rehearsal;
 mod respond;
 
 pub mod admin;

@@ -94,7 +94,7 @@ impl Operations {
         let (lifecycle, background) = (self.lifecycle.clone(), self.background.clone());
         let connections = Arc::clone(&self.connections);
         self.background.finish(async move {
-            serve(listener, app, LIMITS, lifecycle, &background, connections).await;
+            serve(listener, None, app, LIMITS, lifecycle, &background, connections).await;
         });
         Ok(())
     }

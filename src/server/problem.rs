@@ -9,7 +9,7 @@ use axum::{
     },
 };
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::telemetry::outcome::Outcome;
 
@@ -22,7 +22,18 @@ pub(super) fn problem(
     detail: &str,
     request_id: &str,
 ) -> Response<Body> {
-    let document = json!({
+    problem_with(status, code, detail, request_id, json!({}))
+}
+
+/// The same, with `members` of its own beside those that all have.
+pub(super) fn problem_with(
+    status: StatusCode,
+    code: Outcome,
+    detail: &str,
+    request_id: &str,
+    members: Value,
+) -> Response<Body> {
+    let mut document = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
@@ -30,6 +41,9 @@ pub(super) fn problem(
         "code": code.as_str(),
         "request_id": request_id,
     });
+    if let (Some(document), Value::Object(members)) = (document.as_object_mut(), members) {
+        document.extend(members);
+    }
     let body = document.to_string().into_bytes().into();
     json_response(status, "application/problem+json", body, request_id)
 }

@@ -40,7 +40,7 @@ use crate::{
         report::{self, Ended},
         trail::{Tracer, Trail},
     },
-    time::{self, Deadline, Instant},
+    time::{self, Deadline},
 };
 
 /// Everything between the listener and the pipeline.
@@ -68,15 +68,30 @@ impl DataPlane {
             .with_state(Arc::clone(self))
     }
 
+    /// What is in force now.
+    pub(super) fn in_force(&self) -> Arc<Served> {
+        self.in_force.now()
+    }
+
     /// Calls under way.
     pub fn in_flight(&self) -> usize {
         self.in_flight.count()
+    }
+
+    /// Changes how much may be under way, as `settings` say.
+    pub fn resize(&self, settings: &ServerSettings) {
+        self.in_flight.resize(settings.max_in_flight, settings.max_bytes_in_flight);
     }
 
     /// What is under way and what may be: calls, and bytes of their bodies.
     pub fn caps(&self) -> &InFlight {
         &self.in_flight
     }
+}
+
+/// What stands for an action in labels.
+fn label(action: Option<&Action>) -> &str {
+    action.map_or(UNKNOWN_ACTION, |action| action.name.as_str())
 }
 
 /// The template of the data plane's path.
@@ -92,28 +107,35 @@ async fn serve(
     let served = plane.in_force.now();
     let action = action.ok();
     let action = action.and_then(|Path(name)| served.pipeline.catalog().action(&name).cloned());
-    plane.respond(&served, action, request).await
+    let trail = plane.begin(action.as_deref(), &request);
+    plane.respond(&served, action, request, &trail).await
 }
 
 async fn serve_unknown(State(plane): State<Arc<DataPlane>>, request: Request) -> Response<Body> {
-    plane.respond(&plane.in_force.now(), None, request).await
+    let trail = plane.begin(None, &request);
+    plane.respond(&plane.in_force.now(), None, request, &trail).await
 }
 
 impl DataPlane {
-    async fn respond(
+    /// Begins the trail of a request, first of all: what is shed is counted too.
+    pub(super) fn begin(&self, action: Option<&Action>, request: &Request) -> Arc<Trail> {
+        let caller = TraceContext::read(request.headers());
+        let method = attempts::method_label(request.method());
+        Arc::new(self.tracer.begin(time::now(), caller.as_ref(), (method, label(action))))
+    }
+
+    /// Answers a request whose trail has begun.
+    pub(super) async fn respond(
         &self,
         served: &Served,
         action: Option<Arc<Action>>,
         request: Request,
+        trail: &Arc<Trail>,
     ) -> Response<Body> {
-        let began = time::now();
         let request_id = chance::hex128();
-        let label = action.as_ref().map_or(UNKNOWN_ACTION, |action| action.name.as_str());
-        let caller = TraceContext::read(request.headers());
-        let method = attempts::method_label(request.method());
-        let trail = Arc::new(self.tracer.begin(began, caller.as_ref(), (method, label)));
+        let label = label(action.as_deref());
         let mut ending = Ending {
-            trail: &trail,
+            trail,
             meters: served.meters(label),
             detail: None,
             unread: !request.body().is_end_stream(),
@@ -152,7 +174,7 @@ impl DataPlane {
             Err(refusal) => return ending.refuse(refusal),
         };
         ending.ended.bytes_in = body.len();
-        let call = call(action, headers, body, began, Arc::clone(&trail));
+        let call = call(action, headers, body, Arc::clone(trail));
         let ran = AssertUnwindSafe(served.pipeline.run(&call)).catch_unwind().await;
         ending.finish(action, &ran.unwrap_or(Err(Failure::Bug)))
     }
@@ -207,13 +229,7 @@ struct Whole {
     held: Guard,
 }
 
-fn call(
-    action: &Arc<Action>,
-    headers: HeaderMap,
-    body: Bytes,
-    began: Instant,
-    trail: Arc<Trail>,
-) -> Call {
+fn call(action: &Arc<Action>, headers: HeaderMap, body: Bytes, trail: Arc<Trail>) -> Call {
     let asked = headers.get("x-deadline-ms").map(|value| {
         let digits = value.to_str().ok()?.trim();
         let whole = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
@@ -222,7 +238,7 @@ fn call(
     });
     let wait = asked.flatten().map(Duration::from_millis);
     Call {
-        deadline: Deadline::after(began, action.patience(wait)),
+        deadline: Deadline::after(trail.began(), action.patience(wait)),
         deadline_unreadable: asked == Some(None),
         action: Arc::clone(action),
         headers,

@@ -205,6 +205,7 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
         }
         UpstreamError::Status { .. }
         | UpstreamError::Unreachable
+        | UpstreamError::NotIssued { .. }
         | UpstreamError::TooLarge
         | UpstreamError::Malformed => StatusCode::BAD_GATEWAY,
         UpstreamError::TimedOut | UpstreamError::CutShort => StatusCode::GATEWAY_TIMEOUT,

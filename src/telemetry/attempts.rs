@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 
-use crate::telemetry::{
-    meters::Words,
-    metrics::{self as table, Registry},
+use crate::{
+    telemetry::{
+        meters::Words,
+        metrics::{self as table, Registry},
+    },
+    time::Wall,
 };
 
 /// The statuses that have a label of their own; others are counted by class.
@@ -210,6 +213,41 @@ impl HedgeMeters {
                 registry.counter(&table::HEDGES_SUPPRESSED, &[upstream, reason])
             }),
         }
+    }
+}
+
+/// What the tokens leave that are issued to us for one upstream.
+pub struct TokenSourceMeters {
+    /// Tokens asked for, by what came of it.
+    pub refreshes: Words,
+    expiry: Gauge,
+}
+
+impl fmt::Debug for TokenSourceMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSourceMeters(..)")
+    }
+}
+
+impl TokenSourceMeters {
+    /// The series of one upstream.
+    pub fn new(registry: &Registry, upstream: &str) -> Self {
+        Self {
+            refreshes: Words::new(&["success", "refused", "failure"], |result| {
+                registry.counter(&table::CREDENTIAL_REFRESHES, &[upstream, result])
+            }),
+            expiry: registry.gauge(&table::CREDENTIAL_EXPIRY, &[upstream]),
+        }
+    }
+
+    /// There is a token, which lasts so long from now on.
+    pub fn lasts(&self, wall: Wall, left: Duration) {
+        self.expiry.set((wall.since_epoch() + left).as_secs_f64());
+    }
+
+    /// There is none any more.
+    pub fn gone(&self) {
+        self.expiry.set(0.0);
     }
 }
 

@@ -166,8 +166,8 @@ impl TokenMeters {
     /// Where verdicts come from, and which come from there.
     const SOURCES: &[(&str, &[&str])] = &[
         ("cache", &["valid", "invalid"]),
-        ("remote", &["valid", "expired", "invalid", "forbidden", "error"]),
-        ("coalesced", &["valid", "expired", "invalid", "forbidden", "error"]),
+        ("remote", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
+        ("coalesced", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
         ("stale", &["valid"]),
         ("local", &["valid", "missing", "malformed", "invalid"]),
     ];
@@ -208,9 +208,10 @@ impl CacheMeters {
             stores: Words::new(&["stored", "too_large", "uncacheable", "error"], |result| {
                 registry.counter(&table::CACHE_STORES, &[cache, result])
             }),
-            evictions: Words::new(&["size", "expired", "purged", "replaced"], |cause| {
-                registry.counter(&table::CACHE_EVICTIONS, &[cache, cause])
-            }),
+            evictions: Words::new(
+                &["size", "expired", "purged", "replaced", "outdated"],
+                |cause| registry.counter(&table::CACHE_EVICTIONS, &[cache, cause]),
+            ),
         }
     }
 }
@@ -327,6 +328,11 @@ impl BreakerMeters {
     }
 }
 
+/// Says when the certificate expires that `place` of the configuration names, in time since 1970.
+pub fn tell_expiry(registry: &Registry, place: &str, at: Duration) {
+    registry.gauge(&table::CERTIFICATE_EXPIRY, &[place]).set(at.as_secs_f64());
+}
+
 /// When something last happened; 0 until it does.
 pub struct Moment(Gauge);
 
@@ -360,6 +366,45 @@ pub fn mapping_meters(registry: &Registry, action: &str) -> Words {
     Words::new(&["not_json", "missing_field", "wrong_type", "too_large"], |reason| {
         registry.counter(&table::MAPPING_FAILURES, &[action, "response", reason])
     })
+}
+
+/// Configurations that are read while the process runs.
+pub struct ReloadMeters {
+    results: Words,
+    successful: Gauge,
+    success: Moment,
+}
+
+impl fmt::Debug for ReloadMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReloadMeters(..)")
+    }
+}
+
+impl ReloadMeters {
+    /// The series. The configuration of the start counts as good, and not as read anew.
+    pub fn new(registry: &Registry, wall: Wall) -> Self {
+        let meters = Self {
+            results: Words::new(&["applied", "unchanged", "refused"], |result| {
+                registry.counter(&table::CONFIG_RELOADS, &[result])
+            }),
+            successful: registry.gauge(&table::CONFIG_RELOAD_SUCCESSFUL, &[]),
+            success: Moment(registry.gauge(&table::CONFIG_RELOAD_SUCCESS, &[])),
+        };
+        meters.good(wall);
+        meters
+    }
+
+    /// One was read, at this time: `applied`, `unchanged` or `refused`.
+    pub fn read(&self, result: &str, wall: Wall) {
+        self.results.count(result);
+        if result == "refused" { self.successful.set(0.0) } else { self.good(wall) }
+    }
+
+    fn good(&self, wall: Wall) {
+        self.successful.set(1.0);
+        self.success.set(wall);
+    }
 }
 
 /// Purges, by scope and manner.

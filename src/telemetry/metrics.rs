@@ -1,7 +1,11 @@
 //! The one list of all metrics: name, type, labels and help text. Nothing else in the crate names a
 //! metric; `/metrics`, its help texts and the reference page come from here.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{
@@ -84,6 +88,10 @@ catalogue! {
     ACTIVE_REQUESTS = gauge("http_server_active_requests", &["http_request_method"],
         "Calls under way.");
     CONNECTIONS = gauge("holdline_server_connections", &[], "Open connections to the data plane.");
+    TLS_HANDSHAKES = counter("holdline_tls_handshakes_total", &["result"],
+        "TLS handshakes of callers, by how they ended.");
+    CERTIFICATE_EXPIRY = gauge("holdline_tls_certificate_expiry_timestamp_seconds",
+        &["certificate"], "When the first certificate of a chain of ours expires, by its place in the configuration.");
     STAGE_DURATION = histogram("holdline_stage_duration_seconds", STAGE, &["stage"],
         "How long each stage of a call takes.");
     TOKEN_VALIDATIONS = counter("holdline_token_validations_total", &["result", "source"],
@@ -143,6 +151,10 @@ catalogue! {
         "For how long yet an upstream does not want to be asked.");
     QUOTA_LEFT = gauge("holdline_upstream_quota_left_ratio", &["upstream"],
         "The part of the quota's burst that is left.");
+    CREDENTIAL_REFRESHES = counter("holdline_upstream_credential_refreshes_total",
+        &["upstream", "result"], "Tokens that were asked for to log in with, and what came of it.");
+    CREDENTIAL_EXPIRY = gauge("holdline_upstream_credential_expiry_timestamp_seconds",
+        &["upstream"], "When the token expires with which an upstream is asked; 0: there is none.");
     BREAKER_STATE = gauge("holdline_breaker_state", &["upstream", "state"],
         "1 for the state that the breaker is in, forced ones included; 0 for all others.");
     BREAKER_TRANSITIONS = counter("holdline_breaker_transitions_total",
@@ -161,6 +173,12 @@ catalogue! {
         "Replies that did not fit the action's outputs.");
     BUILD = gauge("holdline_build_info", &["version", "revision"], "1, for what runs here.");
     CONFIG = gauge("holdline_config_info", &["hash"], "1, for the configuration in force.");
+    CONFIG_RELOADS = counter("holdline_config_reloads_total", &["result"],
+        "Configurations that were read while this process ran, and what became of them.");
+    CONFIG_RELOAD_SUCCESSFUL = gauge("holdline_config_last_reload_successful", &[],
+        "1 where the configuration that was read last is in force, 0 where it was refused.");
+    CONFIG_RELOAD_SUCCESS = gauge("holdline_config_last_reload_success_timestamp_seconds", &[],
+        "When a configuration was last read and found good.");
     READY = gauge("holdline_ready", &["check"], "1 where this process may be sent calls.");
     DRAINING = gauge("holdline_draining", &[], "1 while this process is leaving, or kept out of rotation by its operator.");
     ADMIN_ACTIONS = counter("holdline_admin_actions_total", &["action", "result"],
@@ -170,10 +188,19 @@ catalogue! {
         "Spans and log lines that were dropped rather than waited for.");
 }
 
+/// The one series of a metric.
+struct Only {
+    help: &'static str,
+    label: &'static str,
+    value: String,
+}
+
 /// Where metrics are kept. One per running service, so that two in one process never mix.
 pub struct Registry {
     recorder: PrometheusRecorder,
     render: PrometheusHandle,
+    /// The metrics of which only one series is shown, each with that.
+    only: Mutex<BTreeMap<&'static str, Only>>,
     on: bool,
 }
 
@@ -217,7 +244,7 @@ impl Registry {
         metrics::with_local_recorder(&recorder, || {
             metrics_process::Collector::default().describe();
         });
-        Arc::new(Self { recorder, render, on })
+        Arc::new(Self { recorder, render, only: Mutex::default(), on })
     }
 
     /// The handle of a counter's series, which exists at zero from now on.
@@ -247,6 +274,16 @@ impl Registry {
         self.recorder.register_histogram(&key(metric, values), &METADATA)
     }
 
+    /// Shows a gauge at 1 for that value of its one label, and for no other: what was shown before is
+    /// gone, or each value that ever was would leave a series behind. `value` is a word that needs no
+    /// quoting.
+    pub fn show_only(&self, metric: &Definition, value: &str) {
+        debug_assert!(matches!(metric.kind, Kind::Gauge) && metric.labels.len() == 1);
+        let value = value.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let only = Only { help: metric.help, label: metric.labels[0], value };
+        self.only().insert(metric.name, only);
+    }
+
     /// Everything, in the Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         if !self.on {
@@ -255,7 +292,18 @@ impl Registry {
         metrics::with_local_recorder(&self.recorder, || {
             metrics_process::Collector::default().collect();
         });
-        self.render.render()
+        let mut text = self.render.render();
+        for (name, Only { help, label, value }) in &*self.only() {
+            let _ = write!(
+                text,
+                "# HELP {name} {help}\n# TYPE {name} gauge\n{name}{{{label}=\"{value}\"}} 1\n\n"
+            );
+        }
+        text
+    }
+
+    fn only(&self) -> MutexGuard<'_, BTreeMap<&'static str, Only>> {
+        self.only.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves samples from where calls leave them to where they are counted. Without it, memory grows
@@ -294,6 +342,16 @@ mod tests {
                 assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
             }
         }
+    }
+
+    #[test]
+    fn of_what_is_shown_alone_nothing_is_left_behind() {
+        let registry = Registry::new();
+        registry.show_only(&CONFIG, "a1");
+        registry.show_only(&CONFIG, "b2");
+        let text = registry.render();
+        assert_eq!(text.matches("holdline_config_info{").count(), 1);
+        assert!(text.ends_with("holdline_config_info{hash=\"b2\"} 1\n\n"), "{text}");
     }
 
     #[test]

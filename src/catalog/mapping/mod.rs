@@ -11,6 +11,7 @@ use serde_json_path::JsonPath;
 
 use self::reply::Document;
 use crate::catalog::{
+    form::Form,
     scalar::{Kind, read_integer, write_json_string},
     schema::Schema,
 };
@@ -21,7 +22,7 @@ pub struct Output {
     /// Its name.
     pub name: Arc<str>,
     /// Its type.
-    pub kind: Kind,
+    pub form: Form,
     /// Where it comes from.
     pub source: Source,
     /// One sentence for people.
@@ -50,6 +51,8 @@ pub struct Mapping {
     outputs: Vec<Output>,
     /// One for each output, in the same order.
     plans: Vec<Plan>,
+    /// Whether the root of a reply may be an array: where an output is taken out of one.
+    takes_arrays: bool,
 }
 
 /// What is known of an output before any reply.
@@ -101,6 +104,21 @@ impl MappingError {
     }
 }
 
+impl Output {
+    /// Whether its path takes the reply for an array: `$[0].name`, `$[?@.main].phone`, `$[*]`, or
+    /// `$` itself for an output that is one.
+    fn looks_into_an_array(&self) -> bool {
+        let Source::Reply { from, .. } = &self.source else { return false };
+        let path = from.to_string();
+        match path.strip_prefix('$').unwrap_or_default() {
+            "" => self.form == Form::Array,
+            inside => {
+                inside.starts_with('[') && !inside.starts_with("['") && !inside.starts_with("[\"")
+            }
+        }
+    }
+}
+
 impl Mapping {
     /// Compiles the outputs, and checks that every default and fixed value satisfies its own
     /// contract.
@@ -123,7 +141,8 @@ impl Mapping {
                 }
             }
         }
-        if wrong.is_empty() { Ok(Self { outputs, plans }) } else { Err(wrong) }
+        let takes_arrays = outputs.iter().any(Output::looks_into_an_array);
+        if wrong.is_empty() { Ok(Self { outputs, plans, takes_arrays }) } else { Err(wrong) }
     }
 
     /// The outputs, in the order of the configuration, which is the order in answers.
@@ -136,7 +155,7 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`], for the first output at fault.
     pub fn apply(&self, reply: &[u8]) -> Result<Bytes, MappingError> {
-        let document = Document::read(reply)?;
+        let document = Document::read(reply, self.takes_arrays)?;
         self.write(|output, plan, out| {
             let found = match &output.source {
                 Source::Reply { from, .. } => document.first(from),
@@ -174,7 +193,7 @@ impl Mapping {
         let checked = self.write(|output, plan, out| {
             match (object.get(&*output.name), &plan.stand_in) {
                 (Some(value), _) => {
-                    let sentences = breaches(output.kind, plan.schema.as_ref(), value);
+                    let sentences = breaches(output.form, plan.schema.as_ref(), value);
                     wrong.extend(sentences.iter().map(|what| format!("{} {what}", output.name)));
                     write_value(value, out);
                 }
@@ -212,12 +231,12 @@ impl Mapping {
 
 impl Plan {
     fn of(output: &Output, first: bool) -> Result<Self, Vec<String>> {
-        let schema = Schema::compile(output.kind, &output.keywords)?;
+        let schema = Schema::compile(output.form, &output.keywords)?;
         let (what, value) = match &output.source {
             Source::Reply { default, .. } => ("default", default.as_ref()),
             Source::Fixed(value) => ("value", Some(value)),
         };
-        let wrong = value.map(|value| breaches(output.kind, schema.as_ref(), value));
+        let wrong = value.map(|value| breaches(output.form, schema.as_ref(), value));
         if let Some(wrong) = wrong.filter(|wrong| !wrong.is_empty()) {
             return Err(wrong.into_iter().map(|wrong| format!("{what} {wrong}")).collect());
         }
@@ -234,9 +253,9 @@ impl Plan {
 }
 
 /// What is wrong with a value out of the configuration.
-fn breaches(kind: Kind, schema: Option<&Schema>, value: &Value) -> Vec<String> {
-    if !kind.fits(value) {
-        return vec![kind.demand().to_owned()];
+fn breaches(form: Form, schema: Option<&Schema>, value: &Value) -> Vec<String> {
+    if !form.fits(value) {
+        return vec![form.demand().to_owned()];
     }
     schema.map(|schema| schema.breaches(value)).unwrap_or_default()
 }
@@ -261,22 +280,34 @@ fn write_match(
         }
         Some(_) | None => Ok(()),
     };
-    match (&output.source, value, output.kind) {
+    match (&output.source, value, output.form) {
         // A float has lost its digits on the way: they are read again from the reply itself.
-        (Source::Reply { from, .. }, Value::Number(number), Kind::Integer) if number.is_f64() => {
-            let text = document.number_text(from).ok_or_else(wrong_type)?;
+        (Source::Reply { from, .. }, Value::Number(number), Form::Scalar(Kind::Integer))
+            if number.is_f64() =>
+        {
+            let text = document.text_of(from).ok_or_else(wrong_type)?;
             let integer = read_integer(text).ok_or_else(wrong_type)?;
             let exact = serde_json::Number::from_i128(integer).ok_or_else(wrong_type)?;
             let exact = Value::Number(exact);
             check(&exact)?;
             write_value(&exact, out);
         }
-        (Source::Reply { from, .. }, Value::Number(number), Kind::Number) if number.is_f64() => {
-            let text = document.number_text(from).ok_or_else(wrong_type)?;
+        (Source::Reply { from, .. }, Value::Number(number), Form::Scalar(Kind::Number))
+            if number.is_f64() =>
+        {
+            let text = document.text_of(from).ok_or_else(wrong_type)?;
             check(value)?;
             out.extend_from_slice(text.as_bytes());
         }
-        (_, value, kind) if kind.fits(value) => {
+        // As it was written, so that no number in it loses a digit either.
+        (Source::Reply { from, .. }, value, form @ (Form::Array | Form::Object))
+            if form.fits(value) =>
+        {
+            let text = document.text_of(from).ok_or_else(wrong_type)?;
+            check(value)?;
+            reply::write_compact(text, out);
+        }
+        (_, value, form) if form.fits(value) => {
             check(value)?;
             write_value(value, out);
         }

@@ -20,8 +20,9 @@ pub(super) struct Document<'r> {
 }
 
 impl<'r> Document<'r> {
-    /// Reads a reply whose root is an object. serde_json bounds the depth (128).
-    pub(super) fn read(bytes: &'r [u8]) -> Result<Self, MappingError> {
+    /// Reads a reply whose root is an object, or an array where those are taken. serde_json bounds
+    /// the depth (128).
+    pub(super) fn read(bytes: &'r [u8], takes_arrays: bool) -> Result<Self, MappingError> {
         let (twice, left) = (Cell::new(false), Cell::new(MAX_VALUES));
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let root = Strict { twice: &twice, left: &left }
@@ -29,6 +30,7 @@ impl<'r> Document<'r> {
             .and_then(|root| deserializer.end().map(|()| root));
         match root {
             Ok(root @ Value::Object(_)) => Ok(Self { bytes, root }),
+            Ok(root @ Value::Array(_)) if takes_arrays => Ok(Self { bytes, root }),
             Ok(_) => Err(MappingError::NotAnObject),
             Err(_) if twice.get() => Err(MappingError::DuplicateKey),
             Err(_) if left.get() == 0 => Err(MappingError::TooManyValues),
@@ -41,9 +43,9 @@ impl<'r> Document<'r> {
         path.query(&self.root).first().filter(|value| !value.is_null())
     }
 
-    /// The first match as it was written, for numbers. Reads the reply once more for each step of
-    /// the way, which only floats are worth.
-    pub(super) fn number_text(&self, path: &JsonPath) -> Option<&'r str> {
+    /// The first match as it was written. Reads the reply once more for each step of the way, which
+    /// only floats, arrays and objects are worth.
+    pub(super) fn text_of(&self, path: &JsonPath) -> Option<&'r str> {
         let matches = path.query_located(&self.root);
         let mut here: &RawValue = serde_json::from_slice(self.bytes).ok()?;
         for step in matches.first()?.location().iter() {
@@ -51,6 +53,22 @@ impl<'r> Document<'r> {
             here = Step(step).deserialize(&mut deserializer).ok()??;
         }
         Some(here.get())
+    }
+}
+
+/// Appends JSON without the white space between its tokens.
+pub(super) fn write_compact(json: &str, out: &mut Vec<u8>) {
+    let (mut within_string, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        if within_string || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            out.push(byte);
+        }
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = within_string,
+            b'"' => within_string = !within_string,
+            _ => {}
+        }
     }
 }
 
@@ -197,29 +215,32 @@ mod tests {
             ("\"x\"", MappingError::NotAnObject, "wrong_type"),
             ("1", MappingError::NotAnObject, "wrong_type"),
         ] {
-            let error = Document::read(reply.as_bytes()).unwrap_err();
+            let error = Document::read(reply.as_bytes(), false).unwrap_err();
             assert_eq!((&error, error.reason()), (&wanted, reason), "{reply}");
         }
-        assert_eq!(Document::read(b"{\"a\":\"\xff\"}").unwrap_err(), MappingError::NotJson);
+        assert_eq!(Document::read(b"{\"a\":\"\xff\"}", false).unwrap_err(), MappingError::NotJson);
     }
 
     #[test]
     fn a_reply_of_countless_values_is_refused() {
         let zeros = |n: usize| format!(r#"{{"a":[{}0]}}"#, "0,".repeat(n - 1));
-        assert!(Document::read(zeros(99_998).as_bytes()).is_ok());
-        let error = Document::read(zeros(100_001).as_bytes()).unwrap_err();
+        assert!(Document::read(zeros(99_998).as_bytes(), false).is_ok());
+        let error = Document::read(zeros(100_001).as_bytes(), false).unwrap_err();
         assert_eq!((&error, error.reason()), (&MappingError::TooManyValues, "too_large"));
     }
 
     #[test]
     fn the_same_key_in_different_objects_is_no_duplicate() {
-        assert!(Document::read(b" \r\n\t{\"a\":{\"b\":1},\"c\":[{\"b\":1},{\"b\":1}]}\n").is_ok());
+        assert!(
+            Document::read(b" \r\n\t{\"a\":{\"b\":1},\"c\":[{\"b\":1},{\"b\":1}]}\n", false)
+                .is_ok()
+        );
     }
 
     #[test]
     fn numbers_are_found_as_they_were_written() {
         let reply = br#"{"a~/\u0062":{"":[0,{"x":1.50,"y":[1e2]}]},"x":2.0}"#;
-        let document = Document::read(reply).unwrap();
+        let document = Document::read(reply, false).unwrap();
         for (path, wanted) in [
             ("$['a~/b'][''][1].x", Some("1.50")),
             ("$..y[0]", Some("1e2")),
@@ -227,7 +248,7 @@ mod tests {
             ("$.z", None),
         ] {
             let path = JsonPath::parse(path).unwrap();
-            assert_eq!(document.number_text(&path), wanted, "{path}");
+            assert_eq!(document.text_of(&path), wanted, "{path}");
         }
     }
 }

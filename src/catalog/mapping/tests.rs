@@ -26,10 +26,10 @@ const USER: &str = r##"{
   }
 }"##;
 
-fn output(name: &str, kind: Kind, source: Source, keywords: &Value) -> Output {
+fn output(name: &str, form: impl Into<Form>, source: Source, keywords: &Value) -> Output {
     Output {
         name: name.into(),
-        kind,
+        form: form.into(),
         source,
         description: String::new(),
         keywords: keywords.as_object().unwrap().clone(),
@@ -54,8 +54,13 @@ fn tutorial() -> Mapping {
 }
 
 /// What a mapping of one output, `v`, makes of a reply.
-fn apply(kind: Kind, path: &str, keywords: &Value, reply: &str) -> Result<String, MappingError> {
-    let mapping = Mapping::new(vec![output("v", kind, from(path, None), keywords)]).unwrap();
+fn apply(
+    form: impl Into<Form>,
+    path: &str,
+    keywords: &Value,
+    reply: &str,
+) -> Result<String, MappingError> {
+    let mapping = Mapping::new(vec![output("v", form, from(path, None), keywords)]).unwrap();
     mapping.apply(reply.as_bytes()).map(|answer| text(&answer))
 }
 
@@ -283,6 +288,72 @@ fn a_fallback_that_breaks_the_contract_is_told_all_of_it() {
             "c must be an integer within 64 bits",
         ]
     );
+}
+
+#[test]
+fn an_array_or_object_comes_as_it_was_written_without_its_white_space() {
+    let reply = r#"{"ids": [ 1, 123456789012345678901234567890, 1.10,
+        "a \\\" b\\" ], "o": { "deep": [ [ ] , { "k" : null } ] } }"#;
+    let wanted = r#"{"v":[1,123456789012345678901234567890,1.10,"a \\\" b\\"]}"#;
+    assert_eq!(apply(Form::Array, "$.ids", &json!({}), reply), Ok(wanted.to_owned()));
+    let wanted = r#"{"v":{"deep":[[],{"k":null}]}}"#;
+    assert_eq!(apply(Form::Object, "$.o", &json!({}), reply), Ok(wanted.to_owned()));
+    for (form, path) in [(Form::Array, "$.o"), (Form::Object, "$.ids"), (Form::Array, "$.ids[0]")] {
+        let wrong = Err(MappingError::WrongType("v".into()));
+        assert_eq!(apply(form, path, &json!({}), reply), wrong, "{path}");
+    }
+    // The first match is the output, not a list of all.
+    assert_eq!(apply(Kind::Integer, "$.ids[*]", &json!({}), reply), Ok(r#"{"v":1}"#.to_owned()));
+}
+
+#[test]
+fn an_array_is_held_to_its_contract() {
+    let keywords = json!({"items": {"type": "integer", "minimum": 1}, "maxItems": 2});
+    let apply = |reply| apply(Form::Array, "$.v", &keywords, reply);
+    assert_eq!(apply(r#"{"v":[1,2]}"#), Ok(r#"{"v":[1,2]}"#.to_owned()));
+    for reply in [r#"{"v":[1,2,3]}"#, r#"{"v":[0]}"#, r#"{"v":["1"]}"#] {
+        assert_eq!(apply(reply), Err(MappingError::Contract("v".into())), "{reply}");
+    }
+    let keywords = json!({"properties": {"id": {"type": "string"}}, "required": ["id"]});
+    let object = output("v", Form::Object, Source::Fixed(json!({"id": 1})), &keywords);
+    let told = Mapping::new(vec![object]).unwrap_err();
+    assert_eq!(told[0].1, "value must satisfy the schema keyword type");
+}
+
+#[test]
+fn keywords_of_arrays_and_objects_are_for_them() {
+    let refused = |form: Form, keywords| {
+        let refused = Mapping::new(vec![output("v", form, from("$.v", None), &keywords)]);
+        refused.unwrap_err().into_iter().map(|(_, what)| what).collect::<Vec<_>>()
+    };
+    let single = "items is no JSON Schema keyword for a single value";
+    assert_eq!(refused(Kind::String.into(), json!({"items": {}})), [single]);
+    let told = "minItems is for arrays, not for type object";
+    assert_eq!(refused(Form::Object, json!({"minItems": 1})), [told]);
+    let told = "minmum is no JSON Schema keyword here";
+    assert_eq!(refused(Form::Array, json!({"items": {"minmum": 1}})), [told]);
+    let told = "$ref is no JSON Schema keyword here";
+    assert_eq!(refused(Form::Object, json!({"properties": {"a": {"$ref": "#"}}})), [told]);
+}
+
+#[test]
+fn the_root_may_be_an_array_where_an_output_looks_into_one() {
+    let list = r#"[{"name":"a","main":false},{"name":"b","main":true}]"#;
+    for (path, wanted) in [
+        ("$[0].name", "a"),
+        ("$[-1].name", "b"),
+        ("$[*].name", "a"),
+        ("$[?@.main==true].name", "b"),
+    ] {
+        let wanted = Ok(format!(r#"{{"v":"{wanted}"}}"#));
+        assert_eq!(apply(Kind::String, path, &json!({}), list), wanted, "{path}");
+    }
+    assert_eq!(apply(Form::Array, "$", &json!({}), list), Ok(format!(r#"{{"v":{list}}}"#)));
+    for path in ["$.name", "$['name']", "$..name"] {
+        let refused = Err(MappingError::NotAnObject);
+        assert_eq!(apply(Kind::String, path, &json!({}), list), refused, "{path}");
+    }
+    assert_eq!(apply(Kind::String, "$[0].name", &json!({}), "1"), Err(MappingError::NotAnObject));
 }
 
 #[test]

@@ -12,15 +12,13 @@ use crate::{
     catalog::{
         Catalog,
         action::{Action, Envelope},
-        caller::{Proof, Scheme},
+        caller::{Admission, Proof, Scheme},
         limit::{Limit, LimitKey},
-        name::Name,
         policy::CachePolicy,
         upstream::Upstream,
         worst_case::{self, Fetch},
     },
     cli::load,
-    config::nearest::by_distance,
     settings::ServerSettings,
 };
 
@@ -36,14 +34,16 @@ pub(super) fn run(name: &str, file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Some(action) = catalog.action(name) else {
-        let known = by_distance(name, catalog.actions.keys().map(Name::as_str));
-        let known: Vec<String> = known.iter().map(|(_, known)| format!("`{known}`")).collect();
-        eprintln!("holdline: there is no action of that name; there are: {}", known.join(", "));
-        return ExitCode::FAILURE;
-    };
-    print!("{}", explained(&catalog, &server, action));
-    ExitCode::SUCCESS
+    match load::action(&catalog, name) {
+        Ok(action) => {
+            print!("{}", explained(&catalog, &server, action));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("holdline: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What is explained, and its upstream.
@@ -142,15 +142,7 @@ fn proof(scheme: &Scheme) -> String {
         }
         Proof::Introspection(authority) => {
             let host = authority.url.host_str().unwrap_or_default();
-            let only = match (&authority.org, &*authority.clients) {
-                (None, []) => String::new(),
-                (Some(_), []) => ", of one organisation".to_owned(),
-                (org, clients) => {
-                    let clients = count(clients.len() as u32, "OAuth client");
-                    let org = if org.is_some() { " of one organisation" } else { "" };
-                    format!(", of {clients}{org}")
-                }
-            };
+            let only = admitted(&authority.admission);
             let verdicts = &authority.verdicts;
             format!(
                 "Who shows a token in {header} that {host} finds active{only} (`{name}`). Its \
@@ -159,6 +151,19 @@ fn proof(scheme: &Scheme) -> String {
                 span(verdicts.refused_ttl),
                 span(authority.timeout),
             )
+        }
+    }
+}
+
+/// Whose tokens alone are taken; nothing where all are.
+fn admitted(admission: &Admission) -> String {
+    match (&admission.org, &*admission.clients) {
+        (None, []) => String::new(),
+        (Some(_), []) => ", of one organisation".to_owned(),
+        (org, clients) => {
+            let clients = count(clients.len() as u32, "OAuth client");
+            let org = if org.is_some() { " of one organisation" } else { "" };
+            format!(", of {clients}{org}")
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     catalog::{
+        credential::Credential,
         policy::{BreakerPolicy, ConcurrencyLimit, ConcurrencyPolicy, RetryOn},
         worst_case::{self, Course, Trouble},
     },
@@ -25,6 +26,7 @@ pub(super) fn explain(view: &View<'_>, page: &mut Page) {
     let url = &upstream.base_url;
     let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
     page.heading(&format!("THE UPSTREAM {} ({scheme}://{host})", upstream.name));
+    page.row("Credential", &credential(view));
     let timeouts = upstream.timeouts;
     page.row(
         "One attempt",
@@ -48,6 +50,30 @@ pub(super) fn explain(view: &View<'_>, page: &mut Page) {
         ),
     );
     page.row("Breaker", &breaker(&upstream.breaker));
+}
+
+/// By what it knows us. Names of users and clients are left out: they may stand in secret files.
+fn credential(view: &View<'_>) -> String {
+    let upstream = view.upstream;
+    match &upstream.credential {
+        Credential::None if upstream.headers.iter().any(|(_, value)| value.is_sensitive()) => {
+            "Whatever its `headers` hold: one of them is secret.".to_owned()
+        }
+        Credential::None => "None: it is asked as anybody may ask.".to_owned(),
+        Credential::Bearer { .. } => "A token in Authorization, always the same.".to_owned(),
+        Credential::Basic { .. } => "A user and a password in Authorization (Basic).".to_owned(),
+        Credential::Header { name, .. } => format!("A secret in the header {name}."),
+        Credential::OAuth2(ours) => {
+            let host = ours.token_url.host_str().unwrap_or_default();
+            let scope =
+                ours.scope.as_ref().map_or_else(String::new, |it| format!(", scope `{it}`"));
+            format!(
+                "A token that {host} issues to us (OAuth 2, client credentials{scope}): asked for \
+                 with the first call, renewed when four fifths of its time are over. One that is \
+                 answered with 401 is dropped, and the attempt is made once more with another."
+            )
+        }
+    }
 }
 
 fn repeats(view: &View<'_>, page: &mut Page) {
@@ -179,11 +205,13 @@ pub(super) fn when_it_is_broken(view: &View<'_>, page: &mut Page) {
         page.columns(["rests (breaker open)", "0", "at once", "0"]);
     }
     page.row("These are", &these_are(view));
+    let issued = matches!(view.upstream.credential, Credential::OAuth2(_));
     page.row(
         "Left out",
         &format!(
-            "A Retry-After that is waited for, and the check of a token that is not yet known. \
+            "A Retry-After that is waited for, {}and the check of a token that is not yet known. \
              They too are part of the {} that a call takes at most.",
+            if issued { "a token of ours where there is none, " } else { "" },
             span(fetch.patience),
         ),
     );
@@ -208,8 +236,9 @@ pub(super) fn when_it_is_broken(view: &View<'_>, page: &mut Page) {
     page.row(
         "Load on it",
         &format!(
-            "At most {} for one call; over all calls at most {all}.",
+            "At most {} for one call{}; over all calls at most {all}.",
             count(fetch.most_attempts(), "attempt"),
+            if issued { ", one more behind a 401" } else { "" },
         ),
     );
 }

@@ -3,81 +3,114 @@
 
 use std::time::Duration;
 
-use serde_json_path::JsonPath;
 use url::Url;
 
 use crate::{
     catalog::{
-        caller::{Dialect, Introspection, VerdictPolicy},
+        caller::{Credentials, Dialect, Introspection},
         region::{self, REGIONS},
     },
     config::{
+        callers::{
+            admission::{Usual, admission},
+            verdicts::verdicts,
+        },
         hosts::warn_of_plain_http,
         nearest::{by_distance, listed},
         section::{Section, Value},
-        values::{base_url, count, duration, json_path, shown, span, url, word},
+        values::{base_url, count, secret, shown, span, url, word},
     },
 };
 
-/// How the authority is asked, and what its verdicts are worth.
-pub(super) fn introspection(section: &Section<'_>) -> Option<Introspection> {
-    let url = authority(section);
-    let org = section.optional("org", word);
-    let clients = section.read("clients", Vec::new(), |value| {
-        let clients = value.list("write a list of ids", word)?;
-        if clients.is_empty() {
-            // Taken for "any", a variable that is not set would open the door.
-            value.refuse("names no client", "name one, or remove the key: any may call then");
-            return None;
-        }
-        Some(clients)
-    });
-    let claims = section.section("claims");
-    let claim = |key, default| {
-        let default = JsonPath::parse(default).expect("the defaults are JSONPaths");
-        claims.read(key, default, json_path)
+/// How long a good verdict holds that names its own end.
+const TTL: Duration = Duration::from_secs(3600);
+/// How long one holds of which nobody says when the token ends: that long may it outlive the token.
+const TTL_WITHOUT_END: Duration = Duration::from_secs(300);
+
+/// The tutorial's authority.
+pub(super) fn tutorial(section: &Section<'_>) -> Option<Introspection> {
+    let usual = Usual {
+        org: Some("$.organization.id"),
+        client: "$.client_id",
+        expires: Some("$.exp"),
+        may_name_none: true,
     };
-    let org_claim = claim("org", "$.organization.id");
-    let client_claim = claim("client", "$.client_id");
-    let expires_claim = claim("expires", "$.exp");
-    claims.finish();
+    let url = address(section, "/api/v2/oauth2/introspect");
+    asked(section, Some(Dialect::Tutorial), url, &usual, TTL)
+}
+
+/// One of RFC 7662.
+pub(super) fn rfc7662(section: &Section<'_>) -> Option<Introspection> {
+    let usual =
+        Usual { org: None, client: "$.client_id", expires: Some("$.exp"), may_name_none: false };
+    let url = section.required("url", "write it like https://idp.example.com/introspect", public);
+    let id = section.required("client_id", "write the name of our client there", word);
+    let secret =
+        section.required("client_secret", "write ${file:/path} or ${NAME}", |value| secret(value));
+    let credentials = id.zip(secret).map(|(id, secret)| Credentials { id, secret });
+    asked(section, credentials.map(Dialect::Rfc7662), url, &usual, TTL)
+}
+
+/// Genesys Cloud's own.
+pub(super) fn tokens_me(section: &Section<'_>) -> Option<Introspection> {
+    let usual = Usual {
+        org: Some("$.organization.id"),
+        client: "$.OAuthClient.id",
+        expires: None,
+        may_name_none: false,
+    };
+    let mut url = address(section, "/api/v2/tokens/me");
+    if let Some(url) = url.as_mut().filter(|url| !url.query_pairs().any(|(key, _)| key == IDLE)) {
+        // Or each check would keep a token from idling.
+        url.query_pairs_mut().append_pair(IDLE, "true");
+    }
+    let asked = asked(section, Some(Dialect::TokensMe), url, &usual, TTL_WITHOUT_END);
+    if section.value("org").or_else(|| section.value("clients")).is_none() {
+        section.refuse(
+            "names neither an organisation nor clients: the tokens of everybody in the region are good there",
+            "add org: with the id of your organisation, or clients: with those of your OAuth clients",
+        );
+        return None;
+    }
+    asked
+}
+
+const IDLE: &str = "preserveIdleTTL";
+
+/// What all have in common; verdicts hold for `ttl` unless it is written.
+fn asked(
+    section: &Section<'_>,
+    dialect: Option<Dialect>,
+    url: Option<Url>,
+    usual: &Usual,
+    ttl: Duration,
+) -> Option<Introspection> {
+    let admission = admission(section, usual);
     let timeout = section.read("timeout", Duration::from_secs(2), span);
     let max_concurrent = section.read("max_concurrent", 16, |value| count(value, 1, 10_000));
-    let verdicts = verdicts(&section.section("cache"));
+    let verdicts = verdicts(&section.section("cache"), ttl, true);
+    let (admission, expires_claim) = admission?;
     Some(Introspection {
-        dialect: Dialect::Tutorial,
+        dialect: dialect?,
         url: url?,
-        org: org?,
-        clients: clients?,
-        org_claim: org_claim?,
-        client_claim: client_claim?,
-        expires_claim: expires_claim?,
+        admission,
+        expires_claim,
         timeout: timeout?,
         max_concurrent: max_concurrent?,
         verdicts: verdicts?,
     })
 }
 
-fn verdicts(section: &Section<'_>) -> Option<VerdictPolicy> {
-    const MOST: u64 = 10_000_000;
-    let ttl = section.read("ttl", Duration::from_secs(3600), span);
-    let refused_ttl = section.read("refused_ttl", Duration::from_secs(10), duration);
-    let capacity = section.read("capacity", 100_000, |value| count(value, 1, MOST));
-    let refused_capacity = section.read("refused_capacity", 10_000, |value| count(value, 1, MOST));
-    let stale_on_outage = section.read("stale_on_outage", Duration::ZERO, duration);
-    section.finish()?;
-    Some(VerdictPolicy {
-        ttl: ttl?,
-        refused_ttl: refused_ttl?,
-        capacity: capacity?,
-        refused_capacity: refused_capacity?,
-        stale_on_outage: stale_on_outage?,
-    })
+/// A whole address, with a warning where everybody could read what is sent there.
+pub(super) fn public(value: &Value<'_>) -> Option<Url> {
+    let address = url(value)?;
+    warn_of_plain_http(value, &address);
+    Some(address)
 }
 
 /// The whole address: `url`, else `api_base` and `path`, else the region's host and `path`. The
 /// region may stand beside the others, so that one environment variable is enough to leave it.
-fn authority(section: &Section<'_>) -> Option<Url> {
+fn address(section: &Section<'_>, usual_path: &'static str) -> Option<Url> {
     let region = section.read("region", "us-east-1".to_owned(), region);
     let api_base = section.value("api_base");
     let path = section.value("path");
@@ -85,12 +118,11 @@ fn authority(section: &Section<'_>) -> Option<Url> {
         for other in [&api_base, &path].into_iter().flatten() {
             other.refuse_key("stands beside url, which is the whole address", "remove one of them");
         }
-        let address = url(&whole)?;
-        warn_of_plain_http(&whole, &address);
+        let address = public(&whole)?;
         region?;
         return Some(address);
     }
-    let path = path.map_or_else(|| Some("/api/v2/oauth2/introspect".to_owned()), |it| path_of(&it));
+    let path = path.map_or_else(|| Some(usual_path.to_owned()), |it| path_of(&it, usual_path));
     let base = match &api_base {
         Some(value) => base_url(value).map(|base| {
             warn_of_plain_http(value, &base);
@@ -115,12 +147,12 @@ fn region(value: &Value<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn path_of(value: &Value<'_>) -> Option<String> {
-    const INSTEAD: &str = "write it like /api/v2/oauth2/introspect";
-    let text = value.plain("must be a path", INSTEAD)?;
+fn path_of(value: &Value<'_>, usual: &str) -> Option<String> {
+    let instead = format!("write it like {usual}");
+    let text = value.plain("must be a path", &instead)?;
     let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '\\');
     if !text.starts_with('/') || text.contains(odd) {
-        value.refuse("must be a path that begins with / and has no query", INSTEAD);
+        value.refuse("must be a path that begins with / and has no query", instead);
         return None;
     }
     Some(text.to_owned())

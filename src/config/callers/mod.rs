@@ -1,7 +1,9 @@
 //! `callers`: the ways to prove who is calling.
 
+mod admission;
 mod introspection;
 mod keys;
+mod verdicts;
 
 use http::HeaderName;
 
@@ -19,6 +21,8 @@ use crate::{
 #[derive(Clone, Copy)]
 enum Type {
     Introspection,
+    Rfc7662,
+    TokensMe,
     ApiKey,
     Later,
 }
@@ -26,13 +30,13 @@ enum Type {
 const TYPES: [(&str, Type); 7] = [
     ("introspection", Type::Introspection),
     ("api_key", Type::ApiKey),
-    ("rfc7662", Type::Later),
-    ("tokens_me", Type::Later),
+    ("rfc7662", Type::Rfc7662),
+    ("tokens_me", Type::TokensMe),
     ("jwt", Type::Later),
     ("basic", Type::Later),
     ("issued", Type::Later),
 ];
-const BUILT: &str = "write introspection or api_key";
+const BUILT: &str = "write introspection, rfc7662, tokens_me or api_key";
 
 /// One way to prove who is calling.
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
@@ -44,6 +48,7 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     let kind = choice(&written, &TYPES)?;
     let default_header = match kind {
         Type::Introspection => "X-Genesys-Auth-Token",
+        Type::Rfc7662 | Type::TokensMe => "Authorization",
         Type::ApiKey => "X-Api-Key",
         Type::Later => {
             written.refuse(NOT_SUPPORTED, BUILT);
@@ -53,10 +58,11 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     let default_name = HeaderName::from_bytes(default_header.as_bytes());
     let default_name = default_name.expect("the defaults are names of headers");
     let header = section.read("header", (default_name, default_header.to_owned()), header);
+    let asked = |authority: Option<_>| authority.map(|it| Proof::Introspection(Box::new(it)));
     let proof = match kind {
-        Type::Introspection => {
-            introspection::introspection(section).map(|proof| Proof::Introspection(Box::new(proof)))
-        }
+        Type::Introspection => asked(introspection::tutorial(section)),
+        Type::Rfc7662 => asked(introspection::rfc7662(section)),
+        Type::TokensMe => asked(introspection::tokens_me(section)),
         Type::ApiKey => keys::api_keys(section).map(Proof::ApiKey),
         Type::Later => return None,
     };

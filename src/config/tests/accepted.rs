@@ -24,7 +24,7 @@ fn introspection(loaded: &Loaded) -> &Introspection {
 
 #[test]
 fn every_part_reaches_the_catalog_and_the_settings() {
-    let Loaded { catalog, settings, warnings } = accepted(GOOD);
+    let Loaded { catalog, settings, warnings, .. } = accepted(GOOD);
     assert_eq!(warnings, []);
     assert_eq!(settings.server.listen.port(), 8080);
     assert_eq!(settings.probes.port(), 9090);
@@ -68,7 +68,7 @@ fn the_built_in_configuration_is_the_tutorial() {
     assert_eq!(loaded.warnings, []);
     let authority = introspection(&loaded);
     assert_eq!(authority.url.as_str(), "https://api.mypurecloud.com/api/v2/oauth2/introspect");
-    assert_eq!(authority.org, None);
+    assert_eq!(authority.admission.org, None);
     assert_eq!(loaded.catalog.callers["genesys"].header_text, "X-Genesys-Auth-Token");
     assert_eq!(
         loaded.catalog.upstreams["crm"].base_url.as_str(),
@@ -95,7 +95,7 @@ fn the_tutorials_variables_steer_the_built_in_configuration() {
     let loaded = builtin(&env).unwrap();
     let authority = introspection(&loaded);
     assert_eq!(authority.url.as_str(), "https://api.mypurecloud.ie/api/v2/oauth2/introspect");
-    assert_eq!(authority.org.as_deref(), Some("acme"));
+    assert_eq!(authority.admission.org.as_deref(), Some("acme"));
     assert_eq!(loaded.catalog.upstreams["crm"].base_url.as_str(), "http://127.0.0.1:7001/api");
     assert_eq!(loaded.warnings, []);
 

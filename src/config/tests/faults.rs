@@ -77,22 +77,15 @@ const KEYS: &[Fault] = &[
     ),
     (
         "type: api_key",
-        "type: jwt",
+        "type: basic",
         &[
-            "19:11 callers.portal.type: is not supported in this version; write introspection or api_key",
+            "19:11 callers.portal.type: is not supported in this version; write introspection, rfc7662, tokens_me or api_key",
         ],
     ),
     (
         "type: api_key",
         "type: apikey",
         &["19:11 callers.portal.type: `apikey` is none of its words; write `api_key`"],
-    ),
-    (
-        "    timeouts: {",
-        "    auth: {type: bearer, token: x}\n    timeouts: {",
-        &[
-            "28:18 upstreams.crm.auth.type: is not supported in this version; write none, and credentials below `headers`",
-        ],
     ),
     (
         "    timeouts: {",

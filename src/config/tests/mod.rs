@@ -1,6 +1,7 @@
 //! What is accepted, what is refused and in which words, and that nothing at all makes it panic.
 
 mod accepted;
+mod callers;
 mod faults;
 mod ladder;
 mod parts;
@@ -12,7 +13,7 @@ mod whole;
 use super::{Loaded, parse, problem::Report};
 
 /// A file with every part, without a fault.
-const GOOD: &str = r#"version: 1
+pub(super) const GOOD: &str = r#"version: 1
 server:
   listen: 0.0.0.0:8080
   max_body: 256KiB

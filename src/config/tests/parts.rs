@@ -54,7 +54,9 @@ const CALLERS_AND_LIMITS: &[Fault] = &[
     (
         "    type: api_key\n",
         "",
-        &["18:3 callers.portal.type: is missing; write introspection or api_key"],
+        &[
+            "18:3 callers.portal.type: is missing; write introspection, rfc7662, tokens_me or api_key",
+        ],
     ),
     (
         "  portal:\n",

@@ -45,7 +45,7 @@ pub fn document(catalog: &Catalog, site: Site<'_>) -> Value {
         "info": {
             "title": "Actions of Holdline",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What data actions of Genesys Cloud, or anybody else who may, can call.",
+            "description": "What data actions of Genesys Cloud call, and whoever else may.",
         },
         "servers": [{"url": site.origin}],
         "paths": paths,

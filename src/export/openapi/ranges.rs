@@ -21,9 +21,10 @@ fn magnitudes(low: u128, high: u128) -> Vec<String> {
     let mut ways = Vec::new();
     let mut whole: Option<(usize, usize)> = None;
     for length in digits(low)..=digits(high) {
-        let least = if length == 1 { 0 } else { 10_u128.pow(length as u32 - 1) };
+        // Of one digit there is 0 too, which no longer number begins with.
+        let least = if length == 1 && low == 0 { 0 } else { 10_u128.pow(length as u32 - 1) };
         let most = 10_u128.pow(length as u32) - 1;
-        if length > 1 && low <= least && high >= most {
+        if least > 0 && low <= least && high >= most {
             whole = Some((whole.map_or(length, |(from, _)| from), length));
             continue;
         }

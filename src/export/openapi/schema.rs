@@ -73,9 +73,9 @@ fn input(field: &Field, places: Places) -> Value {
 pub(super) fn output(output: &Output) -> Value {
     let mut schema = json!({"description": described(&output.description, &output.name)});
     let Some(members) = schema.as_object_mut() else { return schema };
-    members.insert("type".to_owned(), output.kind.name().into());
+    members.insert("type".to_owned(), output.form.name().into());
     members.extend(output.keywords.clone());
-    if output.kind == Kind::Integer {
+    if output.form == Kind::Integer.into() {
         bound(members);
     }
     schema

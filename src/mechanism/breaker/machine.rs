@@ -144,6 +144,10 @@ impl Machine {
         }
     }
 
+    pub(super) fn lease(&mut self, lease: Duration) {
+        self.policy.lease = lease;
+    }
+
     /// What has changed since this was last asked: from, to, and when.
     pub(super) fn take_changes(&mut self) -> Vec<(State, State, Instant)> {
         mem::take(&mut self.changes)

@@ -101,6 +101,12 @@ impl Breaker {
         self.change(|machine| machine.release(now));
     }
 
+    /// How long a probe may keep its place from now on, without a word. The one that is out keeps its
+    /// own.
+    pub fn lease(&self, lease: Duration) {
+        self.lock().lease(lease);
+    }
+
     /// What an attempt at `now` would meet.
     pub fn state(&self, now: Instant) -> State {
         self.lock().state_at(now)

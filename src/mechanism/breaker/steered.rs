@@ -47,6 +47,10 @@ impl Steered {
         }
     }
 
+    pub(super) fn lease(&mut self, lease: Duration) {
+        self.machine.lease(lease);
+    }
+
     /// Whether there are changes that nobody was told of.
     pub(super) fn changed(&self) -> bool {
         !self.untold.is_empty()

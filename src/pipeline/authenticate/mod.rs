@@ -5,6 +5,9 @@
 //! that cannot be reached is never taken for a refusal.
 
 mod api_key;
+mod claims;
+mod contact;
+mod dialects;
 mod introspection;
 mod verdicts;
 
@@ -27,9 +30,12 @@ use crate::{
 };
 
 use introspection::Authority;
+use verdicts::Verdicts;
 
-/// What the bearer of a bad token is told.
-const BAD_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
+/// What the bearer of a bad token of Genesys Cloud is told.
+const BAD_GENESYS_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
+/// What the bearer of any other bad token is told.
+const BAD_TOKEN: &str = "Invalid token";
 /// What the bearer of a bad key is told.
 const BAD_KEY: &str = "Invalid API key";
 
@@ -182,8 +188,8 @@ struct Checked {
     prover: Prover,
 }
 
-/// Who gives the verdict.
-#[derive(Debug)]
+/// Who gives the verdict. Clones are the same one.
+#[derive(Debug, Clone)]
 enum Prover {
     /// A token authority.
     Authority(Arc<Authority>),
@@ -191,19 +197,32 @@ enum Prover {
     Keys,
 }
 
+impl Prover {
+    fn new(scheme: &Arc<Scheme>, around: &Surroundings<'_>) -> Result<Self, ClientError> {
+        Ok(match &scheme.proof {
+            Proof::Introspection(_) => Self::Authority(Authority::new(scheme, around)?),
+            Proof::ApiKey(_) => Self::Keys,
+        })
+    }
+}
+
 impl Schemes {
-    /// Prepares every scheme; asks nobody yet.
+    /// Prepares every scheme; asks nobody yet. An authority that was asked in the same way `before`
+    /// is taken over with all its verdicts.
     ///
     /// # Errors
     /// [`ClientError`] where no client towards an authority can be built.
     pub(crate) fn new(
         schemes: &BTreeMap<Name, Arc<Scheme>>,
+        before: Option<&Self>,
         around: &Surroundings<'_>,
     ) -> Result<Self, ClientError> {
         let checked = schemes.iter().map(|(name, scheme)| {
-            let prover = match &scheme.proof {
-                Proof::Introspection(_) => Prover::Authority(Authority::new(scheme, around)?),
-                Proof::ApiKey(_) => Prover::Keys,
+            let before = before.and_then(|known| known.schemes.get(name));
+            let kept = before.filter(|known| known.scheme.proof == scheme.proof);
+            let prover = match kept {
+                Some(known) => known.prover.clone(),
+                None => Prover::new(scheme, around)?,
             };
             Ok((name.clone(), Checked { scheme: Arc::clone(scheme), prover }))
         });
@@ -245,26 +264,26 @@ impl Schemes {
 
     /// Forgets verdicts that are of no use any more.
     pub fn sweep(&self) {
-        for authority in self.authorities() {
-            authority.sweep();
+        for verdicts in self.tables() {
+            verdicts.sweep();
         }
     }
 
     /// How many verdicts are remembered.
     pub fn remembered(&self) -> u64 {
-        self.authorities().map(|authority| authority.remembered()).sum()
+        self.tables().map(Verdicts::len).sum()
     }
 
     /// What is remembered of each authority's verdicts.
     pub fn verdicts(&self) -> impl Iterator<Item = VerdictTables<'_>> {
         self.schemes.iter().filter_map(|(caller, checked)| {
-            let [good, good_capacity, refused, refused_capacity] = checked.authority()?.fill();
+            let [good, good_capacity, refused, refused_capacity] = checked.verdicts()?.fill();
             Some(VerdictTables { caller, good, good_capacity, refused, refused_capacity })
         })
     }
 
-    fn authorities(&self) -> impl Iterator<Item = &Arc<Authority>> {
-        self.schemes.values().filter_map(Checked::authority)
+    fn tables(&self) -> impl Iterator<Item = &Verdicts> {
+        self.schemes.values().filter_map(Checked::verdicts)
     }
 }
 
@@ -316,9 +335,10 @@ impl Checked {
         }
     }
 
-    fn authority(&self) -> Option<&Arc<Authority>> {
+    /// What is remembered, where anything is.
+    fn verdicts(&self) -> Option<&Verdicts> {
         match &self.prover {
-            Prover::Authority(authority) => Some(authority),
+            Prover::Authority(authority) => Some(authority.verdicts()),
             Prover::Keys => None,
         }
     }

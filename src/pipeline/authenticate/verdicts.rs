@@ -45,12 +45,18 @@ pub(super) enum Remembered {
     Nothing,
 }
 
+/// For how long at most an authority is not asked about one token because that was asked about too
+/// often: such limits count minutes.
+const LONGEST_HELD: Duration = Duration::from_secs(60);
+
 /// The remembered verdicts of one authority.
 pub(super) struct Verdicts {
     policy: VerdictPolicy,
     wall: Wall,
     good: Cache<Fingerprint, Kept>,
     refused: Cache<Fingerprint, Instant>,
+    /// Tokens about which nothing may be asked yet: no verdicts.
+    held: Cache<Fingerprint, Instant>,
 }
 
 impl fmt::Debug for Verdicts {
@@ -68,6 +74,7 @@ impl Verdicts {
             wall,
             good: Cache::new(policy.capacity),
             refused: Cache::new(policy.refused_capacity),
+            held: Cache::new(policy.refused_capacity),
         }
     }
 
@@ -112,6 +119,19 @@ impl Verdicts {
         self.refused.insert(token, time::now() + self.policy.refused_ttl);
     }
 
+    /// Nothing more shall be asked about the token for `wait`. For how long it is: at most a minute.
+    pub(super) fn hold(&self, token: Fingerprint, wait: Duration) -> Duration {
+        let wait = wait.min(LONGEST_HELD);
+        self.held.insert(token, time::now() + wait);
+        wait
+    }
+
+    /// For how long yet nothing may be asked about the token; `None` when it may.
+    pub(super) fn held(&self, token: &Fingerprint) -> Option<Duration> {
+        let left = self.held.get(token)?.saturating_duration_since(time::now());
+        (!left.is_zero()).then_some(left)
+    }
+
     /// Forgets what is of no use any more.
     pub(super) fn sweep(&self) {
         let (now, wall) = (time::now(), self.wall.since_epoch());
@@ -121,13 +141,15 @@ impl Verdicts {
                 self.good.invalidate(&*token);
             }
         }
-        for (token, until) in &self.refused {
-            if now >= until {
-                self.refused.invalidate(&*token);
+        for until_when in [&self.refused, &self.held] {
+            for (token, until) in until_when {
+                if now >= until {
+                    until_when.invalidate(&*token);
+                }
             }
+            until_when.run_pending_tasks();
         }
         self.good.run_pending_tasks();
-        self.refused.run_pending_tasks();
     }
 
     /// Good verdicts, how many may be kept, refusals, and how many of those.

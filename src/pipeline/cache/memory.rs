@@ -91,6 +91,12 @@ impl Memory {
         }
     }
 
+    /// Removes the entries of such actions: they would never be found again.
+    pub(super) fn remove_of(&self, such: impl Fn(&str) -> bool) {
+        let removed = self.remove_where(|entry| such(&entry.action));
+        self.meters.evictions.add("outdated", removed);
+    }
+
     /// Removes what is good for nothing any more.
     pub(super) fn sweep(&self) {
         let now = time::now();

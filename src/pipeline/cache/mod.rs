@@ -22,6 +22,7 @@ mod memo;
 mod memory;
 mod purge;
 mod shelf;
+mod succession;
 mod upkeep;
 
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
@@ -187,11 +188,11 @@ pub struct Asked<'a> {
 /// The answers of all actions, and the fetches under way for them.
 #[derive(Debug)]
 pub struct AnswerCache<E> {
-    memory: Memory,
+    memory: Arc<Memory>,
     shelves: BTreeMap<Name, Arc<Shelf<E>>>,
     customers: FingerprintKey,
     stores: Arc<CacheMeters>,
-    purges: Purges,
+    purges: Arc<Purges>,
     background: Background,
     chance: Chance,
 }
@@ -206,16 +207,12 @@ impl<E: FetchFailure> AnswerCache<E> {
         chance: Chance,
     ) -> Arc<Self> {
         let stores = Arc::new(CacheMeters::new(registry, "response"));
-        let shelves = actions.filter_map(|action| {
-            let policy = action.cache.as_ref()?;
-            Some((action.name.clone(), Arc::new(Shelf::new(&action.name, policy, registry))))
-        });
         Arc::new(Self {
-            shelves: shelves.collect(),
-            memory: Memory::new(room, Arc::clone(&stores)),
+            shelves: succession::shelves(actions, &BTreeMap::new(), registry),
+            memory: Arc::new(Memory::new(room, Arc::clone(&stores))),
             customers: FingerprintKey::random(),
             stores,
-            purges: Purges::default(),
+            purges: Arc::default(),
             background,
             chance,
         })

@@ -1,13 +1,20 @@
 //! One action's part of the cache: its flights, what becomes of them when they land, and how long a
 //! call waits for one.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tracing::Instrument;
 
 use crate::{
-    catalog::{name::Name, policy::CachePolicy},
+    catalog::{action::Action, name::Name, policy::CachePolicy},
     fingerprint::Fingerprint,
     mechanism::{
         flight::{Flights, Takeoff, Waiter},
@@ -25,7 +32,6 @@ use crate::{
     },
     telemetry::{
         meters::{ActionCacheMeters, Staleness},
-        metrics::Registry,
         outcome::Source,
         propagation::TraceContext,
         stage::{Decided, Stage},
@@ -51,7 +57,12 @@ pub(super) struct Mark {
 pub(super) struct Shelf<E> {
     pub(super) flights: Flights<CacheKey, Landed<E>, Mark>,
     pub(super) memos: Memos<CacheKey, E>,
-    pub(super) meters: ActionCacheMeters,
+    pub(super) meters: Arc<ActionCacheMeters>,
+    /// What its answers are made of, and how they are kept.
+    revision: Fingerprint,
+    policy: CachePolicy,
+    /// Whether nothing is kept on it any more.
+    retired: AtomicBool,
 }
 
 /// Whether somebody waits for the fetch.
@@ -74,12 +85,41 @@ struct Slot {
 }
 
 impl<E: FetchFailure> Shelf<E> {
-    pub(super) fn new(action: &Name, policy: &CachePolicy, registry: &Registry) -> Self {
+    pub(super) fn new(
+        action: &Action,
+        policy: &CachePolicy,
+        meters: Arc<ActionCacheMeters>,
+    ) -> Self {
         Self {
             flights: Flights::new(policy.max_waiters),
             memos: Memos::default(),
-            meters: ActionCacheMeters::new(registry, action.as_str()),
+            meters,
+            revision: action.revision,
+            policy: policy.clone(),
+            retired: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it is as good as a new one for `action`.
+    pub(super) fn is_for(&self, action: &Action, policy: &CachePolicy) -> bool {
+        !self.is_retired() && self.revision == action.revision && self.policy == *policy
+    }
+
+    /// Whether what `other` has kept is found here, and by its customers too.
+    pub(super) fn has_the_entries_of(&self, other: &Self) -> bool {
+        let (one, other, alike) = (&self.policy, &other.policy, self.revision == other.revision);
+        alike
+            && (&one.key, one.shared_by, &one.customer)
+                == (&other.key, other.shared_by, &other.customer)
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
+    /// Keeps nothing from now on.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
     }
 
     /// An answer out of the cache.
@@ -140,9 +180,10 @@ impl<E: FetchFailure> AnswerCache<E> {
     }
 
     /// Keeps what a flight brought, unless a purge came in between: nothing that began before a
-    /// purge changes what is kept after it.
+    /// purge changes what is kept after it. Nor does what another configuration began, whose action
+    /// answers something else by now.
     fn keep(&self, shelf: &Shelf<E>, slot: &Slot, after: After, result: &Result<Bytes, E>) {
-        if self.void(slot).is_some() {
+        if self.void(shelf, slot).is_some() {
             if result.is_ok() {
                 self.stores.stores.count("uncacheable");
             }
@@ -173,7 +214,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             },
         }
         // A purge that came just now has not seen what was kept, or has: it must not stay either way.
-        let Some(manner) = self.void(slot) else { return };
+        let Some(manner) = self.void(shelf, slot) else { return };
         shelf.memos.forget(&slot.key);
         match manner {
             Manner::Hard => self.memory.remove(&slot.key),
@@ -185,8 +226,11 @@ impl<E: FetchFailure> AnswerCache<E> {
         }
     }
 
-    /// How a purge has made void what a flight brings, if one has.
-    fn void(&self, slot: &Slot) -> Option<Manner> {
+    /// How a purge has made void what a flight brings, if one has. On a shelf of the past all is void.
+    fn void(&self, shelf: &Shelf<E>, slot: &Slot) -> Option<Manner> {
+        if shelf.is_retired() {
+            return Some(Manner::Hard);
+        }
         self.purges.void(slot.purges, slot.action.as_str(), slot.customer)
     }
 }

@@ -52,6 +52,11 @@ impl OrgsInFlight {
         Self { most, inside: Mutex::default() }
     }
 
+    /// Calls that one organisation may have under way.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// Lets one call of that caller in until the place is dropped; never waits.
     ///
     /// # Errors

@@ -33,8 +33,8 @@ pub struct RateLimits(BTreeMap<Name, RateLimit>);
 #[derive(Debug)]
 struct RateLimit {
     limit: Arc<Limit>,
-    buckets: Buckets,
-    decisions: ReadableWords,
+    buckets: Arc<Buckets>,
+    decisions: Arc<ReadableWords>,
 }
 
 /// How one limit stands, for operators.
@@ -90,12 +90,25 @@ impl Decided for Limited {
 }
 
 impl RateLimits {
-    /// Empty buckets for each limit.
-    pub fn new(limits: &BTreeMap<Name, Arc<Limit>>, registry: &Registry) -> Self {
+    /// Buckets for each limit: those that one of the same name had `before`, where it counts the same
+    /// calls in the same way, and full ones otherwise.
+    pub fn new(
+        limits: &BTreeMap<Name, Arc<Limit>>,
+        before: Option<&Self>,
+        registry: &Registry,
+    ) -> Self {
         let limits = limits.iter().map(|(name, limit)| {
+            let before = before.and_then(|known| known.0.get(name));
+            let kept = before.filter(|known| known.limit.counts_like(limit));
             let limit = RateLimit {
-                buckets: Buckets::new(limit.period, limit.burst),
-                decisions: meters::limit_meters(registry, name.as_str()),
+                buckets: kept.map_or_else(
+                    || Arc::new(Buckets::new(limit.period, limit.burst)),
+                    |known| Arc::clone(&known.buckets),
+                ),
+                decisions: before.map_or_else(
+                    || Arc::new(meters::limit_meters(registry, name.as_str())),
+                    |known| Arc::clone(&known.decisions),
+                ),
                 limit: Arc::clone(limit),
             };
             (name.clone(), limit)

@@ -2,6 +2,7 @@
 //!
 //! | layer | why it sits there |
 //! |---|---|
+//! | the credential, in `mod.rs` | above all: the wait for a token holds no permit and no probe, is no verdict, makes no leg late and is not repeated; what follows a 401 pays for all of this again |
 //! | [`Retry`] | one loop per flight; a backoff holds neither a permit nor a probe |
 //! | [`Hedge`] | where it is on: under the retry, so that both legs are one try; above all else, so that each is an attempt of its own |
 //! | [`Guarded`] | under the retry, so that it counts attempts and opens in time; above the permit, so that nothing queues in front of a dead upstream |
@@ -21,7 +22,7 @@ use crate::{
     pipeline::upstream::{
         attempt::{Attempt, Scripted},
         breaker::Guarded,
-        hedge::{self, Hedge},
+        hedge::Hedge,
         pace::{Pace, Paced},
         retry::Retry,
         turn::InTurn,
@@ -40,9 +41,17 @@ pub(super) struct Links {
     pub(super) latency: Arc<Latency>,
     pub(super) meters: Arc<AttemptMeters>,
     /// Present where hedging is on.
-    pub(super) hedges: Option<Arc<HedgeMeters>>,
+    pub(super) hedges: Option<Hedges>,
     pub(super) chance: Chance,
     pub(super) wall: Wall,
+}
+
+/// What hedging counts with.
+#[derive(Debug, Clone)]
+pub(super) struct Hedges {
+    /// Hedges as a share of first attempts.
+    pub(super) budget: Arc<Budget>,
+    pub(super) meters: Arc<HedgeMeters>,
 }
 
 /// Builds the chain towards `upstream`.
@@ -81,10 +90,10 @@ pub(super) fn chain(upstream: &Upstream, links: &Links, client: &Client) -> Clie
 
 /// The hedging of `upstream`, where it is on.
 fn hedge(upstream: &Upstream, links: &Links) -> Option<Hedge> {
-    let policy = upstream.hedge?;
+    let (policy, hedges) = (upstream.hedge?, links.hedges.as_ref()?);
     Some(Hedge {
         policy,
-        own: hedge::own_budget(policy),
+        own: Arc::clone(&hedges.budget),
         attempts: upstream.retry.attempts,
         attempt: upstream.timeouts.attempt,
         breaker: Arc::clone(&links.breaker),
@@ -92,6 +101,6 @@ fn hedge(upstream: &Upstream, links: &Links) -> Option<Hedge> {
         pace: Arc::clone(&links.pace),
         permits: links.permits.clone(),
         latency: Arc::clone(&links.latency),
-        meters: Arc::clone(links.hedges.as_ref()?),
+        meters: Arc::clone(&hedges.meters),
     })
 }

@@ -92,6 +92,13 @@ pub enum UpstreamError {
     },
     /// Too much is under way to it.
     Saturated,
+    /// No token was issued to log in with; nothing was sent.
+    NotIssued {
+        /// Whether the issuer refused us, so that people have to mend it.
+        refused: bool,
+        /// After how long the issuer is asked again.
+        retry_after: Duration,
+    },
     /// The reply is larger than allowed.
     TooLarge,
     /// The reply is not HTTP, or cannot be decoded.
@@ -144,6 +151,7 @@ impl Decided for UpstreamError {
             Self::BreakerOpen { .. } => "breaker_open",
             Self::Held { .. } => "held",
             Self::Saturated => "saturated",
+            Self::NotIssued { .. } => "not_issued",
             Self::TooLarge => "too_large",
             Self::Malformed => "malformed",
             Self::Unrenderable => "unrenderable",
@@ -183,6 +191,7 @@ impl FetchFailure for UpstreamError {
             | Self::BreakerOpen { .. }
             | Self::Held { .. }
             | Self::Saturated
+            | Self::NotIssued { .. }
             | Self::Unrenderable => false,
         }
     }
@@ -191,7 +200,8 @@ impl FetchFailure for UpstreamError {
         match &mut self {
             Self::Status { retry_after: Some(wait), .. }
             | Self::BreakerOpen { retry_after: wait }
-            | Self::Held { retry_after: wait } => *wait = wait.saturating_sub(age),
+            | Self::Held { retry_after: wait }
+            | Self::NotIssued { retry_after: wait, .. } => *wait = wait.saturating_sub(age),
             _ => {}
         }
         self

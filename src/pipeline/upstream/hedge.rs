@@ -33,7 +33,7 @@ const SOONEST: Duration = Duration::from_millis(50);
 pub(super) struct Hedge {
     pub(super) policy: HedgePolicy,
     /// Hedges as a share of first attempts.
-    pub(super) own: Budget,
+    pub(super) own: Arc<Budget>,
     /// Attempts in all for one fetch, those of hedges among them.
     pub(super) attempts: u32,
     /// How long one attempt may take.

@@ -4,43 +4,40 @@
 mod attempt;
 mod breaker;
 mod chain;
+mod credential;
 mod errand;
 pub mod error;
 mod hedge;
 mod pace;
 mod retry;
+mod succession;
 mod turn;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Extensions, HeaderValue, StatusCode};
-use reqwest::Request;
+use reqwest::{Request, Response};
 use reqwest_middleware::ClientWithMiddleware;
 
 use crate::{
+    background::Background,
     catalog::{action::Action, name::Name, upstream::Upstream},
     chance::{self, Chance},
     client::{Client, ClientError, Transport},
     mechanism::{
         breaker::{Breaker, Change, Forced, Snapshot},
-        budget::Budget,
-        permit::{Permits, Urgency},
+        permit::Urgency,
     },
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
-    telemetry::{
-        attempts::{AttemptMeters, HedgeMeters},
-        meters::BreakerMeters,
-        metrics::Registry,
-        stage::Decided,
-    },
+    telemetry::{meters::BreakerMeters, metrics::Registry, stage::Decided},
     time::{self, Instant, Wall},
 };
 
 use chain::Links;
+use credential::{Fetched, Login, Tokens};
 use errand::Errand;
 use error::AttemptError;
-use pace::Pace;
 
 /// What an upstream said: a success, with its whole body.
 pub struct Reply {
@@ -70,6 +67,9 @@ pub struct Upstreams(BTreeMap<Name, Lane>);
 struct Lane {
     upstream: Arc<Upstream>,
     client: ClientWithMiddleware,
+    /// What the chain ends in.
+    network: Client,
+    login: Login,
     links: Links,
 }
 
@@ -104,24 +104,36 @@ pub struct Condition<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) registry: &'a Arc<Registry>,
+    pub(crate) background: Background,
     pub(crate) transport: Transport,
     pub(crate) wall: Wall,
     pub(crate) chance: Chance,
 }
 
 impl Upstreams {
-    /// Prepares the way to every upstream; connects to none yet.
+    /// Prepares the way to every upstream; connects to none yet. What is known `before` about one of
+    /// the same name is taken over where its settings are the same.
     ///
     /// # Errors
     /// [`ClientError`] where no client can be built.
     pub(crate) fn new(
         upstreams: &BTreeMap<Name, Arc<Upstream>>,
+        before: Option<&Self>,
         around: &Surroundings<'_>,
     ) -> Result<Self, ClientError> {
-        let lanes = upstreams
-            .iter()
-            .map(|(name, upstream)| Ok((name.clone(), Lane::new(upstream, around)?)));
+        let lanes = upstreams.iter().map(|(name, upstream)| {
+            let before = before.and_then(|known| known.0.get(name));
+            Ok((name.clone(), Lane::new(upstream, before, around)?))
+        });
         Ok(Self(lanes.collect::<Result<_, _>>()?))
+    }
+
+    /// Takes over from what was in force before, once this is: what is shared with it goes by the
+    /// settings of this one.
+    pub(crate) fn take_over(&self) {
+        for lane in self.0.values() {
+            lane.links.breaker.lease(lane.upstream.breaker.lease);
+        }
     }
 
     /// Fetches the reply to `input`.
@@ -158,31 +170,16 @@ impl Upstreams {
 }
 
 impl Lane {
-    fn new(upstream: &Arc<Upstream>, around: &Surroundings<'_>) -> Result<Self, ClientError> {
-        let url = &upstream.base_url;
-        let meters = AttemptMeters::new(
-            around.registry,
-            upstream.name.as_str(),
-            url.host_str().unwrap_or_default(),
-            url.port_or_known_default().unwrap_or_default(),
-        );
-        let meters = Arc::new(meters);
-        let hedges =
-            upstream.hedge.map(|_| HedgeMeters::new(around.registry, upstream.name.as_str()));
-        let links = Links {
-            breaker: breaker(upstream, around),
-            budget: Arc::new(Budget::new(upstream.retry.budget)),
-            permits: Permits::new(upstream.concurrency),
-            pace: Pace::new(upstream, Arc::clone(&meters)),
-            latency: Arc::default(),
-            meters,
-            hedges: hedges.map(Arc::new),
-            chance: around.chance,
-            wall: around.wall,
-        };
-        let client = Client::new(upstream.timeouts.connect, upstream.pool, &around.transport)?;
-        let client = chain::chain(upstream, &links, &client);
-        Ok(Self { upstream: Arc::clone(upstream), client, links })
+    fn new(
+        upstream: &Arc<Upstream>,
+        before: Option<&Self>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, ClientError> {
+        let network = succession::client(upstream, before, around)?;
+        let login = succession::login(upstream, before, around)?;
+        let links = succession::links(upstream, before, around);
+        let client = chain::chain(upstream, &links, &network);
+        Ok(Self { upstream: Arc::clone(upstream), client, network, login, links })
     }
 
     fn condition<'a>(&self, name: &'a Name, now: Instant) -> Condition<'a> {
@@ -210,19 +207,78 @@ impl Lane {
         let request = self.request(action, input)?;
         let template = action.request.url.text().into();
         let errand = Errand::new(terms, action.safe, template);
-        let mut extensions = Extensions::new();
-        extensions.insert(errand.clone());
-        let result =
-            if errand.left() < retry::least(self.upstream.timeouts.attempt, &self.links.latency) {
-                Err(UpstreamError::CutShort)
-            } else {
-                let sent = self.client.execute_with_extensions(request, &mut extensions).await;
-                self.settle(sent, errand.attempts()).await
-            };
+        let sent = match &self.login {
+            Login::None => self.send(request, &errand).await.map_err(failed),
+            Login::Fixed(header) => self.send(with(request, header), &errand).await.map_err(failed),
+            Login::Issued(tokens) => self.send_with_token(tokens, request, &errand).await,
+        };
+        let result = match sent {
+            Ok(response) => self.settle(response, errand.attempts()).await,
+            Err(error) => Err(error),
+        };
         let attempts = errand.attempts();
         let word = result.as_ref().map_or_else(|error| error.result(attempts), |_| "success");
         self.links.meters.called(word, attempts as usize);
         result
+    }
+
+    /// Sends it down the chain, unless there is no time left in which it could be answered.
+    async fn send(&self, request: Request, errand: &Errand) -> Sent {
+        self.in_time(errand).map_err(AttemptError::into_chain)?;
+        let mut extensions = Extensions::new();
+        extensions.insert(errand.clone());
+        self.client.execute_with_extensions(request, &mut extensions).await
+    }
+
+    /// The same with a token that is issued to us. One that the upstream does not take (401) is
+    /// dropped, and the request goes down the chain once more with another. That is no repeat of
+    /// something that failed: a 401 says that nothing was done (RFC 9110, 15.5.2), so it holds for
+    /// what changes something too. To a token that this very call has waited for, a 401 says
+    /// something about us: another would be no better.
+    async fn send_with_token(
+        &self,
+        tokens: &Arc<Tokens>,
+        request: Request,
+        errand: &Errand,
+    ) -> Result<Response, UpstreamError> {
+        if tokens.is_missing() {
+            self.in_time(errand)?;
+            self.would_pass()?;
+        }
+        let (token, fetched) = tokens.token(errand.deadline).await?;
+        let again = request.try_clone().expect("a body of bytes can be cloned");
+        let sent = self.send(with(request, token.header()), errand).await;
+        let refused =
+            sent.as_ref().is_ok_and(|response| response.status() == StatusCode::UNAUTHORIZED);
+        if !refused || fetched == Fetched::Now || !tokens.not_taken(&token) {
+            return sent.map_err(failed);
+        }
+        // Where no other is to be had in time, what the upstream said is told.
+        let Ok((token, _)) = tokens.token(errand.deadline).await else {
+            return sent.map_err(failed);
+        };
+        let last = self.send(with(again, token.header()), errand).await;
+        retry::told(last, Some(sent)).map_err(failed)
+    }
+
+    fn in_time(&self, errand: &Errand) -> Result<(), AttemptError> {
+        let least = retry::least(self.upstream.timeouts.attempt, &self.links.latency);
+        if errand.left() < least { Err(AttemptError::CutShort) } else { Ok(()) }
+    }
+
+    /// Whether the breaker would let anything pass: nobody waits for a token who would be refused
+    /// when it is there.
+    fn would_pass(&self) -> Result<(), UpstreamError> {
+        let now = time::now();
+        let breaker = self.links.breaker.snapshot(now);
+        if !breaker.state.refuses_all() {
+            return Ok(());
+        }
+        self.links.meters.short_circuited.increment(1);
+        let left = |until: Instant| until.saturating_duration_since(now);
+        Err(UpstreamError::BreakerOpen {
+            retry_after: breaker.open_until.map_or(Duration::ZERO, left),
+        })
     }
 
     /// The request for `input`, with the upstream's headers.
@@ -247,16 +303,11 @@ impl Lane {
         Ok(request)
     }
 
-    async fn settle(
-        &self,
-        sent: reqwest_middleware::Result<reqwest::Response>,
-        attempts: u32,
-    ) -> Result<Reply, UpstreamError> {
-        let response = sent.map_err(|error| UpstreamError::from(AttemptError::of(&error)))?;
+    async fn settle(&self, response: Response, attempts: u32) -> Result<Reply, UpstreamError> {
         if !response.status().is_success() {
             return Err(UpstreamError::Status {
                 status: response.status().as_u16(),
-                retry_after: retry::retry_after(&response, self.links.wall),
+                retry_after: retry::retry_after(response.headers(), self.links.wall),
             });
         }
         if response.status() == StatusCode::PARTIAL_CONTENT {
@@ -266,6 +317,20 @@ impl Lane {
         let body = response.bytes().await.map_err(|_| UpstreamError::Malformed)?;
         Ok(Reply { body, attempts })
     }
+}
+
+/// What came out of the chain.
+type Sent = reqwest_middleware::Result<Response>;
+
+/// What a failure in the chain comes to.
+fn failed(error: reqwest_middleware::Error) -> UpstreamError {
+    AttemptError::of(&error).into()
+}
+
+/// The request with a credential in it, whatever stood there before.
+fn with(mut request: Request, credential: &credential::Header) -> Request {
+    credential.write(request.headers_mut());
+    request
 }
 
 /// The breaker of `upstream`, which tells its changes to metrics and the log. What its rules come to

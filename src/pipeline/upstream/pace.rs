@@ -30,7 +30,7 @@ use crate::{
 /// When one upstream may be asked.
 #[derive(Debug)]
 pub(super) struct Pace {
-    not_before: NotBefore,
+    not_before: Arc<NotBefore>,
     quota: Option<Arc<Quota>>,
     /// How long an attempt waits at most.
     wait: Duration,
@@ -38,11 +38,19 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pace of `upstream`, which has not been asked yet.
-    pub(super) fn new(upstream: &Upstream, meters: Arc<AttemptMeters>) -> Arc<Self> {
+    /// The pace of `upstream`. What was asked of us `before`, by the same upstream, still holds; what
+    /// is left of a quota too, where that is still the same.
+    pub(super) fn new(
+        upstream: &Upstream,
+        before: Option<(&Upstream, &Self)>,
+        meters: Arc<AttemptMeters>,
+    ) -> Arc<Self> {
+        let kept = before.filter(|(known, _)| known.quota == upstream.quota);
+        let quota = kept.and_then(|(_, pace)| pace.quota.clone());
+        let not_before = before.map(|(_, pace)| Arc::clone(&pace.not_before));
         Arc::new(Self {
-            not_before: NotBefore::default(),
-            quota: upstream.quota.map(|policy| Quota::new(policy, time::now())),
+            not_before: not_before.unwrap_or_default(),
+            quota: quota.or_else(|| Some(Quota::new(upstream.quota?, time::now()))),
             wait: upstream.concurrency.wait,
             meters,
         })
@@ -183,7 +191,7 @@ impl Paced {
             status if status.is_server_error() => return,
             _ => return self.pace.not_before.answered(),
         };
-        if let Some(wait) = retry::retry_after(response, self.wall) {
+        if let Some(wait) = retry::retry_after(response.headers(), self.wall) {
             self.pace.not_before.set(time::now(), wait, because);
         }
     }

@@ -4,13 +4,10 @@
 //! deadline. Its vocabulary ([`RetryableStrategy`], [`Retryable`]) is kept for the one question that
 //! it asks well, whether an outcome is transient; the loop around it is what this service is for.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use http::{Extensions, StatusCode, header::RETRY_AFTER};
+use http::{Extensions, HeaderMap, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error as ChainError, Middleware, Next};
 use reqwest_retry::{Retryable, RetryableStrategy};
@@ -18,7 +15,7 @@ use reqwest_retry::{Retryable, RetryableStrategy};
 use crate::{
     catalog::policy::{self, RetryOn, RetryPolicy},
     chance::Chance,
-    client::WireError,
+    client::{RetryAfter, WireError},
     mechanism::{breaker::Breaker, budget::Budget, latency::Latency, permit::Urgency},
     pipeline::upstream::{errand::Errand, error::AttemptError, pace::Pace},
     telemetry::attempts::AttemptMeters,
@@ -75,6 +72,7 @@ impl Middleware for Retry {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let errand = Errand::of(extensions);
+        let is_first = errand.attempts() == 0;
         let mut before = None;
         loop {
             let again = request.try_clone().expect("a body of bytes can be cloned");
@@ -82,7 +80,7 @@ impl Middleware for Retry {
             // What never left this process earns no repeats: an open breaker would fill the budget
             // for the very moment at which it closes. Nor does what nobody waits for.
             let earns = errand.urgency == Urgency::Interactive && errand.attempts() > 0;
-            if before.is_none() && earns {
+            if is_first && before.is_none() && earns {
                 self.budget.deposit(time::now());
             }
             match self.repeat(&errand, &result) {
@@ -103,7 +101,7 @@ impl Middleware for Retry {
 
 /// What is told of a fetch: its last attempt, but for a repeat that was refused here, or cut short by
 /// the call's own time, and would hide what the upstream did.
-fn told(
+pub(super) fn told(
     last: Result<Response, ChainError>,
     before: Option<Result<Response, ChainError>>,
 ) -> Result<Response, ChainError> {
@@ -143,7 +141,8 @@ impl Retry {
         if attempts >= self.policy.attempts {
             return Repeat::Suppressed("limit_reached");
         }
-        let asked = result.as_ref().ok().and_then(|response| retry_after(response, self.wall));
+        let asked =
+            result.as_ref().ok().and_then(|response| retry_after(response.headers(), self.wall));
         // The ceiling doubles; the wait is a random part of it, so that callers do not come back
         // together. An upstream that says when is taken at its word, with the same scatter on top.
         let scatter = self.policy.ceiling(attempts).mul_f64(self.chance.roll());
@@ -179,7 +178,7 @@ impl RetryableStrategy for RetryPolicy {
         let cause = match result {
             Ok(response) if response.status().is_success() => return None,
             Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
-                let says_when = asked_wait(response).is_some();
+                let says_when = RetryAfter::of(response.headers()).is_some();
                 return Some(if says_when { Retryable::Transient } else { Retryable::Fatal });
             }
             Ok(response) => RetryOn::Status(response.status().as_u16()),
@@ -215,27 +214,7 @@ fn reason(result: &Result<Response, ChainError>, asked: Option<Duration>) -> &'s
     }
 }
 
-/// What an upstream asks in `Retry-After`.
-enum Wait {
-    For(Duration),
-    Until(SystemTime),
-}
-
-fn asked_wait(response: &Response) -> Option<Wait> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()) {
-        // More than fits is as good as for ever.
-        return Some(Wait::For(Duration::from_secs(
-            text.parse::<u32>().unwrap_or(u32::MAX).into(),
-        )));
-    }
-    httpdate::parse_http_date(text).ok().map(Wait::Until)
-}
-
-/// How long an upstream asks to wait: seconds, or a date.
-pub(super) fn retry_after(response: &Response, wall: Wall) -> Option<Duration> {
-    Some(match asked_wait(response)? {
-        Wait::For(wait) => wait,
-        Wait::Until(date) => date.duration_since(wall.system_time()).unwrap_or_default(),
-    })
+/// How long a system asks to wait.
+pub(super) fn retry_after(headers: &HeaderMap, wall: Wall) -> Option<Duration> {
+    Some(RetryAfter::of(headers)?.wait(wall))
 }

@@ -37,10 +37,11 @@ pub(super) enum Change {
     Breaker,
     Drain,
     Undrain,
+    Reload,
 }
 
 impl Change {
-    const ALL: [Self; 4] = [Self::Purge, Self::Breaker, Self::Drain, Self::Undrain];
+    const ALL: [Self; 5] = [Self::Purge, Self::Breaker, Self::Drain, Self::Undrain, Self::Reload];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -48,6 +49,7 @@ impl Change {
             Self::Breaker => "breaker",
             Self::Drain => "drain",
             Self::Undrain => "undrain",
+            Self::Reload => "reload",
         }
     }
 }
@@ -134,7 +136,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
 /// fields.
 #[derive(Debug)]
 pub(super) struct Audit {
-    changes: [Words; 4],
+    changes: [Words; 5],
     doors: [Words; 2],
     turned_away: Mutex<TurnedAway>,
 }
@@ -158,6 +160,12 @@ impl Audit {
 
     /// Refuses a change.
     pub(super) fn refuse(&self, change: Change, peer: Peer, no: &No) -> Response {
+        self.refused(change, peer, no);
+        refused(no.status, &no.why)
+    }
+
+    /// Counts and logs a change that is refused.
+    pub(super) fn refused(&self, change: Change, peer: Peer, no: &No) {
         self.changes[change as usize].count("refused");
         tracing::info!(
             target: "holdline::audit",
@@ -167,7 +175,6 @@ impl Audit {
             peer = peer.shown(),
             "change refused"
         );
-        refused(no.status, &no.why)
     }
 
     /// Turns somebody away at the door. Of many in a second only the first has a line.

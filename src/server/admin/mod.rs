@@ -8,11 +8,13 @@ mod about;
 mod audit;
 mod cache;
 mod caches;
+mod config;
 mod docs;
 mod drain;
 mod limits;
 mod probes;
-mod token;
+pub mod reload;
+pub mod token;
 mod upstreams;
 mod wish;
 
@@ -30,13 +32,16 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use secrecy::SecretString;
 
 use crate::{
     chance,
     pipeline::Pipeline,
     server::{
-        admin::audit::{Audit, Door, No, Peer},
+        admin::{
+            audit::{Audit, Door, No, Peer},
+            reload::Reload,
+            token::Token,
+        },
         in_force::InForce,
         lifecycle::{Lifecycle, Stopping},
         problem::problem,
@@ -66,6 +71,10 @@ pub struct Desk {
 pub struct DeskParts {
     /// What is in force.
     pub in_force: InForce,
+    /// Who reads the configuration anew.
+    pub reload: Arc<dyn Reload>,
+    /// What an operator must show.
+    pub token: Token,
     /// The data plane.
     pub data_plane: Arc<DataPlane>,
     /// Where the service stands in its life.
@@ -140,10 +149,11 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
         .with_state(Arc::clone(desk))
 }
 
-/// The operator's routes, behind `token` where there is one.
-pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router {
-    let routes = Router::new()
+/// The operator's routes, behind the token where there is one.
+pub fn operator_routes(desk: &Arc<Desk>) -> Router {
+    Router::new()
         .route("/info", get(about::show))
+        .route("/config", get(config::show))
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))
         .route("/upstreams", get(upstreams::show))
@@ -153,15 +163,14 @@ pub fn operator_routes(desk: &Arc<Desk>, token: Option<SecretString>) -> Router 
         .route("/cache/purge", post(cache::purge))
         .route("/drain", post(drain::begin))
         .route("/undrain", post(drain::end))
+        .route("/reload", post(reload::now))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(desk), from_no_page))
-        .with_state(Arc::clone(desk));
-    let Some(token) = token else { return routes };
-    let door = (Arc::clone(desk), Arc::new(token));
-    routes.layer(middleware::from_fn_with_state(door, token::demand))
+        .layer(middleware::from_fn_with_state(Arc::clone(desk), token::demand))
+        .with_state(Arc::clone(desk))
 }
 
 /// Refuses what a page in the operator's browser sends: on loopback there is no token to stop it.

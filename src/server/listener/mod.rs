@@ -5,6 +5,7 @@
 //! header lines and bytes are counted, and closing takes as long as the calls under way, no longer.
 
 mod exchange;
+mod tls;
 
 use std::{
     io,
@@ -17,10 +18,12 @@ use std::{
 };
 
 use axum::{Router, extract::ConnectInfo};
+use futures_util::FutureExt as _;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
@@ -35,6 +38,8 @@ use crate::{
     settings::ServerSettings,
     time::{Instant, now},
 };
+
+pub use tls::Tls;
 
 /// The least that hyper takes as the size of a connection's buffer, in bytes.
 const LEAST_BUFFER: usize = 8 * 1024;
@@ -104,20 +109,27 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(QUEUE)
 }
 
-/// Accepts until [`Phase::Closing`], then returns; the connections live on in `background` until
+/// Accepts until [`Phase::Closing`], over TLS where there is `tls`, then returns; the connections live on in `background` until
 /// their last answer is out, and whoever stops that bounds it. `connections` counts the open ones.
 ///
 /// From [`Phase::Draining`] on, answers ask for the connection to be closed. At [`Phase::Closing`]
 /// connections without a whole request are closed at once.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     app: Router,
     limits: ConnectionLimits,
     lifecycle: Lifecycle,
     background: &Background,
     connections: Arc<AtomicUsize>,
 ) {
-    let http = limits.http();
+    let host = Host {
+        http: limits.http(),
+        patience: limits.patience,
+        lifecycle: lifecycle.clone(),
+        tls,
+        app,
+    };
     let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
     let mut failures = AcceptFailures::default();
     let closing = lifecycle.reached(Phase::Closing);
@@ -132,11 +144,9 @@ pub async fn serve(
         match accepted {
             Ok((socket, peer, permit)) => {
                 let place = Place::new(permit, &connections);
-                let turn = Turn::new();
-                let io = TimedIo::new(socket, limits.patience, turn.clone());
-                let (http, app, lifecycle) = (http.clone(), app.clone(), lifecycle.clone());
+                let host = host.clone();
                 background.finish(async move {
-                    run_connection(io, peer, &http, app, turn, lifecycle).await;
+                    host.receive(socket, peer).await;
                     drop(place);
                 });
             }
@@ -175,32 +185,59 @@ fn is_of_one_peer(error: &io::Error) -> bool {
     )
 }
 
-/// Serves one connection to its end. A panic in the application ends it and nothing else. Errors
-/// are the client's doing (it hung up, was too slow, or spoke no HTTP) and end it quietly.
-async fn run_connection(
-    io: TimedIo<TcpStream>,
-    peer: SocketAddr,
-    http: &http1::Builder,
-    app: Router,
-    turn: Turn,
+/// What a connection meets here.
+#[derive(Clone)]
+struct Host {
+    http: http1::Builder,
+    patience: Patience,
     lifecycle: Lifecycle,
-) {
-    let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        answer(request, app.clone(), turn.clone(), lifecycle.clone())
-    });
-    let connection = http.serve_connection(TokioIo::new(io), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        // The connection first: a request that has arrived is answered, not cut.
-        biased;
-        ended = connection.as_mut() => return note_end(ended),
-        () = lifecycle.reached(Phase::Closing) => {}
+    tls: Option<Tls>,
+    app: Router,
+}
+
+impl Host {
+    /// Serves one connection to its end, the handshake before it included. A panic in the
+    /// application ends it and nothing else.
+    async fn receive(&self, socket: TcpStream, peer: SocketAddr) {
+        let Some(tls) = &self.tls else { return self.converse(socket, peer).await };
+        let shaken = tokio::select! {
+            biased;
+            () = self.lifecycle.reached(Phase::Closing) => None,
+            shaken = tls.handshake(socket) => shaken,
+        };
+        if let Some(stream) = shaken {
+            self.converse(stream, peer).await;
+        }
     }
-    connection.as_mut().graceful_shutdown();
-    // hyper would wait for the rest of a first head; there is nobody to answer yet.
-    if !turn.is_at_rest() {
-        note_end(connection.await);
+
+    /// Answers what comes on `stream`. Errors are the client's doing (it hung up, was too slow, or
+    /// spoke no HTTP) and end it quietly.
+    async fn converse<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let turn = Turn::new();
+        let io = TimedIo::new(stream, self.patience, turn.clone());
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            answer(request, self.app.clone(), turn.clone(), self.lifecycle.clone())
+        });
+        let connection = self.http.serve_connection(TokioIo::new(io), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            // The connection first: a request that has arrived is answered, not cut.
+            biased;
+            ended = connection.as_mut() => return note_end(ended),
+            () = self.lifecycle.reached(Phase::Closing) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        // Once more, so that one that rests says farewell (over TLS its absence is an error). hyper
+        // would wait for the rest of a first head, though; there is nobody to answer yet.
+        if let Some(ended) = connection.as_mut().now_or_never() {
+            note_end(ended);
+        } else if !turn.is_at_rest() {
+            note_end(connection.await);
+        }
     }
 }
 

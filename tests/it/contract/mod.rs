@@ -6,6 +6,7 @@ mod callers;
 mod inputs;
 mod keys;
 mod tiers;
+mod tls;
 
 mod refused;
 mod unavailable;
@@ -18,6 +19,7 @@ mod shed;
 
 mod replies;
 mod upstream;
+mod way;
 mod wrong_bytes;
 
 mod bug;

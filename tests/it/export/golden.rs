@@ -24,7 +24,7 @@ fn openapi_is_what_was_reviewed() {
 fn data_actions_are_what_was_reviewed() {
     for name in ALL {
         let loaded = loaded(name);
-        let documents = genesys::files(&loaded.catalog, site(&loaded));
+        let documents = genesys::files(&loaded.catalog, site(&loaded)).unwrap();
         assert_snapshot!(format!("genesys_{name}"), together(&documents));
     }
 }
@@ -33,7 +33,7 @@ fn data_actions_are_what_was_reviewed() {
 fn terraform_is_what_was_reviewed() {
     for name in ALL {
         let loaded = loaded(name);
-        let documents = terraform::files(&loaded.catalog, site(&loaded), name == "card");
+        let documents = terraform::files(&loaded.catalog, site(&loaded), name == "card").unwrap();
         assert_snapshot!(format!("terraform_{name}"), together(&documents));
     }
 }
@@ -50,8 +50,8 @@ fn no_document_shows_a_secret() {
     for name in ALL {
         let loaded = loaded(name);
         let (catalog, site) = (&loaded.catalog, site(&loaded));
-        let mut documents = genesys::files(catalog, site);
-        documents.extend(terraform::files(catalog, site, true));
+        let mut documents = genesys::files(catalog, site).unwrap();
+        documents.extend(terraform::files(catalog, site, true).unwrap());
         documents.push(openapi::file(catalog, site));
         for Document { name, text } in documents {
             for secret in ["not-to-be-shown", super::RICH_KEY] {

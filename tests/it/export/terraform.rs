@@ -12,7 +12,7 @@ use crate::support::program::{is_in_path, skipped};
 
 fn files(name: &str, is_placed: bool) -> Vec<Document> {
     let loaded = loaded(name);
-    terraform::files(&loaded.catalog, site(&loaded), is_placed)
+    terraform::files(&loaded.catalog, site(&loaded), is_placed).unwrap()
 }
 
 fn body(documents: &[Document], file: &str) -> Body {
@@ -123,7 +123,7 @@ fn a_data_action_is_that_of_the_importable_file() {
         let documents = files(name, true);
         let body = body(&documents, "holdline.tf");
         let loaded = loaded(name);
-        for file in holdline::export::genesys::files(&loaded.catalog, site(&loaded)) {
+        for file in holdline::export::genesys::files(&loaded.catalog, site(&loaded)).unwrap() {
             let custom: Value = serde_json::from_str(&file.text).unwrap();
             let name = custom["name"].as_str().unwrap();
             let action = labelled(&body, &["genesyscloud_integration_action", name]);

@@ -18,3 +18,4 @@ mod day;
 mod deadline;
 mod matrix;
 mod properties;
+mod reload;

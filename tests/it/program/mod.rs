@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
 
 mod audit;
+mod call;
 mod cli;
 mod demo;
 

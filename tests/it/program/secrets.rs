@@ -236,6 +236,7 @@ impl Talkative {
         let by_customer = json!({"customer": CUSTOMER.to_string()});
         for (request, status) in [
             (client.get(&info).bearer_auth(ADMIN_TOKEN), 200),
+            (client.get(url("/config")).bearer_auth(ADMIN_TOKEN), 200),
             (client.get(&info), 401),
             (client.get(&info).bearer_auth(PLANTED_TOKEN), 401),
             (client.get(url(&format!("/{CUSTOMER}"))).bearer_auth(ADMIN_TOKEN), 404),

@@ -45,6 +45,11 @@ impl Ask {
         self.header("x-genesys-auth-token", token)
     }
 
+    /// With that token alone, as a bearer shows it.
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.bare().header("authorization", &format!("Bearer {token}"))
+    }
+
     /// With no header at all.
     pub(crate) fn bare(mut self) -> Self {
         self.headers.clear();

@@ -261,7 +261,12 @@ impl Client {
     pub(crate) fn new(url: String) -> Self {
         let pool = Pool { idle: 64, idle_timeout: Duration::from_secs(60) };
         let connections = Connections::new(Duration::from_secs(10), pool, &Transport::Network);
-        Self { connections: connections.expect("a client can be built"), url }
+        Self::over(connections.expect("a client can be built"), url)
+    }
+
+    /// The same over connections of the test's own.
+    pub(crate) fn over(connections: Connections, url: String) -> Self {
+        Self { connections, url }
     }
 
     /// The HTTP client underneath, for the other listeners.

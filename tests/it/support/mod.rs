@@ -2,9 +2,12 @@
 //! service in process, its world, and a strict client.
 
 pub(crate) mod ask;
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod form;
+pub(crate) mod front;
 pub(crate) mod otlp;
+pub(crate) mod papers;
 pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -284,6 +284,11 @@ impl TestProxy {
         self.genesys.site.set(standing).await.expect("its port can be had again");
     }
 
+    /// Where it takes calls.
+    pub(crate) fn calls(&self) -> SocketAddr {
+        self.addresses.public
+    }
+
     /// A bare connection to the data plane.
     pub(crate) async fn wire(&self) -> Wire {
         Wire::to(self.addresses.public).await

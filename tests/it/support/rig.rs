@@ -14,7 +14,7 @@ use holdline::{
     background::Background,
     chance::Chance,
     client::Transport,
-    config,
+    config::{self, Loaded},
     pipeline::{
         Parts, Pipeline,
         cache::{Manner, Room},
@@ -45,6 +45,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) server: &'a [&'a str],
     /// Further keys of the caller `genesys`, each `key: value` on a line.
     pub(crate) genesys: &'a [&'a str],
+    /// Further callers, each on a line.
+    pub(crate) callers: &'a [&'a str],
     /// Entries below `limits`.
     pub(crate) limits: &'a [&'a str],
     /// Further keys of the upstream `crm`.
@@ -68,6 +70,7 @@ impl Setup<'static> {
     pub(crate) const PLAIN: Self = Self {
         server: &[],
         genesys: &[],
+        callers: &[],
         limits: &[],
         crm: &[],
         caller: "none",
@@ -96,7 +99,7 @@ impl Setup<'_> {
              \x20 genesys:\n\
              \x20   type: introspection\n\
              \x20   url: https://authority.test/introspect\n{}\
-             \x20 portal: {{type: api_key, keys: {{web: web-key, app: app-key}}}}\n\
+             \x20 portal: {{type: api_key, keys: {{web: web-key, app: app-key}}}}\n{}\
              {}\
              upstreams:\n\
              \x20 crm:\n\
@@ -115,6 +118,7 @@ impl Setup<'_> {
              \x20   output: {{done: {{type: boolean, value: true}}}}\n",
             headed(0, "server", self.server),
             keys(4, self.genesys),
+            keys(2, self.callers),
             headed(0, "limits", self.limits),
             keys(4, self.crm),
             self.caller,
@@ -130,7 +134,8 @@ impl Setup<'_> {
     }
 }
 
-/// The pipeline and the world around it. Clones are the same.
+/// The pipeline and the world around it. Clones are the same, and calls that were made of one end on
+/// its pipeline.
 #[derive(Clone)]
 pub(crate) struct Rig {
     /// The pipeline.
@@ -141,36 +146,56 @@ pub(crate) struct Rig {
     tracer: Tracer,
     purges: Arc<PurgeMeters>,
     began: Instant,
+    /// The configuration, and what is not in it.
+    yaml: Arc<str>,
+    beside: (Room, Chance),
 }
 
 impl Rig {
     /// The pipeline of a configuration.
     pub(crate) fn of(yaml: &str, room: Room, chance: Chance) -> Self {
-        let loaded = match config::parse("test", yaml, &|_| None) {
-            Ok(loaded) => loaded,
-            Err(report) => panic!("{report}\n{yaml}"),
-        };
+        let loaded = load(yaml);
         let began = time::now();
         let (registry, background) = (Registry::new(), Background::new());
         let world = Arc::new(World::new(began));
-        let parts = Parts {
-            registry: Arc::clone(&registry),
-            background: background.clone(),
-            transport: Transport::Scripted(world.clone()),
-            wall: Wall::Anchored { shown: START, at: began },
-            chance,
-            room,
-            max_in_flight_per_org: loaded.settings.server.max_in_flight_per_org,
-        };
+        let per_org = loaded.settings.server.max_in_flight_per_org;
+        let beside = (room, chance);
+        let parts = parts((&registry, &background, &world), began, per_org, beside);
         let pipeline = Pipeline::new(loaded.catalog, &parts).expect("a pipeline");
         let tracer = Tracer::new(&registry, None, true, "/data-action/{action}", chance);
         let purges = PurgeMeters::new(&registry);
-        Self { pipeline, registry, world, background, tracer, purges, began }
+        let yaml = yaml.into();
+        Self { pipeline, registry, world, background, tracer, purges, began, yaml, beside }
+    }
+
+    /// What is in force after a reload: the same configuration, but for these texts in it.
+    pub(crate) fn reload(&self, edits: &[(&str, &str)]) -> Self {
+        let yaml = edits.iter().fold(self.yaml.to_string(), |yaml, (from, to)| {
+            assert!(yaml.contains(from), "{from} is not in\n{yaml}");
+            yaml.replacen(from, to, 1)
+        });
+        self.reload_whole(&yaml)
+    }
+
+    /// What is in force after a reload of that configuration.
+    pub(crate) fn reload_whole(&self, yaml: &str) -> Self {
+        let loaded = load(yaml);
+        let per_org = loaded.settings.server.max_in_flight_per_org;
+        let around = (&self.registry, &self.background, &self.world);
+        let parts = parts(around, self.began, per_org, self.beside);
+        let pipeline = self.pipeline.succeed(loaded.catalog, &parts).expect("a pipeline");
+        self.pipeline.retire(&pipeline, &self.registry);
+        Self { pipeline, yaml: yaml.into(), ..self.clone() }
     }
 
     /// The token authority.
     pub(crate) fn authority(&self) -> &System {
         &self.world.authority
+    }
+
+    /// Whoever issues tokens to us.
+    pub(crate) fn issuer(&self) -> &System {
+        &self.world.issuer
     }
 
     /// The upstream.
@@ -235,6 +260,7 @@ impl Rig {
     /// Forgets what was seen so far: the requests that came, and the samples behind histograms.
     pub(crate) fn forget(&self) {
         self.authority().forget();
+        self.issuer().forget();
         self.upstream().forget();
         self.registry.upkeep();
     }
@@ -291,5 +317,26 @@ impl Rig {
             (value > 0.0).then(|| (labels.replace('"', ""), value as u64))
         });
         series.collect()
+    }
+}
+
+fn load(yaml: &str) -> Loaded {
+    config::parse("test", yaml, &|_| None).unwrap_or_else(|report| panic!("{report}\n{yaml}"))
+}
+
+fn parts(
+    (registry, background, world): (&Arc<Registry>, &Background, &Arc<World>),
+    began: Instant,
+    max_in_flight_per_org: usize,
+    (room, chance): (Room, Chance),
+) -> Parts {
+    Parts {
+        registry: Arc::clone(registry),
+        background: background.clone(),
+        transport: Transport::Scripted(Arc::clone(world) as _),
+        wall: Wall::Anchored { shown: START, at: began },
+        chance,
+        room,
+        max_in_flight_per_org,
     }
 }

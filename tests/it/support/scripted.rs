@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,13 +20,17 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// The host of the token authority; every other host is the upstream.
+/// The host of the token authority.
 pub(crate) const AUTHORITY_HOST: &str = "authority.test";
+/// The host that issues tokens to us; every other host is the upstream.
+pub(crate) const ISSUER_HOST: &str = "login.test";
 
-/// Both systems outside.
+/// The systems outside.
 pub(crate) struct World {
     /// The token authority.
     pub(crate) authority: System,
+    /// Whoever issues tokens to us.
+    pub(crate) issuer: System,
     /// The upstream.
     pub(crate) upstream: System,
 }
@@ -124,6 +131,12 @@ impl Line {
         Self::json(&json!({"active": true, "organization": {"id": org}, "client_id": client}))
     }
 
+    /// The issuer's word for the token of that number, which lasts so many seconds.
+    pub(crate) fn token(number: u32, lasts: u64) -> Self {
+        let token = format!("token-{number}");
+        Self::json(&json!({"access_token": token, "token_type": "Bearer", "expires_in": lasts}))
+    }
+
     /// How it breaks, where it does.
     pub(crate) fn error(&self) -> Option<WireError> {
         match self.says {
@@ -163,10 +176,15 @@ impl Line {
 }
 
 impl World {
-    /// An authority that finds every token good, and an upstream that answers at once.
+    /// An authority that finds every token good, an issuer of `token-1`, `token-2` and so on, each
+    /// for an hour, and an upstream that answers at once.
     pub(crate) fn new(began: Instant) -> Self {
+        let issuer = System::new(began, Line::status(500));
+        let issued = AtomicU32::new(0);
+        issuer.rule(move |_| Line::token(issued.fetch_add(1, Ordering::Relaxed) + 1, 3600));
         Self {
             authority: System::new(began, Line::active("acme", "ivr")),
+            issuer,
             upstream: System::new(began, Line::json(&json!({"name": "Ada"}))),
         }
     }
@@ -301,8 +319,11 @@ impl Script for World {
         request: reqwest::Request,
     ) -> Result<http::Response<Bytes>, WireError> {
         let url = request.url();
-        let system =
-            if url.host_str() == Some(AUTHORITY_HOST) { &self.authority } else { &self.upstream };
+        let system = match url.host_str() {
+            Some(AUTHORITY_HOST) => &self.authority,
+            Some(ISSUER_HOST) => &self.issuer,
+            _ => &self.upstream,
+        };
         let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
         let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
         let seen = Seen {

@@ -2,7 +2,7 @@
 //! and a client for it.
 #![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use holdline::{
     catalog::upstream::Pool,
@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 use super::program::{Ended, Program};
 
+/// What a configuration is called in its folder.
+pub(crate) const FILE: &str = "holdline.yaml";
 /// A token that the fake authority takes.
 pub(crate) const TOKEN: &str = "good-token";
 /// The header that carries it.
@@ -112,15 +114,20 @@ pub(crate) struct Service {
     pub(crate) probes: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) client: reqwest::Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Service {
     /// Starts one over this configuration, which must log at `info` or below.
     pub(crate) async fn start(yaml: &str, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("holdline.yaml");
-        fs::write(&file, yaml).unwrap();
+        fs::write(folder.path().join(FILE), yaml).unwrap();
+        Self::serve(folder, env).await
+    }
+
+    /// Starts one over the configuration that this folder holds.
+    pub(crate) async fn serve(folder: TempDir, env: &[(&str, &str)]) -> Self {
+        let file = folder.path().join(FILE);
         let program = Program::start(&["serve", "--config", file.to_str().unwrap()], env);
         let line = program.line(|line| line.contains(r#""message":"ready""#)).await;
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -131,8 +138,18 @@ impl Service {
             admin: address("admin"),
             client: client(),
             program,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Writes another configuration in place of the one it was started over, as an editor does.
+    pub(crate) fn write(&self, yaml: &str) {
+        fs::write(self.path(FILE), yaml).unwrap();
+    }
+
+    /// A file beside its configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Where an action is called.

@@ -2,6 +2,7 @@
 
 mod closing;
 mod heads;
+mod tls;
 
 use axum::{
     body::Bytes,
@@ -43,6 +44,10 @@ struct Site {
 
 impl Site {
     async fn start(limits: ConnectionLimits) -> Self {
+        Self::over(None, limits).await
+    }
+
+    async fn over(tls: Option<Tls>, limits: ConnectionLimits) -> Self {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let site = Self {
             address: listener.local_addr().unwrap(),
@@ -57,7 +62,7 @@ impl Site {
             (site.app(), site.lifecycle.clone(), site.background.clone());
         let connections = Arc::clone(&site.connections);
         site.background.finish(async move {
-            serve(listener, app, limits, lifecycle, &background, connections).await;
+            serve(listener, tls, app, limits, lifecycle, &background, connections).await;
         });
         site
     }
@@ -98,9 +103,9 @@ impl Site {
     }
 }
 
-struct Client(TcpStream);
+struct Client<S = TcpStream>(S);
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn send(&mut self, bytes: &str) {
         timeout(BOUND, self.0.write_all(bytes.as_bytes())).await.unwrap().unwrap();
     }

@@ -3,7 +3,7 @@
 use holdline::telemetry::{outcome::Outcome, stage::Stage};
 use serde_json::{Value, json};
 
-use super::{GENESYS, refused};
+use super::{GENESYS, pair, refused};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
@@ -14,10 +14,6 @@ async fn caller(rig: &Rig, token: &str) -> (String, String) {
     let call = rig.lookup().token(token).call();
     let caller = rig.pipeline.schemes().identify(&call).await.expect("a good token").caller;
     (caller.org().to_owned(), caller.client().to_owned())
-}
-
-fn pair(org: &str, client: &str) -> (String, String) {
-    (org.to_owned(), client.to_owned())
 }
 
 #[tokio::test(start_paused = true)]

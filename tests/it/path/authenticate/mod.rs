@@ -2,6 +2,8 @@
 
 mod introspection;
 mod outage;
+mod rfc7662;
+mod tokens_me;
 mod verdicts;
 
 use std::time::Duration;
@@ -11,12 +13,27 @@ use holdline::{
     telemetry::{outcome::Outcome, stage::Stage},
 };
 
-use crate::support::{ask::Heard, rig::Setup, scripted::Line};
+use crate::support::{
+    ask::Heard,
+    rig::{Rig, Setup},
+    scripted::Line,
+};
 
 /// Proved by the token authority.
 const GENESYS: Setup<'_> = Setup { caller: "genesys", ..Setup::PLAIN };
 /// Proved by the authority or by a key.
 const EITHER: Setup<'_> = Setup { caller: "[genesys, portal]", ..Setup::PLAIN };
+
+/// The organisation and client that the bearer of `token` is taken for.
+async fn caller(rig: &Rig, token: &str) -> (String, String) {
+    let call = rig.lookup().bearer(token).call();
+    let caller = rig.pipeline.schemes().identify(&call).await.expect("a good token").caller;
+    (caller.org().to_owned(), caller.client().to_owned())
+}
+
+fn pair(org: &str, client: &str) -> (String, String) {
+    (org.to_owned(), client.to_owned())
+}
 
 /// Why the caller is not known.
 #[track_caller]

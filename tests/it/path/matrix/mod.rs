@@ -3,7 +3,7 @@
 //!
 //! A row is a file and has one test in each column. The states are made in [`given`], what happens
 //! is in [`when`], and what several tests ask afterwards in [`then`]. `provider_down` is the token
-//! authority's outage; `drain` is what the pipeline sees of a stop, its part over sockets is tested
+//! authority's outage; `reload` puts another configuration in force; `drain` is what the pipeline sees of a stop, its part over sockets is tested
 //! with the program. The script brings whole replies, so a slow body is a reply whose end is late.
 
 mod given;
@@ -15,13 +15,14 @@ mod cancel;
 mod drain;
 mod provider_down;
 mod purge;
+mod reload;
 mod server_error;
 mod slow_body;
 mod timeout;
 mod too_many_requests;
 
 /// What may happen.
-const EVENTS: [&str; 9] = [
+const EVENTS: [&str; 10] = [
     "cancel",
     "timeout",
     "too_many_requests",
@@ -31,6 +32,7 @@ const EVENTS: [&str; 9] = [
     "provider_down",
     "drain",
     "purge",
+    "reload",
 ];
 
 /// Where a call may be.
@@ -136,6 +138,15 @@ matrix! {
         probe: a_probe_counts_and_its_answer_is_not_kept,
         retry_wait: what_a_repeat_brings_is_told_and_not_kept,
         permit_wait: what_was_in_line_is_told_and_not_kept,
+    }
+    reload {
+        fresh: a_hit_outlives_a_reload_that_leaves_its_action_as_it_is,
+        stale: a_refresh_is_kept_for_those_who_ask_after_the_reload,
+        leader: a_leader_ends_on_what_it_began_with_and_nothing_old_is_kept,
+        waiter: who_asks_after_a_reload_waits_for_the_same_flight,
+        probe: a_probe_from_before_counts_after,
+        retry_wait: a_repeat_goes_to_where_its_call_began,
+        permit_wait: one_in_line_still_gets_its_turn_and_those_after_stand_behind_it,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The nine things that may happen to a call. That its caller hangs up is [`super::given::OnLine`]'s.
+//! The ten things that may happen to a call. That its caller hangs up is [`super::given::OnLine`]'s.
 
 use std::time::Duration;
 
@@ -51,6 +51,17 @@ pub(super) fn the_authority_is_down(rig: &Rig) {
 /// The process stops, and waits so long for what is under way. Returns how much of that was cut.
 pub(super) async fn it_stops(rig: &Rig, seconds: u64) -> usize {
     rig.background().stop(Duration::from_secs(seconds)).await
+}
+
+/// Another configuration is put in force, in which the action takes a little less time: nothing that
+/// is known changes by that.
+pub(super) fn another_is_put_in_force(rig: &Rig) -> Rig {
+    rig.reload(&[("    output: {name:", "    timeout: 4900ms\n    output: {name:")])
+}
+
+/// Another configuration is put in force, in which the action answers with another name.
+pub(super) fn the_action_is_changed(rig: &Rig) -> Rig {
+    rig.reload(&[("from: $.name}", "from: $.alias, default: nobody}")])
 }
 
 /// An operator removes what is known about customer 1. Returns how many entries that were.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use holdline::mechanism::breaker::State;
 use proptest::prelude::*;
 
-use super::{any_line, for_all, polls::Polls};
+use super::{TOKENS, any_line, for_all, polls::Polls};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
@@ -52,8 +52,10 @@ async fn make_and_hang_up(rig: &Rig, calls: Calls) {
 
 fn nothing_is_left_behind(setup: &Setup<'_>) {
     let lines = || prop::collection::vec(any_line(3_000), 0..12);
-    for_all(setup, &(calls(), lines(), lines()), &async |rig, (calls, authority, upstream)| {
+    let strategy = (calls(), lines(), lines(), lines());
+    for_all(setup, &strategy, &async |rig, (calls, authority, issuer, upstream)| {
         rig.authority().only(authority);
+        rig.issuer().only(issuer);
         rig.upstream().only(upstream);
         make_and_hang_up(rig, calls).await;
         // Longer than any fetch, and than the longest rest of a breaker.
@@ -63,7 +65,9 @@ fn nothing_is_left_behind(setup: &Setup<'_>) {
         prop_assert!(rig.pipeline.orgs_in_flight().is_none_or(|used| used.orgs == 0));
         prop_assert_eq!((rig.authority().in_flight(), rig.upstream().in_flight()), (0, 0));
 
+        prop_assert_eq!(rig.issuer().in_flight(), 0);
         rig.authority().only([]).always(Line::active("acme", "ivr"));
+        rig.issuer().only([]);
         rig.upstream().only([]).always(Line::json(&serde_json::json!({"name": "Ada"})).after(10));
         for id in 10..13 {
             let heard = rig.lookup().id(id).heard().await;
@@ -88,6 +92,15 @@ fn calls_that_are_not_cached_leave_nothing_behind() {
 fn cached_calls_leave_nothing_behind() {
     let cache = ["ttl: 1s", "stale_while_revalidate: 1s", "stale_if_error: 2s"];
     nothing_is_left_behind(&Setup { caller: "genesys", crm: CRM, cache: &cache, ..Setup::PLAIN });
+}
+
+#[test]
+fn calls_with_a_token_of_ours_leave_nothing_behind() {
+    let cache = ["ttl: 1s", "stale_while_revalidate: 1s", "stale_if_error: 2s"];
+    for cache in [&[][..], &cache] {
+        let crm = [CRM, &[TOKENS]].concat();
+        nothing_is_left_behind(&Setup { crm: &crm, cache, ..Setup::PLAIN });
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod changes;
 mod keys;
 mod leaks;
 mod polls;
+mod reloads;
 mod repeats;
 mod time;
 
@@ -26,6 +27,10 @@ use crate::support::{
 
 /// Histories of each property.
 const CASES: u32 = 10_000;
+
+/// Tokens that are issued to us.
+const TOKENS: &str = "auth: {type: oauth2, token_url: https://login.test/token, client_id: us, \
+                      client_secret: '${SECRET:-s3cret}'}";
 
 /// Checks `case` for values of `strategy`, each on a pipeline that has rested.
 fn for_all<S: Strategy>(
@@ -49,6 +54,7 @@ fn for_all<S: Strategy>(
             rig.pipeline.sweep();
             rig.forget();
             rig.authority().only([]).always(Line::active("acme", "ivr"));
+            rig.issuer().only([]);
             rig.upstream().only([]).always(Line::json(&serde_json::json!({"name": "Ada"})));
             case(&rig, value).await
         })

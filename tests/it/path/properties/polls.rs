@@ -10,6 +10,7 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use holdline::mechanism::breaker::State;
 use serde_json::json;
 
+use super::TOKENS;
 use crate::support::{
     ask::{Ask, Underway},
     rig::{Rig, Setup},
@@ -107,7 +108,8 @@ async fn nothing_is_left(rig: &Rig, when: &str) {
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!((rig.condition().in_flight, rig.upstream().in_flight()), (0, 0), "{when}: permits");
     assert_eq!((rig.pipeline.flights(), rig.tasks()), (0, 0), "{when}: flights and tasks");
-    assert_eq!(rig.authority().in_flight(), 0, "{when}: questions");
+    let questions = (rig.authority().in_flight(), rig.issuer().in_flight());
+    assert_eq!(questions, (0, 0), "{when}: questions");
     rig.upstream().only([]).always(ada());
     rig.authority().only([]).always(Line::active("acme", "ivr"));
     let began = rig.now();
@@ -198,6 +200,38 @@ async fn one_that_has_an_old_answer_at_hand() {
             (rig.lookup(), Vec::new())
         };
         assert!(wherever_it_is_dropped(&CACHED, given).await >= polls);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_needs_a_token_of_ours() {
+    let crm = [CRM, &[TOKENS]].concat();
+    for cache in [KEPT, &[]] {
+        let setup = Setup { crm: &crm, cache, ..Setup::PLAIN };
+        let asks = async |rig: &Rig| {
+            rig.issuer().next(Line::token(1, 3600).after(50));
+            rig.upstream().next(ada().after(50));
+            (rig.lookup(), Vec::new())
+        };
+        assert!(wherever_it_is_dropped(&setup, asks).await >= 2);
+        let waits_with_others = async |rig: &Rig| {
+            rig.issuer().next(Line::token(1, 3600).after(50));
+            let first = rig.lookup().id(2).set_off().await;
+            (rig.lookup(), vec![first])
+        };
+        assert!(wherever_it_is_dropped(&setup, waits_with_others).await >= 2);
+        let is_not_taken = async |rig: &Rig| {
+            let ask = known(rig).await;
+            rig.issuer().next(Line::token(2, 3600).after(50));
+            rig.upstream().next(Line::status(401).after(20)).next(ada().after(20));
+            (ask, Vec::new())
+        };
+        assert!(wherever_it_is_dropped(&setup, is_not_taken).await >= 2);
+        let gets_none = async |rig: &Rig| {
+            rig.issuer().next(Line::status(500).after(50));
+            (rig.lookup(), Vec::new())
+        };
+        assert!(wherever_it_is_dropped(&setup, gets_none).await >= 2);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod breaker;
+mod credential;
 mod forced;
 mod hedge;
 mod latency;

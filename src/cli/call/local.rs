@@ -1,0 +1,112 @@
+//! A call through a pipeline of this process: nothing is listened to, all else is real.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::anyhow;
+use http::HeaderName;
+use secrecy::SecretString;
+
+use crate::{
+    background::Background,
+    catalog::{
+        Catalog,
+        action::Action,
+        caller::{Proof, Scheme},
+    },
+    chance::Chance,
+    cli::{
+        CallArgs,
+        call::{Called, headers, waterfall::Bar},
+        inputs, load,
+    },
+    client::Transport,
+    config::Loaded,
+    pipeline::{Parts, Pipeline, cache::Room},
+    server::{
+        in_force::{InForce, Served},
+        lifecycle::{Lifecycle, Phase},
+        public::{self, DataPlane},
+        rehearsal::Rehearsed,
+    },
+    telemetry::{metrics::Registry, trail::Tracer},
+    time::Wall,
+};
+
+/// How long what the call set off may take after its answer.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Calls.
+pub(super) async fn call(args: &CallArgs) -> anyhow::Result<Called> {
+    let file = args.config.config.as_deref();
+    let loaded =
+        load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
+    let action = Arc::clone(load::action(&loaded.catalog, &args.action)?);
+    let body = inputs::body(action.envelope, inputs::pairs(&args.inputs, Some(&action))?);
+    let given = args.token.as_ref().map(|token| (args.header.as_ref(), token));
+    let proof = proof(&loaded.catalog, &action, given);
+    let headers = headers(proof.as_ref().map(|(name, secret)| (name, secret)))?;
+
+    let background = Background::new();
+    let plane = plane(loaded, &background)?;
+    let called = plane.rehearse(&args.action, headers, body.to_string().into()).await;
+    background.stop(GRACE).await;
+    let Rehearsed { status, headers, body, trail } = called;
+    let began = trail.began();
+    let bars: Vec<Bar> = trail
+        .steps()
+        .iter()
+        .map(|step| Bar {
+            stage: step.stage.as_str().to_owned(),
+            decision: step.decision.to_owned(),
+            began: Some(step.began.saturating_duration_since(began)),
+            took: step.took,
+        })
+        .collect();
+    let ends = bars.iter().map(|bar| bar.began.unwrap_or_default() + bar.took);
+    let took = ends.max().unwrap_or_default();
+    Ok(Called { status, headers, body: body.into(), took, bars })
+}
+
+/// The data plane of that configuration, without a listener.
+fn plane(loaded: Loaded, background: &Background) -> anyhow::Result<Arc<DataPlane>> {
+    let Loaded { catalog, settings, .. } = loaded;
+    let registry = Registry::switched_off();
+    let parts = Parts {
+        registry: Arc::clone(&registry),
+        background: background.clone(),
+        transport: Transport::Network,
+        wall: Wall::System,
+        chance: Chance::Random,
+        room: Room { memory: settings.cache.memory, max_entry: settings.cache.max_entry },
+        max_in_flight_per_org: settings.server.max_in_flight_per_org,
+    };
+    let pipeline = Pipeline::new(catalog, &parts)?;
+    let route = public::route(&settings.server);
+    let tracer = Tracer::new(&registry, None, false, &route, Chance::Random);
+    let served = Served::new(pipeline, &settings, &registry);
+    let lifecycle = Lifecycle::new();
+    lifecycle.set(Phase::Ready);
+    Ok(DataPlane::new(InForce::new(served), lifecycle, tracer))
+}
+
+/// What proves the caller: what was given, in the header that the action asks for; else the first key
+/// that the configuration itself knows.
+fn proof(
+    catalog: &Catalog,
+    action: &Action,
+    given: Option<(Option<&HeaderName>, &SecretString)>,
+) -> Option<(HeaderName, SecretString)> {
+    let mut schemes = action.callers.iter().filter_map(|name| catalog.callers.get(name.as_str()));
+    match given {
+        Some((Some(header), token)) => Some((header.clone(), token.clone())),
+        Some((None, token)) => Some((schemes.next()?.header.clone(), token.clone())),
+        None => schemes.find_map(|scheme| known_key(scheme)),
+    }
+}
+
+fn known_key(scheme: &Scheme) -> Option<(HeaderName, SecretString)> {
+    let Proof::ApiKey(keys) = &scheme.proof else { return None };
+    let first = keys.first()?;
+    eprintln!("as {} ({})", first.client, scheme.name);
+    Some((scheme.header.clone(), first.key.clone()))
+}

@@ -1,0 +1,120 @@
+//! A trail as a waterfall: each step with what it decided, when it began and how long it took.
+
+use std::{fmt::Write, time::Duration};
+
+/// Characters of the bars.
+const WIDTH: usize = 32;
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bar {
+    /// The stage.
+    pub(super) stage: String,
+    /// What it decided.
+    pub(super) decision: String,
+    /// When it began, from the beginning of the call; `None` where that is not known.
+    pub(super) began: Option<Duration>,
+    /// How long it took.
+    pub(super) took: Duration,
+}
+
+/// How deep a stage lies in others.
+fn depth(stage: &str) -> usize {
+    match stage {
+        "flight" => 1,
+        "upstream" | "map_output" => 2,
+        "attempt" => 3,
+        _ => 0,
+    }
+}
+
+/// The bars as lines, in the order in which they began; of two at once the longer one first, which
+/// holds the other.
+pub(super) fn draw(bars: &[Bar], whole: Duration) -> String {
+    let mut bars = bars.to_vec();
+    bars.sort_by_key(|bar| (bar.began, std::cmp::Reverse(bar.took)));
+    let scale = |time: Duration| {
+        let share = time.as_secs_f64() / whole.as_secs_f64().max(1e-9);
+        ((share * WIDTH as f64).round() as usize).min(WIDTH)
+    };
+    let mut text = String::new();
+    for bar in &bars {
+        let name = format!("{}{}", "  ".repeat(depth(&bar.stage)), bar.stage);
+        let (from, to) = match bar.began {
+            Some(began) => (scale(began), scale(began + bar.took)),
+            None => (0, scale(bar.took)),
+        };
+        let from = from.min(WIDTH - 1);
+        let length = to.saturating_sub(from).max(1);
+        let line = format!("{}{}", " ".repeat(from), "=".repeat(length));
+        let began = bar.began.map(|began| format!("at {}", millis(began))).unwrap_or_default();
+        writeln!(
+            text,
+            "  {name:<16} {:<16} {began:>13} {:>11}  |{line:<WIDTH$}|",
+            bar.decision,
+            millis(bar.took),
+        )
+        .expect("writing into memory cannot fail");
+    }
+    text
+}
+
+/// `0.05 ms`, `12.3 ms`, `1203 ms`.
+pub(super) fn millis(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1e3;
+    match ms {
+        ..10.0 => format!("{ms:.2} ms"),
+        ..100.0 => format!("{ms:.1} ms"),
+        _ => format!("{ms:.0} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_lie_where_they_began_and_within_each_other() {
+        let bar = |stage: &str, decision: &str, began: u64, took: u64| Bar {
+            stage: stage.to_owned(),
+            decision: decision.to_owned(),
+            began: Some(Duration::from_millis(began)),
+            took: Duration::from_millis(took),
+        };
+        let drawn = draw(
+            &[
+                bar("authenticate", "remote", 0, 40),
+                bar("attempt", "503", 40, 40),
+                bar("attempt", "200", 120, 40),
+                bar("upstream", "retried", 40, 120),
+                bar("cache", "miss", 40, 120),
+            ],
+            Duration::from_millis(160),
+        );
+        let wanted = "  \
+  authenticate     remote            at 0.00 ms     40.0 ms  |========                        |
+  cache            miss              at 40.0 ms      120 ms  |        ========================|
+      upstream     retried           at 40.0 ms      120 ms  |        ========================|
+        attempt    503               at 40.0 ms     40.0 ms  |        ========                |
+        attempt    200                at 120 ms     40.0 ms  |                        ========|
+";
+        // Of two that began and ended together the order is that in which they are given.
+        let sorted = |text: &str| {
+            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&drawn), sorted(wanted), "{drawn}");
+    }
+
+    #[test]
+    fn what_takes_no_time_can_be_seen() {
+        let bar = Bar {
+            stage: "validate".to_owned(),
+            decision: "valid".to_owned(),
+            began: None,
+            took: Duration::ZERO,
+        };
+        assert!(draw(&[bar], Duration::ZERO).contains("|="));
+    }
+}

@@ -1,0 +1,122 @@
+//! `dry-run`: the request that would be sent, which calls would share its answer, and what would be
+//! made of a reply. Nothing is sent.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, anyhow};
+use http::HeaderValue;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    catalog::{
+        action::{Action, Envelope},
+        contract::{Inputs, Problem},
+        policy::{CachePolicy, SharedBy},
+        upstream::Upstream,
+    },
+    cli::{DryRunArgs, inputs, load},
+};
+
+/// Shows it.
+pub(super) fn run(args: &DryRunArgs) -> anyhow::Result<()> {
+    let loaded = load::load(args.config.config.as_deref())
+        .map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
+    let catalog = &loaded.catalog;
+    let action = load::action(catalog, &args.action)?;
+    let given = match &args.input {
+        Some(file) => inputs::file(file, action)?,
+        None => inputs::pairs(&args.inputs, Some(action))?,
+    };
+    let inputs = accept(action, given)?;
+    println!("{}", request(action, &catalog.upstreams[action.upstream.as_str()], &inputs)?);
+    println!("\n{}", key(action, &inputs));
+    if let Some(reply) = &args.reply {
+        println!("\n{}", answer(action, reply)?);
+    }
+    Ok(())
+}
+
+fn accept(action: &Action, given: serde_json::Map<String, Value>) -> anyhow::Result<Inputs> {
+    let raw: Vec<(String, Box<RawValue>)> = given
+        .into_iter()
+        .map(|(name, value)| Ok((name, RawValue::from_string(value.to_string())?)))
+        .collect::<serde_json::Result<_>>()?;
+    let named: Vec<_> = raw.iter().map(|(name, raw)| (name.clone(), &**raw)).collect();
+    let refused = |problems: Vec<Problem>| {
+        let told = problems.iter().map(|problem| format!("\n  {} {}", problem.field, problem.what));
+        anyhow!("the inputs would be refused with 400:{}", told.collect::<String>())
+    };
+    let unknown: Vec<_> = named
+        .iter()
+        .filter(|(name, _)| !action.input.fields().iter().any(|field| *field.name == **name))
+        .collect();
+    for (name, _) in unknown {
+        eprintln!("warning: {name} is no input of {}, and is left out", action.name);
+    }
+    let inputs = action.input.accept(&named).map_err(refused)?;
+    match action.request.refuse(&inputs) {
+        problems if problems.is_empty() => Ok(inputs),
+        problems => Err(refused(problems)),
+    }
+}
+
+/// The request as it would go out, but for what is a secret.
+fn request(action: &Action, upstream: &Upstream, inputs: &Inputs) -> anyhow::Result<String> {
+    let rendered = action
+        .request
+        .render(&upstream.base_url, inputs)
+        .map_err(|problem| anyhow!("{} {}", problem.field, problem.what))?;
+    let mut text = format!("{} {}\naccept: application/json", rendered.method, rendered.url);
+    for (name, value) in &upstream.headers {
+        let secret = value.is_sensitive();
+        text.push_str(&format!("\n{name}: {}", if secret { "(secret)" } else { shown(value) }));
+    }
+    // These are the inputs' own, which whoever runs this has written.
+    for (name, value) in &rendered.headers {
+        text.push_str(&format!("\n{name}: {}", shown(value)));
+    }
+    if let Some(name) = &upstream.retry.idempotency_key {
+        text.push_str(&format!("\n{name}: (another for each call)"));
+    }
+    if let Some(body) = &rendered.body {
+        text.push_str(&format!("\n\n{}", pretty(body)));
+    }
+    Ok(text)
+}
+
+fn shown(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or("(not text)")
+}
+
+/// Which calls would be given the same answer.
+fn key(action: &Action, inputs: &Inputs) -> String {
+    let Some(CachePolicy { key, shared_by, .. }) = &action.cache else {
+        return "Not cached: every call asks.".to_owned();
+    };
+    let who = match shared_by {
+        SharedBy::All => "all callers",
+        SharedBy::Org => "the callers of one organisation",
+        SharedBy::Caller => "the calls of one caller",
+    };
+    let mut text = format!("Shared by {who}, for the same");
+    for name in key {
+        let value = inputs.get(name).map_or_else(|| "(left out)".to_owned(), |value| value.text());
+        text.push_str(&format!("\n  {name}: {value}"));
+    }
+    text
+}
+
+/// What would be answered if the upstream said what is in `file`.
+fn answer(action: &Action, file: &Path) -> anyhow::Result<String> {
+    let reply = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let mapped = action.output.apply(&reply).context("the reply would be answered with 502")?;
+    let outputs: Value = serde_json::from_slice(&mapped)?;
+    Ok(match (action.envelope, outputs) {
+        (Envelope::Data, outputs) => format!("{:#}", serde_json::json!({ "data": outputs })),
+        (Envelope::Flat, outputs) => format!("{outputs:#}"),
+    })
+}
+
+fn pretty(json: &[u8]) -> String {
+    serde_json::from_slice::<Value>(json).map(|value| format!("{value:#}")).unwrap_or_default()
+}

@@ -1,0 +1,124 @@
+//! TLS on a listener: one handshake a connection, within its time. The certificate can be replaced
+//! while connections are open; they keep the one that they began with.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use rustls::Error;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout_at,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::{
+    telemetry::{
+        meters::{Words, tell_expiry},
+        metrics::{self, Registry},
+    },
+    time::now,
+    tls::ServerTls,
+};
+
+/// How handshakes end, as they are counted.
+const RESULTS: [&str; 6] =
+    ["ok", "timeout", "closed", "no_certificate", "bad_certificate", "error"];
+
+/// The TLS of one listener. Clones are the same one.
+#[derive(Clone)]
+pub struct Tls(Arc<Parts>);
+
+struct Parts {
+    terms: ArcSwap<Terms>,
+    registry: Arc<Registry>,
+    results: Words,
+}
+
+/// What holds for new connections.
+struct Terms {
+    acceptor: TlsAcceptor,
+    /// From accept to the end of the handshake.
+    handshake_timeout: Duration,
+}
+
+impl Terms {
+    fn new(tls: &ServerTls, handshake_timeout: Duration) -> Self {
+        Self { acceptor: TlsAcceptor::from(tls.config()), handshake_timeout }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls(..)")
+    }
+}
+
+impl Tls {
+    /// With that certificate and so much time for each handshake.
+    pub fn new(tls: &ServerTls, handshake_timeout: Duration, registry: &Arc<Registry>) -> Self {
+        let count = |result| registry.counter(&metrics::TLS_HANDSHAKES, &[result]);
+        let parts = Parts {
+            terms: ArcSwap::from_pointee(Terms::new(tls, handshake_timeout)),
+            registry: Arc::clone(registry),
+            results: Words::new(&RESULTS, count),
+        };
+        let listener = Self(Arc::new(parts));
+        listener.tell(tls);
+        listener
+    }
+
+    /// Puts others in force, for connections that are accepted from now on.
+    pub fn put(&self, tls: &ServerTls, handshake_timeout: Duration) {
+        self.0.terms.store(Arc::new(Terms::new(tls, handshake_timeout)));
+        self.tell(tls);
+    }
+
+    fn tell(&self, tls: &ServerTls) {
+        tell_expiry(&self.0.registry, "server.tls", tls.identity().validity().ends);
+    }
+
+    /// The connection over `socket`, once both sides are who they say. `None` where that failed,
+    /// which has been counted; all of it takes as long as a handshake may, no longer.
+    pub(super) async fn handshake(&self, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let terms = self.0.terms.load_full();
+        let until = now() + terms.handshake_timeout;
+        let accepting = terms.acceptor.accept(socket).into_fallible();
+        match timeout_at(until, accepting).await {
+            Ok(Ok(stream)) => {
+                self.0.results.count("ok");
+                Some(stream)
+            }
+            Ok(Err((error, socket))) => {
+                self.0.results.count(result_of(&error));
+                tracing::debug!(%error, "TLS handshake failed");
+                let _ = timeout_at(until, let_it_read(socket)).await;
+                None
+            }
+            Err(_) => {
+                self.0.results.count("timeout");
+                None
+            }
+        }
+    }
+}
+
+/// How a failed handshake is counted.
+fn result_of(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::NoCertificatesPresented) => "no_certificate",
+        Some(Error::InvalidCertificate(_)) => "bad_certificate",
+        Some(_) => "error",
+        // A balancer that only looks whether the port is open comes and goes like this.
+        None => "closed",
+    }
+}
+
+/// Closes our side and waits until the client has closed its own. Closed with bytes unread, the
+/// connection would be reset, and the alert that says what was wrong lost.
+async fn let_it_read(mut socket: TcpStream) {
+    let mut scrap = [0; 1024];
+    if socket.shutdown().await.is_ok() {
+        while socket.read(&mut scrap).await.is_ok_and(|read| read > 0) {}
+    }
+}

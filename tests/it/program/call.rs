@@ -1,0 +1,215 @@
+//! `call` and `dry-run`: one call with its trail, here and to a running service, and what would be
+//! sent.
+
+use std::{fs, path::PathBuf};
+
+use holdline::demo::fault::{Fault, Standing};
+use serde_json::{Value, json};
+
+use crate::support::{
+    program::{Ended, Program},
+    service::{Outside, Service, TOKEN, Wish},
+};
+
+/// Runs the program with the tutorial's action against the fakes.
+async fn with_fakes(outside: &Outside, args: &[&str]) -> Ended {
+    let (crm, genesys) = (outside.crm.site.url(), outside.genesys.site.url());
+    Program::run(args, &[("EXTERNAL_API_BASE", &crm), ("GENESYS_API_BASE", &genesys)]).await
+}
+
+fn outputs(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+}
+
+/// The words of the line that begins with `stage`.
+fn step<'a>(ended: &'a Ended, stage: &str) -> Vec<&'a str> {
+    let lines = ended.err.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.into_iter().find(|words| words.first() == Some(&stage)).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_call_in_this_process_is_answered_and_each_stage_is_shown() {
+    let outside = Outside::start().await;
+    let call = ["call", "customer-lookup", "customer_id=1", "--token", TOKEN];
+    let ended = with_fakes(&outside, &call).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(outputs(&ended)["data"]["full_name"], "Leanne Graham");
+    assert!(ended.err.starts_with("200 OK after "), "{ended:?}");
+    for (stage, decision) in [
+        ("authenticate", "remote"),
+        ("validate", "valid"),
+        ("rate_limit", "allowed"),
+        ("cache", "miss"),
+        ("flight", "landed"),
+        ("upstream", "answered"),
+        ("attempt", "200"),
+        ("map_output", "mapped"),
+    ] {
+        assert_eq!(step(&ended, stage).get(1), Some(&decision), "{stage}: {ended:?}");
+    }
+    assert!(!format!("{ended:?}").contains(TOKEN), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_fails_is_told_and_its_repeats_are_seen() {
+    let outside = Outside::start().await;
+    outside
+        .crm
+        .site
+        .set(Standing::every(Fault::Status { code: 503, retry_after: None }))
+        .await
+        .expect("it stands");
+    let call = ["call", "customer-lookup", "customer_id=1", "--token", TOKEN];
+    let ended = with_fakes(&outside, &call).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(outputs(&ended)["detail"], "External API failed: 503");
+    let attempts = ended.err.lines().filter(|line| line.trim().starts_with("attempt"));
+    assert!(attempts.count() > 1, "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_called_is_said_without_a_call() {
+    let outside = Outside::start().await;
+    for (args, told) in [
+        (&["call", "customer-lokup"][..], "there are: `customer-lookup`"),
+        (&["call", "customer-lookup", "customer_id"], "write key=value, or key:=JSON"),
+        (&["call", "customer-lookup", "customer_id:=x"], "what follows `customer_id:=` is no JSON"),
+        (&["call", "customer-lookup", "a=1", "a=2"], "a is given twice"),
+        (&["dry-run", "customer-lookup"], "customer_id is required"),
+        (&["dry-run", "customer-lookup", "customer_id=x"], "customer_id must be an integer"),
+    ] {
+        let ended = with_fakes(&outside, args).await;
+        assert_eq!((ended.code, &*ended.out), (Some(1), ""), "{args:?}: {ended:?}");
+        assert!(ended.err.contains(told), "{args:?}: {ended:?}");
+    }
+    assert_eq!(outside.crm.site.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn a_running_service_is_called_and_tells_of_its_stages_where_it_may() {
+    let outside = Outside::start().await;
+    for (action, told) in [
+        ("    debug_headers: true", "attempt    200"),
+        ("    timeout: 5s", "no trail: the action's debug_headers are off"),
+    ] {
+        let yaml = outside.yaml(&Wish { action, ..Wish::default() });
+        let service = Service::start(&yaml, &[]).await;
+        let url = service.url("");
+        let call = ["call", "customer-lookup", "customer_id=2", "--url", &url, "--token", TOKEN];
+        let ended = Program::run(&call, &[]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let wanted = outside.crm.customer(2).expect("it is known")["name"].clone();
+        assert_eq!(outputs(&ended)["data"]["full_name"], wanted);
+        assert!(ended.err.contains(told), "{ended:?}");
+        service.terminated().await;
+    }
+}
+
+/// A file with that text, in a folder that lives as long as the test.
+fn written(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).expect("it can be written");
+    path
+}
+
+const ORDERS: &str = r#"version: 1
+callers:
+  portal: {type: api_key, header: X-Api-Key, keys: {ivr: "${IVR_KEY}"}}
+upstreams:
+  shop: {base_url: "${SHOP}", headers: {Authorization: "Bearer ${SHOP_TOKEN}", X-Tenant: blue}}
+actions:
+  new-order:
+    caller: portal
+    envelope: flat
+    input:
+      sku: {type: string, required: true}
+      amount: {type: integer, required: true}
+      gift: {type: boolean}
+      note: {type: string}
+    request:
+      upstream: shop
+      method: POST
+      path: /orders{?note}
+      headers: {X-Sku: "{sku}"}
+      body: {item: {sku: "{sku}", amount: "{amount}", gift: "{gift}"}, text: "for {sku}"}
+    output:
+      id: {type: string, from: $.id}
+      lines: {type: array, from: $.lines, default: []}
+"#;
+
+#[tokio::test]
+async fn a_dry_run_shows_the_request_and_the_answer_and_sends_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = written(&folder, "holdline.yaml", ORDERS);
+    let reply = written(&folder, "reply.json", r#"{"id": "A-1", "lines": [{"n": 1.0}]}"#);
+    let input = json!({"sku": "007", "amount": 3, "gift": true, "note": "a b&c"});
+    let input = written(&folder, "input.json", &input.to_string());
+    let env = [("SHOP", "https://shop.example/v2"), ("SHOP_TOKEN", "s3cret"), ("IVR_KEY", "k3y")];
+    let text = |path: &PathBuf| path.to_str().expect("UTF-8").to_owned();
+    let (file, reply, input) = (text(&file), text(&reply), text(&input));
+    let by_file = ["dry-run", "new-order", "-c", &file, "--input", &input, "--reply", &reply];
+    let by_pairs = [
+        "dry-run",
+        "new-order",
+        "sku=007",
+        "amount=3",
+        "gift=true",
+        "note=a b&c",
+        "-c",
+        &file,
+        "--reply",
+        &reply,
+    ];
+    for args in [&by_file[..], &by_pairs] {
+        let ended = Program::run(args, &env).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(
+            ended.out,
+            r#"POST https://shop.example/v2/orders?note=a%20b%26c
+accept: application/json
+authorization: (secret)
+x-tenant: blue
+x-sku: 007
+content-type: application/json
+
+{
+  "item": {
+    "sku": "007",
+    "amount": 3,
+    "gift": true
+  },
+  "text": "for 007"
+}
+
+Not cached: every call asks.
+
+{
+  "id": "A-1",
+  "lines": [
+    {
+      "n": 1.0
+    }
+  ]
+}
+"#
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_a_token_uses_a_key_of_the_configuration() {
+    let outside = Outside::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = ORDERS.replace("method: POST", "method: GET").replace("/orders{?note}", "/users/1");
+    let yaml = yaml.lines().filter(|line| !line.contains("body:")).collect::<Vec<_>>().join("\n");
+    let yaml = yaml.replace("id: {type: string, from: $.id}", "id: {type: string, from: $.name}");
+    let file = written(&folder, "holdline.yaml", &yaml);
+    let file = file.to_str().expect("UTF-8");
+    let crm = outside.crm.site.url();
+    let env = [("SHOP", &*crm), ("SHOP_TOKEN", "s3cret"), ("IVR_KEY", "k3y")];
+    let ended = Program::run(&["call", "new-order", "sku=x", "amount=1", "-c", file], &env).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(outputs(&ended)["id"], "Leanne Graham");
+    assert!(ended.err.starts_with("as ivr (portal)\n200 OK after "), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("k3y"), "{ended:?}");
+}
