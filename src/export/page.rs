@@ -156,7 +156,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Text as HTML, with what stands between backquotes as code.
+/// Text as HTML, line by line, with what stands between backquotes as code.
 fn marked(text: &str) -> String {
     let parts: Vec<_> = text.split('`').collect();
     if parts.len() % 2 == 0 {
@@ -166,7 +166,8 @@ fn marked(text: &str) -> String {
         0 => escaped(part),
         _ => format!("<code>{}</code>", escaped(part)),
     };
-    parts.iter().enumerate().map(mark).collect()
+    let marked: String = parts.iter().enumerate().map(mark).collect();
+    marked.replace('\n', "<br>")
 }
 
 #[cfg(test)]

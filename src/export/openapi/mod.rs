@@ -67,11 +67,14 @@ fn operation(catalog: &Catalog, action: &Action) -> Value {
     for row in failures::by_status(catalog, action) {
         by_status.entry(row.status).or_default().push(row);
     }
+    // No row: it is said before anything is known of the action, and without a document.
+    by_status.entry("431").or_default();
     for (status, rows) in by_status {
-        responses[status] = failure(action, status, &rows);
+        responses[status] = match rows.is_empty() {
+            true => json!({"description": "The head of the request is too large. No body."}),
+            false => failure(action, status, &rows),
+        };
     }
-    responses["431"] =
-        json!({"description": "The head of the request is too large. There is no body."});
     json!({
         "operationId": action.name.as_str(),
         "summary": described(&action.description, action.name.as_str()),
@@ -167,7 +170,7 @@ fn outcome(catalog: &Catalog, action: &Action) -> Map<String, Value> {
 fn failure(action: &Action, status: &str, rows: &[Row]) -> Value {
     let mut words: Vec<_> = rows.iter().map(|row| row.word).collect();
     words.dedup();
-    let when: Vec<_> = rows.iter().map(|row| format!("{}: {}", row.word, row.when)).collect();
+    let when: Vec<_> = rows.iter().map(|row| format!("`{}`: {}", row.word, row.when)).collect();
     let mut headers = vec!["X-Request-Id"];
     match status {
         "405" => headers.push("Allow"),
@@ -176,7 +179,7 @@ fn failure(action: &Action, status: &str, rows: &[Row]) -> Value {
         _ => {}
     }
     json!({
-        "description": when.join(" "),
+        "description": when.join("\n"),
         "headers": references(action, &headers),
         "content": {"application/problem+json": {"schema": {
             "allOf": [
