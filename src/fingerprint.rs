@@ -96,6 +96,35 @@ impl FingerprintKey {
     }
 }
 
+/// A key by which a service knows again what it has signed, whichever of its replicas did.
+pub struct SigningKey(hmac::Key);
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(..)")
+    }
+}
+
+impl SigningKey {
+    /// Bytes of a signature.
+    pub const SIGNATURE: usize = 32;
+
+    /// The key made of `secret`.
+    pub fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// The signature (HMAC-SHA-256) under these fields.
+    pub fn sign(&self, fields: &Fields) -> [u8; Self::SIGNATURE] {
+        *Fingerprint::from_slice(hmac::sign(&self.0, fields.bytes()).as_ref()).bytes()
+    }
+
+    /// Whether `signature` is that of these fields, in time that does not depend on where it differs.
+    pub fn has_signed(&self, fields: &Fields, signature: &[u8]) -> bool {
+        hmac::verify(&self.0, fields.bytes(), signature).is_ok()
+    }
+}
+
 /// Whether two secrets are the same, in time that depends on their lengths only.
 pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
@@ -128,6 +157,25 @@ mod tests {
         let (a, b) = (FingerprintKey::random(), FingerprintKey::random());
         assert_eq!(a.of(b"token"), a.of(b"token"));
         assert_ne!(a.of(b"token"), b.of(b"token"));
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_of_all_fields() {
+        let (ours, theirs) = (SigningKey::new(b"ours"), SigningKey::new(b"theirs"));
+        let fields = |parts: [&[u8]; 2]| {
+            let mut fields = Fields::new();
+            for part in parts {
+                fields.push(part);
+            }
+            fields
+        };
+        let signed = fields([b"ab", b"c"]);
+        let signature = ours.sign(&signed);
+        assert!(ours.has_signed(&signed, &signature));
+        assert!(!theirs.has_signed(&signed, &signature));
+        assert!(!ours.has_signed(&fields([b"a", b"bc"]), &signature));
+        assert!(!ours.has_signed(&signed, &signature[1..]));
+        assert!(!ours.has_signed(&signed, b""));
     }
 
     #[test]

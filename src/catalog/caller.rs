@@ -28,25 +28,52 @@ pub enum Proof {
     /// A token authority is asked.
     Introspection(Box<Introspection>),
     /// It is compared with keys that are known here.
-    ApiKey(Vec<ApiKey>),
+    ApiKey(Vec<KnownSecret>),
+    /// User and password, by HTTP Basic, are compared with those that are known here.
+    Basic(Vec<KnownSecret>),
+    /// It is a token that was issued here.
+    Issued(Box<Issued>),
 }
 
-/// A key and whose it is.
+/// A secret that is known here, and whose it is: an API key, a user's password, the secret by which
+/// a client fetches tokens.
 #[derive(Debug)]
-pub struct ApiKey {
+pub struct KnownSecret {
     /// The caller it stands for.
     pub client: String,
-    /// The key.
+    /// The secret.
+    pub secret: SecretString,
+}
+
+/// How tokens are issued here, and known again.
+#[derive(Debug)]
+pub struct Issued {
+    /// The path at which clients fetch them.
+    pub path: String,
+    /// Who may.
+    pub clients: Vec<KnownSecret>,
+    /// How long one holds.
+    pub ttl: Duration,
+    /// What they are signed with: at least 32 bytes that all replicas share.
     pub key: SecretString,
 }
 
-impl PartialEq for ApiKey {
+impl PartialEq for KnownSecret {
     fn eq(&self, other: &Self) -> bool {
-        self.client == other.client && same(&self.key, &other.key)
+        self.client == other.client && same(&self.secret, &other.secret)
     }
 }
 
-impl Eq for ApiKey {}
+impl Eq for KnownSecret {}
+
+impl PartialEq for Issued {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { path, clients, ttl, key } = self;
+        (path, clients, ttl) == (&other.path, &other.clients, &other.ttl) && same(key, &other.key)
+    }
+}
+
+impl Eq for Issued {}
 
 /// How a token authority is spoken to.
 #[derive(Debug, PartialEq, Eq)]

@@ -35,7 +35,15 @@ impl Schema {
     ) -> Result<Option<Self>, Vec<String>> {
         let mut wrong = Vec::new();
         let deep = matches!(form, Form::Array | Form::Object);
-        refuse_unknown(Some(form), deep, keywords, &mut wrong);
+        // Each for itself: of a whole schema only the first fault would be told.
+        for (keyword, value) in keywords {
+            let alone = Map::from_iter([(keyword.clone(), value.clone())]);
+            let before = wrong.len();
+            refuse_unknown(Some(form), deep, &alone, &mut wrong);
+            if wrong.len() == before {
+                wrong.extend(build(&Value::Object(alone)).err());
+            }
+        }
         for keyword in ["enum", "const"] {
             refuse_unfit(form, keyword, keywords.get(keyword), &mut wrong);
         }
@@ -48,16 +56,7 @@ impl Schema {
         let mut json = keywords.clone();
         json.insert("type".to_owned(), form.name().into());
         let json = Value::Object(json);
-        let validator = jsonschema::options()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .offline()
-            .should_validate_formats(true)
-            .should_ignore_unknown_formats(false)
-            // Linear in the value's length. The default engine backtracks, and callers choose the
-            // values.
-            .with_pattern_options(jsonschema::PatternOptions::regex())
-            .build(&json)
-            .map_err(|error| vec![compile_sentence(&error)])?;
+        let validator = build(&json).map_err(|error| vec![error])?;
         Ok(Some(Self { json, validator }))
     }
 
@@ -98,6 +97,18 @@ impl Schema {
             (keyword, _) => format!("must satisfy the schema keyword {keyword}"),
         }
     }
+}
+
+fn build(json: &Value) -> Result<jsonschema::Validator, String> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .offline()
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(false)
+        // Linear in the value's length. The default engine backtracks, and callers choose the values.
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .build(json)
+        .map_err(|error| compile_sentence(&error))
 }
 
 fn characters(limit: &Value) -> String {

@@ -2,23 +2,88 @@
 
 use std::{path::Path, process::ExitCode};
 
-use crate::cli::load;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::{
+    cli::load,
+    config::{self, problem::Problem},
+};
+
+/// Who reads it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    /// A line for each problem
+    Human,
+    /// One JSON object on standard output, for editors and CI
+    Json,
+}
+
+/// What was found. Its JSON is for programs: keys are added, none is renamed or removed.
+#[derive(Debug, Serialize)]
+struct Findings<'a> {
+    file: &'a str,
+    /// Whether the exit code is 0.
+    ok: bool,
+    problems: Vec<Finding<'a>>,
+    /// How many actions the file has; 0 where it is refused.
+    actions: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding<'a> {
+    severity: &'static str,
+    file: &'a str,
+    line: usize,
+    column: usize,
+    path: &'a str,
+    what: &'a str,
+    instead: &'a str,
+}
+
+impl<'a> Finding<'a> {
+    fn of(severity: &'static str, problem: &'a Problem) -> Self {
+        let Problem { file, line, column, path, what, instead } = problem;
+        Self { severity, file, line: *line, column: *column, path, what, instead }
+    }
+}
 
 /// Checks it.
-pub(super) fn run(file: Option<&Path>, strict: bool) -> ExitCode {
-    let name = file.map_or_else(|| "the built-in action".to_owned(), |f| f.display().to_string());
-    let loaded = match load::load(file) {
-        Ok(loaded) => loaded,
+pub(super) fn run(file: Option<&Path>, strict: bool, format: Format) -> ExitCode {
+    let file = load::given(file);
+    let (problems, warnings, actions, report) = match load::load(file) {
+        Ok(loaded) => (Vec::new(), loaded.warnings, loaded.catalog.actions.len(), None),
         Err(report) => {
-            eprintln!("{report}");
-            return ExitCode::FAILURE;
+            (report.problems().to_vec(), report.warnings().to_vec(), 0, Some(report.to_string()))
         }
     };
-    for warning in &loaded.warnings {
+    let ok = problems.is_empty() && !(strict && !warnings.is_empty());
+    match format {
+        Format::Json => {
+            let name = file.map_or_else(|| config::BUILTIN.to_owned(), |f| f.display().to_string());
+            let errors = problems.iter().map(|problem| Finding::of("error", problem));
+            let warnings = warnings.iter().map(|problem| Finding::of("warning", problem));
+            let mut problems: Vec<_> = errors.chain(warnings).collect();
+            problems.sort_by_key(|finding| (finding.line, finding.column));
+            let findings = Findings { file: &name, ok, problems, actions };
+            let json = serde_json::to_string_pretty(&findings);
+            println!("{}", json.expect("texts and numbers make JSON"));
+        }
+        Format::Human => match report {
+            Some(report) => eprintln!("{report}"),
+            None => tell(file, &warnings, actions),
+        },
+    }
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Says that it is accepted, in words.
+fn tell(file: Option<&Path>, warnings: &[Problem], actions: usize) {
+    let name = file.map_or_else(|| "the built-in action".to_owned(), |f| f.display().to_string());
+    for warning in warnings {
         eprintln!("warning: {warning}");
     }
-    let (actions, warnings) = (loaded.catalog.actions.len(), loaded.warnings.len());
+    let warnings = warnings.len();
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     println!("{name}: {actions} action{}, {warnings} warning{}", plural(actions), plural(warnings));
-    if strict && warnings > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

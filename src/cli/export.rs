@@ -8,8 +8,9 @@ use url::Url;
 
 use crate::{
     cli::load,
-    config::Loaded,
+    config::{self, Loaded},
     export::{Document, Site, genesys, openapi, terraform},
+    settings::Settings,
 };
 
 /// What can be written.
@@ -58,30 +59,45 @@ fn documents(
     file: Option<&Path>,
     origin: Option<&Origin>,
 ) -> anyhow::Result<Vec<Document>> {
-    let Loaded { catalog, settings, .. } =
-        load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
-    let written = origin.map(|origin| origin.0.as_str());
-    let site = Site { origin: written.unwrap_or(SOMEWHERE), base_path: &settings.server.base_path };
-    Ok(match kind {
+    let loaded =
+        || load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"));
+    match kind {
+        // It is that of every configuration, so none is read.
+        Kind::Schema => Ok(vec![schema()]),
         Kind::Openapi => {
+            let Loaded { catalog, settings, .. } = loaded()?;
             let here = format!("http://{}", settings.server.reached_at());
-            let site = Site { origin: written.unwrap_or(&here), ..site };
-            vec![openapi::file(&catalog, site)]
+            let site = site(&settings, origin, &here);
+            Ok(vec![openapi::file(&catalog, site)])
         }
         Kind::Genesys => {
-            if written.is_none() {
+            let Loaded { catalog, settings, .. } = loaded()?;
+            if origin.is_none() {
                 eprintln!(
                     "These actions call {SOMEWHERE}: write --url with the address at which Genesys \
                      Cloud reaches Holdline"
                 );
             }
-            genesys::files(&catalog, site).map_err(cannot_be)?
+            genesys::files(&catalog, site(&settings, origin, SOMEWHERE)).map_err(cannot_be)
         }
         Kind::Terraform => {
-            terraform::files(&catalog, site, written.is_some()).map_err(cannot_be)?
+            let Loaded { catalog, settings, .. } = loaded()?;
+            let site = site(&settings, origin, SOMEWHERE);
+            terraform::files(&catalog, site, origin.is_some()).map_err(cannot_be)
         }
-        Kind::Schema => return Err(anyhow!("not supported in this version")),
-    })
+    }
+}
+
+/// Where the actions are: at `origin`, or at `otherwise` where nobody has said it.
+fn site<'a>(settings: &'a Settings, origin: Option<&'a Origin>, otherwise: &'a str) -> Site<'a> {
+    let origin = origin.map_or(otherwise, |origin| &origin.0);
+    Site { origin, base_path: &settings.server.base_path }
+}
+
+fn schema() -> Document {
+    let text = serde_json::to_string_pretty(&config::schema::schema());
+    let text = text.expect("JSON can be written") + "\n";
+    Document { name: "holdline.schema.json".to_owned(), text }
 }
 
 fn cannot_be(wrong: Vec<String>) -> anyhow::Error {

@@ -15,8 +15,7 @@ use crate::{
 /// Everything that is wrong with it.
 pub(super) fn load(file: Option<&Path>) -> Result<Loaded, Report> {
     let env = |name: &str| std::env::var(name).ok();
-    // An empty variable counts as not set.
-    match file.filter(|file| !file.as_os_str().is_empty()) {
+    match given(file) {
         Some(file) => config::load(file, &env),
         None => config::builtin(&env),
     }
@@ -32,4 +31,9 @@ pub(super) fn action<'c>(catalog: &'c Catalog, name: &str) -> anyhow::Result<&'c
         let known: Vec<String> = known.iter().map(|(_, known)| format!("`{known}`")).collect();
         anyhow!("there is no action of that name; there are: {}", known.join(", "))
     })
+}
+
+/// The file, where there is one: an empty variable counts as not set.
+pub(super) fn given(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|file| !file.as_os_str().is_empty())
 }

@@ -70,6 +70,9 @@ struct CheckArgs {
     /// Take warnings for problems
     #[arg(long)]
     strict: bool,
+    /// How it is told
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: check::Format,
 }
 
 #[derive(Debug, Args)]
@@ -179,7 +182,9 @@ pub fn run() -> ExitCode {
         Command::DryRun(args) => dry_run::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => serve::run(args.config.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Check(args) => return check::run(args.config.config.as_deref(), args.strict),
+        Command::Check(args) => {
+            return check::run(args.config.config.as_deref(), args.strict, args.format);
+        }
         Command::Explain(args) => {
             return explain::run(&args.action, args.config.config.as_deref());
         }

@@ -6,26 +6,25 @@ use bytes::Bytes;
 
 use crate::{
     catalog::{
-        action::{self, Action, Envelope, Failures},
+        action::{Action, Envelope, Failures},
         caller::Scheme,
-        contract::{Contract, Field},
         limit::{Limit, LimitKey},
-        mapping::Mapping,
         name::Name,
-        policy::{CachePolicy, SharedBy},
         upstream::Upstream,
     },
     config::{
-        contracts::{contract, mapping, refuse_unfit_for_outcome},
+        cached::{Around, cache},
+        contracts::{Outputs, contract, names, outputs, refuse_unfit_for_outcome},
         json::object,
         ladder::{Rungs, genesys_timeout},
-        links::{Part, input_named},
+        links::Part,
         nearest::listed,
         node::Content,
         request::{Request, request},
         revision::Shape,
         section::{Section, Value},
-        values::{choice, count, duration, flag, shown, span, text},
+        upstreams::timeouts,
+        values::{choice, each_once, flag, shown, span, text},
     },
     fingerprint::Fingerprint,
 };
@@ -42,9 +41,9 @@ pub(super) struct Parts<'a, 'n> {
 pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) -> Option<Action> {
     let description = section.read("description", String::new(), text);
     let callers = section.required("caller", WRITE_CALLER, |value| callers(value, parts.callers));
-    let input = contract(&section.section("input"));
-    let fields = input.as_ref().map(Contract::fields);
-    let limits = section.read("limits", Vec::new(), |value| limits(value, fields, parts.limits));
+    let names = names(&section.section("input"));
+    let (input, inputs) = (contract(&section.section("input")), names.as_deref());
+    let limits = section.read("limits", Vec::new(), |value| limits(value, inputs, parts.limits));
     let timeout = section.read("timeout", Duration::from_secs(5), span);
     let genesys_timeout = genesys_timeout(section, timeout);
     let envelope = section.read("envelope", Envelope::Data, |value| choice(value, &ENVELOPES));
@@ -52,22 +51,29 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let debug_headers = section.read("debug_headers", false, flag);
     let safe = safe(section);
     let asked = section.required("request", "write upstream, method and path below it", |value| {
-        request(&value.section(), fields, parts.upstreams)
+        request(&value.section(), inputs, parts.upstreams)
     });
     climb(section, (timeout, safe), callers.as_deref(), asked.as_ref(), parts);
     let output =
-        section.required("output", "write at least one output", |value| mapping(&value.section()));
-    if let (Some(Failures::Outcome), Some(mapping)) = (failures, &output) {
-        refuse_unfit_for_outcome(&section.section("output"), mapping);
+        section.required("output", "write at least one output", |value| outputs(&value.section()));
+    if let (Some(Failures::Outcome), Some(outputs)) = (failures, &output) {
+        refuse_unfit_for_outcome(&section.section("output"), &outputs.mapping);
     }
-    let cache = section.optional("cache", |value| {
-        refuse_unsafe_cache(value, safe);
-        cache(&value.section(), fields, asked.as_ref(), timeout)
-    });
+    let sent = asked.as_ref().map_or(&[][..], |asked| &asked.sent);
+    let around = Around { inputs, sent, timeout, safe };
+    let cache = section.optional("cache", |value| cache(value, around));
     let fallback = fallback(section, output.as_ref());
+    if section.is_good_so_far() {
+        warn_of_unused_inputs(section, sent, parts.limits);
+    }
+    if envelope == Some(Envelope::Flat) {
+        ["input", "output"].iter().for_each(|key| warn_of_undescribed(&section.section(key)));
+    }
+    section.strays(&["upstream", "method", "path", "headers", "body"], "request");
+    section.strays(&["ttl", "stale_while_revalidate", "stale_if_error", "not_found"], "cache");
     let revision = revision(name.as_str(), section, asked.as_ref(), parts.upstreams);
     section.finish()?;
-    let asked = asked?;
+    let (asked, output) = (asked?, output?);
     Some(Action {
         name,
         description: description?,
@@ -80,9 +86,9 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
         failures: failures?,
         debug_headers: debug_headers?,
         input: input?,
-        upstream: asked.upstream,
-        request: asked.template,
-        output: output?,
+        upstream: asked.upstream?,
+        request: asked.template?,
+        output: output.wrong.is_empty().then_some(output.mapping)?,
         cache: cache?,
         fallback: fallback?,
         revision,
@@ -90,8 +96,9 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
 }
 
 const WRITE_CALLER: &str = "write the name of a caller, a list of names, or `none` for anybody";
-const ENVELOPES: [(&str, Envelope); 2] = [("data", Envelope::Data), ("flat", Envelope::Flat)];
-const FAILURES: [(&str, Failures); 2] =
+pub(super) const ENVELOPES: [(&str, Envelope); 2] =
+    [("data", Envelope::Data), ("flat", Envelope::Flat)];
+pub(super) const FAILURES: [(&str, Failures); 2] =
     [("status", Failures::Status), ("outcome", Failures::Outcome)];
 
 /// The schemes of which any one will do; none at all must be written out.
@@ -119,27 +126,9 @@ fn callers(value: &Value<'_>, known: &Part<'_, Scheme>) -> Option<Vec<Name>> {
     Some(names)
 }
 
-/// The items of a list of which none may stand there twice.
-fn each_once<T: PartialEq>(
-    value: &Value<'_>,
-    instead: &str,
-    reader: impl Fn(&Value<'_>) -> Option<T>,
-) -> Option<Vec<T>> {
-    let items = value.items(instead)?;
-    let mut read: Vec<Option<T>> = Vec::with_capacity(items.len());
-    for item in &items {
-        let one = reader(item);
-        if one.is_some() && read.contains(&one) {
-            item.refuse("is written twice", "keep one");
-        }
-        read.push(one);
-    }
-    read.into_iter().collect()
-}
-
 fn limits(
     value: &Value<'_>,
-    fields: Option<&[Field]>,
+    inputs: Option<&[&str]>,
     known: &Part<'_, Limit>,
 ) -> Option<Vec<Name>> {
     each_once(value, "write a list of names of limits", |item| {
@@ -149,8 +138,7 @@ fn limits(
             let LimitKey::Input(input) = key else {
                 continue;
             };
-            let Some(fields) = fields else { continue };
-            if !fields.iter().any(|field| *field.name == **input) {
+            if inputs.is_some_and(|inputs| !inputs.contains(&&**input)) {
                 let what =
                     format!("counts by the input {}, which this action has not", shown(input));
                 item.refuse(what, "add the input, or remove the limit");
@@ -170,8 +158,16 @@ fn climb(
 ) {
     let (Some(timeout), Some(safe)) = (timeout, safe) else { return };
     let rungs = Rungs { section, timeout, safe };
-    let upstream = asked.and_then(|asked| parts.upstreams.get(asked.upstream.as_str()));
-    upstream.into_iter().for_each(|upstream| rungs.above(upstream));
+    let upstream = asked.and_then(|asked| asked.upstream.as_ref());
+    if let Some(name) = upstream {
+        // Of an upstream that is wrong elsewhere the times are known all the same.
+        let written = parts.upstreams.written(name.as_str());
+        let times = written.and_then(|value| timeouts(&value.section().section("timeouts")));
+        if times.is_some_and(|times| rungs.above_attempt(name, times.attempt)) {
+            let built = parts.upstreams.get(name.as_str());
+            built.into_iter().for_each(|upstream| rungs.above(upstream));
+        }
+    }
     for name in callers.unwrap_or_default() {
         let scheme = parts.callers.get(name.as_str());
         scheme.into_iter().for_each(|scheme| rungs.beside(name, scheme));
@@ -195,115 +191,13 @@ fn reads(request: &Value<'_>) -> bool {
     !matches!(&*scalar.text, "POST" | "PUT" | "PATCH" | "DELETE")
 }
 
-fn refuse_unsafe_cache(value: &Value<'_>, safe: Option<bool>) {
-    if safe == Some(false) {
-        value.refuse_key(
-            "keeps answers of an action that is not safe",
-            "remove it, or write `safe: true` if asking twice changes nothing",
-        );
-    }
-}
-
-fn cache(
-    section: &Section<'_>,
-    fields: Option<&[Field]>,
-    asked: Option<&Request>,
-    timeout: Option<Duration>,
-) -> Option<CachePolicy> {
-    const SHARED: [(&str, SharedBy); 3] =
-        [("org", SharedBy::Org), ("caller", SharedBy::Caller), ("all", SharedBy::All)];
-    let ttl = section.required("ttl", "write how long an answer is fresh, such as 60s", span);
-    let inputs = fields.unwrap_or_default();
-    let named = |value: &Value<'_>| match fields {
-        Some(fields) => input_named(value, fields),
-        None => text(value),
-    };
-    let every = inputs.iter().map(|field| (*field.name).to_owned()).collect();
-    let key = section.read("key", every, |value| each_once(value, "write a list of inputs", named));
-    let customer = section.optional("customer", named);
-    if let Some(key) = &key {
-        refuse_shared_entries(section, key, fields.and(asked), customer.as_ref());
-    }
-    let shared_by = section.read("shared_by", SharedBy::Org, |value| choice(value, &SHARED));
-    let time = |key, default| section.read(key, default, duration);
-    let stale_while_revalidate = time("stale_while_revalidate", Duration::ZERO);
-    let stale_if_error = time("stale_if_error", Duration::ZERO);
-    let stale_after = time("stale_after", Duration::from_millis(300));
-    if let (Some(timeout), Some(spare), Some(after)) = (timeout, stale_if_error, stale_after)
-        && !spare.is_zero()
-    {
-        warn_of_late_spare(section, after, action::patience(timeout, None));
-    }
-    let not_found = time("not_found", Duration::ZERO);
-    let max_waiters = section.read("max_waiters", 5000, |value| count(value, 1, 1_000_000));
-    section.finish()?;
-    let mut key = key?;
-    key.sort_unstable();
-    Some(CachePolicy {
-        ttl: ttl?,
-        key,
-        customer: customer?,
-        shared_by: shared_by?,
-        stale_while_revalidate: stale_while_revalidate?,
-        stale_if_error: stale_if_error?,
-        stale_after: stale_after?,
-        not_found: not_found?,
-        max_waiters: max_waiters?,
-    })
-}
-
-/// Warns where a call's time is up before it is given the old answer that is at hand.
-fn warn_of_late_spare(section: &Section<'_>, after: Duration, patience: Duration) {
-    if after >= patience {
-        let at = section.value("stale_after").or_else(|| section.value("stale_if_error"));
-        let most = humantime::format_duration(patience);
-        let what = format!(
-            "an old answer that is at hand is given after {}, and a call may take no longer than {most}: \
-             it would come at the very end",
-            humantime::format_duration(after)
-        );
-        at.iter().for_each(|at| at.warn(&*what, format!("write a stale_after below {most}")));
-    }
-}
-
-/// Refuses a key that lacks what the upstream is asked with: one customer would be given the answer
-/// of another.
-fn refuse_shared_entries(
-    section: &Section<'_>,
-    key: &[String],
-    asked: Option<&Request>,
-    customer: Option<&Option<String>>,
-) {
-    let Some(written) = section.value("key") else {
-        return;
-    };
-    let lacks = |input: &&String| !key.contains(*input);
-    let sent: Vec<&str> = asked
-        .map_or(&[][..], |asked| &asked.sent)
-        .iter()
-        .filter(lacks)
-        .map(|input| &**input)
-        .collect();
-    if !sent.is_empty() {
-        let what = format!(
-            "lacks {}, which the request is made of: two customers would share an entry",
-            listed(&sent)
-        );
-        written.refuse(what, format!("add {}", listed(&sent)));
-    }
-    let customer = customer.and_then(Option::as_ref).filter(lacks);
-    if let Some(customer) = customer.filter(|customer| !sent.contains(&&***customer)) {
-        let what =
-            format!("lacks {}, the customer: two of them would share an entry", shown(customer));
-        written.refuse(what, format!("add {}", shown(customer)));
-    }
-}
-
-fn fallback(section: &Section<'_>, output: Option<&Mapping>) -> Option<Option<Bytes>> {
+fn fallback(section: &Section<'_>, outputs: Option<&Outputs<'_>>) -> Option<Option<Bytes>> {
     section.optional("fallback", |value| {
-        let object = object(value)?;
+        let mut object = object(value)?;
         // Without its contract there is nothing to hold it against; the contract's fault is told.
-        output?
+        let Outputs { mapping, wrong } = outputs?;
+        object.retain(|name, _| !wrong.contains(&&**name));
+        mapping
             .check(&object)
             .map_err(|wrong| {
                 wrong.into_iter().for_each(|what| {
@@ -312,6 +206,43 @@ fn fallback(section: &Section<'_>, output: Option<&Mapping>) -> Option<Option<By
             })
             .ok()
     })
+}
+
+/// Warns of inputs that change nothing: neither the request nor what a limit counts.
+fn warn_of_unused_inputs(section: &Section<'_>, sent: &[String], limits: &Part<'_, Limit>) {
+    let of_limits: Vec<String> = section
+        .value("limits")
+        .and_then(|value| value.texts())
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|name| limits.get(name))
+        .flat_map(|limit| limit.key.clone())
+        .filter_map(|key| match key {
+            LimitKey::Input(input) => Some(input),
+            LimitKey::All | LimitKey::Org | LimitKey::Caller | LimitKey::Action => None,
+        })
+        .collect();
+    for (name, value) in section.section("input").entries() {
+        if !sent.iter().chain(&of_limits).any(|used| used == name) {
+            let what = "is used nowhere: neither in the request nor by a limit";
+            value.warn_key(what, format!("write {{{name}}} in the request, or remove it"));
+        }
+    }
+}
+
+/// Warns of what Genesys would show without a word to whoever builds a flow. Flat answers are those
+/// that it takes as they are.
+fn warn_of_undescribed(section: &Section<'_>) {
+    let bare = |(name, value): (&'_ str, Value<'_>)| {
+        let described = value.section().value("description").is_some();
+        (!described).then(|| name.to_owned())
+    };
+    let bare: Vec<String> = section.entries().filter_map(bare).collect();
+    if !bare.is_empty() {
+        let names: Vec<&str> = bare.iter().map(|name| &**name).collect();
+        let what = format!("has no description of {}", listed(&names));
+        section.warn(what, "describe each in one sentence: Genesys shows it to who builds a flow");
+    }
 }
 
 fn revision(
@@ -327,7 +258,9 @@ fn revision(
         request: section.value("request").as_ref(),
         output: section.value("output").as_ref(),
         cache: section.value("cache").as_ref(),
-        upstream: asked.and_then(|asked| upstreams.written(asked.upstream.as_str())),
+        upstream: asked
+            .and_then(|asked| asked.upstream.as_ref())
+            .and_then(|name| upstreams.written(name.as_str())),
     }
     .fingerprint()
 }

@@ -9,19 +9,19 @@ use crate::{
         contract::{Contract, Field},
         form::Form,
         mapping::{Mapping, Output, Source},
-        name::{Name, NotAName},
+        name::Name,
         scalar::Kind,
     },
     config::{
         json::json,
-        nearest::write_one_of,
+        nearest::{listed, nearest},
         node::Content,
         section::{Section, Value},
         values::{choice, flag, json_path, shown, text},
     },
 };
 
-const KINDS: [(&str, Kind); 4] = [
+pub(super) const KINDS: [(&str, Kind); 4] = [
     ("string", Kind::String),
     ("integer", Kind::Integer),
     ("number", Kind::Number),
@@ -40,7 +40,7 @@ const WRITE_FORM: &str = "write string, integer, number, boolean, array or objec
 
 /// JSON Schema keywords that say something about one scalar. A closed list: JSON Schema itself
 /// ignores what it does not know, and a misspelt `minimum` would check nothing.
-const KEYWORDS: [&str; 22] = [
+pub(super) const KEYWORDS: [&str; 22] = [
     "$comment",
     "allOf",
     "anyOf",
@@ -65,7 +65,7 @@ const KEYWORDS: [&str; 22] = [
     "title",
 ];
 /// Those for arrays and objects, which outputs may be.
-const OF_STRUCTURES: [&str; 9] = [
+pub(super) const OF_STRUCTURES: [&str; 9] = [
     "additionalProperties",
     "items",
     "maxItems",
@@ -77,21 +77,48 @@ const OF_STRUCTURES: [&str; 9] = [
     "uniqueItems",
 ];
 /// Kept apart from the lists above because its value is checked as a regular expression.
-const PATTERN: &str = "pattern";
+pub(super) const PATTERN: &str = "pattern";
 
 /// What Genesys sends under these names is its own.
-const RESERVED: [&str; 3] = ["orgId", "integrationId", "rawRequest"];
+pub(super) const RESERVED: [&str; 3] = ["orgId", "integrationId", "rawRequest"];
 /// What an answer says beside its outputs where failures are told by outcome.
 const OF_OUTCOME: [&str; 4] = ["outcome", "status_code", "stale", "age_seconds"];
 
+/// The names below `input`, right or wrong: speaking of a wrong one is no second fault. `None` where it
+/// is no mapping.
+pub(super) fn names<'n>(section: &Section<'n>) -> Option<Vec<&'n str>> {
+    section.finish_open().filter(|()| !is_json_schema(section))?;
+    Some(section.entries().map(|(name, _)| name).collect())
+}
+
+/// Whether it is written as Genesys and OpenAPI have it.
+fn is_json_schema(section: &Section<'_>) -> bool {
+    let is = |wanted: &str, fits: fn(&Content) -> bool| {
+        section.entries().any(|(name, value)| name == wanted && fits(value.content()))
+    };
+    is("type", |content| matches!(content, Content::Scalar(_)))
+        && is("properties", |content| matches!(content, Content::Map(_)))
+}
+
+fn refuse_json_schema(section: &Section<'_>) -> Option<()> {
+    if is_json_schema(section) {
+        let instead =
+            "write each by its name, such as customer_id: {type: integer, required: true}";
+        section.refuse("is written as a JSON Schema", instead);
+        return None;
+    }
+    Some(())
+}
+
 /// `input`.
 pub(super) fn contract(section: &Section<'_>) -> Option<Contract> {
+    refuse_json_schema(section)?;
     let entries: Vec<_> = section.entries().collect();
     let read: Vec<_> = entries.iter().map(|(name, value)| field(name, value)).collect();
     section.finish_open()?;
-    let fields: Vec<Field> = read.into_iter().collect::<Option<_>>()?;
-    match Contract::new(fields) {
-        Ok(contract) => Some(contract),
+    let all = read.iter().all(Option::is_some);
+    match Contract::new(read.into_iter().flatten().collect()) {
+        Ok(contract) => all.then_some(contract),
         Err(problems) => {
             for problem in problems {
                 refuse_named(
@@ -114,41 +141,47 @@ fn refuse_named(entries: &[(&str, Value<'_>)], name: &str, what: &str, instead: 
 }
 
 fn field(name: &str, value: &Value<'_>) -> Option<Field> {
-    let named = input_name(name, value);
+    input_name(name, value);
     let section = value.section();
     let kind = section.required("type", WRITE_KIND, |value| choice(value, &KINDS));
     let required = section.read("required", false, flag);
     let description = section.read("description", String::new(), text);
     let keywords = keywords(&section, &["type", "required", "description"], &[]);
-    named?;
+    section.finish_open()?;
+    // What is wrong has been told. The keywords are still held against the type.
     Some(Field {
         name: Arc::from(name),
         kind: kind?,
-        required: required?,
-        description: description?,
-        keywords: keywords?,
+        required: required.unwrap_or_default(),
+        description: description.unwrap_or_default(),
+        keywords,
     })
 }
 
-fn input_name(name: &str, value: &Value<'_>) -> Option<()> {
+fn input_name(name: &str, value: &Value<'_>) {
     if RESERVED.contains(&name) {
         value.refuse_key("is a name that Genesys keeps for itself", "write another name");
-        return None;
+    } else {
+        contract_name(name, value);
     }
-    contract_name(name, value)
 }
 
 /// Genesys' contracts and our own names have one form.
-fn contract_name(name: &str, value: &Value<'_>) -> Option<()> {
-    let refuse = |why: NotAName| value.refuse_key(why.to_string(), "write another name");
-    Name::new(name).map(drop).map_err(refuse).ok()
+fn contract_name(name: &str, value: &Value<'_>) {
+    if let Err(why) = Name::new(name) {
+        value.refuse_key(why.to_string(), "write another name");
+    }
 }
 
 /// All that is left in a section: JSON Schema keywords, `more` among them. `own` are the keys that
 /// have been read.
-fn keywords(section: &Section<'_>, own: &[&str], more: &[&str]) -> Option<Map<String, Json>> {
-    let mut whole = Some(());
+fn keywords(
+    section: &Section<'_>,
+    own: &[&'static str],
+    more: &[&'static str],
+) -> Map<String, Json> {
     let mut keywords = Map::new();
+    section.knows(KEYWORDS.into_iter().chain([PATTERN]).chain(more.iter().copied()));
     for (key, value) in section.rest() {
         let read = if key == PATTERN {
             pattern(&value)
@@ -156,16 +189,20 @@ fn keywords(section: &Section<'_>, own: &[&str], more: &[&str]) -> Option<Map<St
             json(&value)
         } else {
             let known = own.iter().chain(more).copied().chain([PATTERN]).chain(KEYWORDS);
-            value.refuse_key("is not a key here", write_one_of(key, known));
+            let instead = match nearest(key, known) {
+                Some(near) => format!("write `{near}`"),
+                None => {
+                    format!("write {}, or a JSON Schema keyword such as `minimum`", listed(own))
+                }
+            };
+            value.refuse_key("is not a key here", instead);
             None
         };
-        match read {
-            Some(read) => drop(keywords.insert(key.to_owned(), read)),
-            None => whole = None,
+        if let Some(read) = read {
+            keywords.insert(key.to_owned(), read);
         }
     }
-    section.finish_open()?;
-    whole.map(|()| keywords)
+    keywords
 }
 
 /// A regular expression stays a text even where YAML would read a number.
@@ -173,8 +210,18 @@ fn pattern(value: &Value<'_>) -> Option<Json> {
     text(value).map(Json::String)
 }
 
+/// What `output` says.
+#[derive(Debug)]
+pub(super) struct Outputs<'n> {
+    /// All that are right.
+    pub(super) mapping: Mapping,
+    /// The names of the others, whose faults have been told.
+    pub(super) wrong: Vec<&'n str>,
+}
+
 /// `output`.
-pub(super) fn mapping(section: &Section<'_>) -> Option<Mapping> {
+pub(super) fn outputs<'n>(section: &Section<'n>) -> Option<Outputs<'n>> {
+    refuse_json_schema(section)?;
     let entries: Vec<_> = section.entries().collect();
     if entries.is_empty() {
         section.refuse(
@@ -185,20 +232,21 @@ pub(super) fn mapping(section: &Section<'_>) -> Option<Mapping> {
     }
     let read: Vec<_> = entries.iter().map(|(name, value)| output(name, value)).collect();
     section.finish_open()?;
-    let outputs: Vec<Output> = read.into_iter().collect::<Option<_>>()?;
-    match Mapping::new(outputs) {
-        Ok(mapping) => Some(mapping),
-        Err(problems) => {
-            for (name, what) in problems {
-                refuse_named(&entries, &name, &what, "write what fits its type and keywords");
-            }
-            None
+    let mut right: Vec<Output> = read.into_iter().flatten().collect();
+    if let Err(problems) = Mapping::new(right.clone()) {
+        for (name, what) in &problems {
+            refuse_named(&entries, name, what, "write what fits its type and keywords");
         }
+        right.retain(|output| problems.iter().all(|(name, _)| *name != output.name));
     }
+    let is_right = |name: &str| right.iter().any(|output| *output.name == *name);
+    let wrong = entries.iter().map(|(name, _)| *name).filter(|name| !is_right(name)).collect();
+    let mapping = Mapping::new(right).ok()?;
+    Some(Outputs { mapping, wrong })
 }
 
 fn output(name: &str, value: &Value<'_>) -> Option<Output> {
-    let named = contract_name(name, value);
+    contract_name(name, value);
     let section = value.section();
     let form = section.required("type", WRITE_FORM, |value| choice(value, &FORMS));
     let source = source(&section, form);
@@ -209,13 +257,13 @@ fn output(name: &str, value: &Value<'_>) -> Option<Output> {
         Some(Form::Array | Form::Object) | None => &OF_STRUCTURES,
     };
     let keywords = keywords(&section, &own, more);
-    named?;
+    section.finish_open()?;
     Some(Output {
         name: Arc::from(name),
         form: form?,
         source: source?,
-        description: description?,
-        keywords: keywords?,
+        description: description.unwrap_or_default(),
+        keywords,
     })
 }
 

@@ -35,8 +35,15 @@ pub(super) fn tree(node: &mut Node, path: &str, env: Env<'_>, findings: &Finding
         }
         Content::Scalar(scalar) => scalar_in_place(scalar, env, findings),
     };
-    for Wrong { what, instead } in &wrong {
-        findings.refuse(node.place, path, what, instead);
+    for Wrong { what, instead, unset } in &wrong {
+        match unset {
+            // Half of the world writes its templates so.
+            Some(name) if path.contains(".request.") => {
+                let instead = format!("set it, or write {{{name}}} where the input is meant");
+                findings.refuse(node.place, path, what, instead);
+            }
+            Some(_) | None => findings.refuse(node.place, path, what, instead),
+        }
     }
     if !wrong.is_empty() {
         node.content = Content::Broken;
@@ -47,11 +54,13 @@ pub(super) fn tree(node: &mut Node, path: &str, env: Env<'_>, findings: &Finding
 pub(super) struct Wrong {
     pub(super) what: String,
     pub(super) instead: String,
+    /// The variable that is not set.
+    unset: Option<String>,
 }
 
 impl Wrong {
     fn new(what: impl Into<String>, instead: impl Into<String>) -> Self {
-        Self { what: what.into(), instead: instead.into() }
+        Self { what: what.into(), instead: instead.into(), unset: None }
     }
 }
 
@@ -80,10 +89,10 @@ fn scalar_in_place(scalar: &mut Scalar, env: Env<'_>, findings: &Findings) -> Ve
         };
         scalar.expanded = true;
         match one(&after[..end], env, findings) {
-            Ok(Found::Plain(text)) => scalar.text.push_str(&text),
-            Ok(Found::Secret(text)) => {
+            Ok(Found { text, source, secret }) => {
                 scalar.text.push_str(&text);
-                scalar.secret.set(true);
+                scalar.sources.extend(source);
+                scalar.secret.set(scalar.secret.get() || secret);
             }
             Err(error) => wrong.push(error),
         }
@@ -94,15 +103,24 @@ fn scalar_in_place(scalar: &mut Scalar, env: Env<'_>, findings: &Findings) -> Ve
     wrong
 }
 
-enum Found {
-    Plain(String),
-    Secret(String),
+struct Found {
+    text: String,
+    /// Where it comes from, if not from the configuration itself.
+    source: Option<String>,
+    secret: bool,
+}
+
+impl Found {
+    fn default(text: &str) -> Self {
+        Self { text: text.to_owned(), source: None, secret: false }
+    }
 }
 
 /// What stands for the text between `${` and `}`.
 fn one(inside: &str, env: Env<'_>, findings: &Findings) -> Result<Found, Wrong> {
     if let Some(path) = inside.strip_prefix("file:") {
-        return secret(path, findings).map(Found::Secret);
+        let source = Some(format!("the file {path}"));
+        return secret(path, findings).map(|text| Found { text, source, secret: true });
     }
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -118,12 +136,17 @@ fn one(inside: &str, env: Env<'_>, findings: &Findings) -> Result<Found, Wrong> 
         return Err(Wrong::new(what, "write a plain default after :-"));
     }
     match (env(name), default) {
-        (Some(value), Some(default)) if value.is_empty() => Ok(Found::Plain(default.to_owned())),
-        (Some(value), _) => Ok(Found::Plain(value)),
-        (None, Some(default)) => Ok(Found::Plain(default.to_owned())),
+        (Some(value), Some(default)) if value.is_empty() => Ok(Found::default(default)),
+        (Some(text), _) => Ok(Found {
+            text,
+            source: Some(format!("the environment variable {name}")),
+            secret: false,
+        }),
+        (None, Some(default)) => Ok(Found::default(default)),
         (None, None) => {
             let what = format!("the environment variable {name} is not set");
-            Err(Wrong::new(what, format!("set it, or write ${{{name}:-default}}")))
+            let instead = format!("set it, or write ${{{name}:-default}}");
+            Err(Wrong { unset: Some(name.to_owned()), ..Wrong::new(what, instead) })
         }
     }
 }
@@ -169,7 +192,7 @@ fn refused(path: &str, why: &str) -> Wrong {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, io::Write as _};
+    use std::io::Write as _;
 
     use super::*;
 
@@ -180,14 +203,14 @@ mod tests {
             "HOSTILE" => Some("a\nb: ${SET}".to_owned()),
             _ => None,
         };
-        let secret = Cell::new(false);
-        let (written, quoted, expanded, vanished) = (None, false, false, false);
-        let text = text.to_owned();
-        let mut scalar = Scalar { text, written, quoted, expanded, vanished, secret };
+        let mut scalar = Scalar::written(text, false);
         let wrong = scalar_in_place(&mut scalar, &env, &Findings::of("f"));
         (
             scalar,
-            wrong.into_iter().map(|Wrong { what, instead }| format!("{what}; {instead}")).collect(),
+            wrong
+                .into_iter()
+                .map(|Wrong { what, instead, .. }| format!("{what}; {instead}"))
+                .collect(),
         )
     }
 

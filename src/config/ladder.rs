@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// Genesys waits no longer for any data action.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// One action on the ladder.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rungs<'a, 'n> {
@@ -33,7 +36,7 @@ pub(super) fn genesys_timeout(
     section: &Section<'_>,
     timeout: Option<Duration>,
 ) -> Option<Option<Duration>> {
-    let theirs = section.optional("genesys_timeout", span)?;
+    let theirs = section.optional("genesys_timeout", theirs)?;
     if let (Some(ours), Some(theirs)) = (timeout, theirs)
         && ours >= theirs
     {
@@ -49,33 +52,57 @@ pub(super) fn genesys_timeout(
     Some(theirs)
 }
 
+fn longer(name: &Name) -> String {
+    format!("write a longer timeout, or a shorter upstreams.{name}.timeouts.attempt")
+}
+
+/// The execution time-out of a data action.
+fn theirs(value: &Value<'_>) -> Option<Duration> {
+    let theirs = span(value)?;
+    if !(Duration::from_secs(1)..=LONGEST).contains(&theirs) {
+        value.refuse(
+            "is not from 1s to 60s",
+            "write the execution time-out of the action in Genesys",
+        );
+        return None;
+    }
+    Some(theirs)
+}
+
 impl Rungs<'_, '_> {
     /// Where it is told: at what is written of the call's time, or at what stands for it.
     fn place(&self, other: &'static str) -> Option<Value<'_>> {
         self.section.value("timeout").or_else(|| self.section.value(other))
     }
 
-    /// Compares with the upstream's attempts.
+    /// Compares with the time of one attempt at the upstream `name`. Whether one fits.
+    pub(super) fn above_attempt(&self, name: &Name, attempt: Duration) -> bool {
+        let left = patience(self.timeout, None);
+        // One that may take all that is left is always cut short, which is no verdict.
+        if attempt < left {
+            return true;
+        }
+        let what = format!(
+            "{} is too short: less a margin for the answer it leaves {}, and one attempt at {name} may take {}",
+            format_duration(self.timeout),
+            format_duration(left),
+            format_duration(attempt)
+        );
+        self.place("request").iter().for_each(|at| at.refuse(&*what, longer(name)));
+        false
+    }
+
+    /// Compares with the upstream's attempts, of which one fits.
     pub(super) fn above(&self, upstream: &Upstream) {
         let fetch = Fetch::at(upstream, patience(self.timeout, None), self.safe);
         let (name, attempt) = (&upstream.name, format_duration(fetch.timeouts.attempt));
         let (timeout, left) = (format_duration(self.timeout), format_duration(fetch.patience));
         let at = self.place("request");
-        let longer =
-            format!("write a longer timeout, or a shorter upstreams.{name}.timeouts.attempt");
-        if !fetch.has_whole_attempt() {
-            // One that may take all that is left is always cut short, which is no verdict.
-            let what = format!(
-                "{timeout} is too short: less a margin for the answer it leaves {left}, and one attempt at {name} may take {attempt}"
-            );
-            at.iter().for_each(|at| at.refuse(&*what, &*longer));
-            return;
-        }
         if !fetch.fits_in_line() {
             let what = format!(
                 "an attempt at {name} that stood in line (concurrency.wait) is cut short, and tells its breaker nothing: {timeout} leaves {left}, and it may take {attempt}"
             );
-            at.iter().for_each(|at| at.warn(&*what, &*longer));
+            at.iter().for_each(|at| at.warn(&*what, longer(name)));
         }
         if fetch.repeats(Trouble::Hangs) && !fetch.fits_two() {
             let attempts = fetch.retry.attempts;

@@ -1,6 +1,6 @@
 //! `limits`: how many calls may pass, and whose are counted together.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     catalog::{
@@ -29,7 +29,9 @@ pub(super) fn limit(name: Name, section: &Section<'_>) -> Option<Limit> {
         });
     let enforce = section.read("enforce", true, flag);
     section.finish()?;
-    Some(Limit { name, key: key?, period: period?, burst: burst?, enforce: enforce? })
+    // What is wrong has been told. Actions are still held against the key.
+    let (period, burst) = (period.unwrap_or(Duration::MAX), burst.unwrap_or(NonZeroU32::MIN));
+    Some(Limit { name, key: key?, period, burst, enforce: enforce.unwrap_or(true) })
 }
 
 fn keys(value: &Value<'_>) -> Option<Vec<LimitKey>> {

@@ -1,10 +1,14 @@
 //! Names by which one part of the file speaks of another, and what is wrong where there is no such
 //! thing.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
-    catalog::{contract::Field, name::Name},
+    catalog::name::Name,
     config::{
         nearest::write_one_of,
         section::{Section, Value},
@@ -20,6 +24,10 @@ pub(super) struct Part<'n, T> {
     /// All that are written, right or wrong: a reference to a wrong one is no second fault.
     written: BTreeMap<&'n str, Value<'n>>,
     built: BTreeMap<Name, Arc<T>>,
+    /// Those that something speaks of.
+    named: RefCell<BTreeSet<String>>,
+    /// There is no mapping, which has been said.
+    broken: bool,
 }
 
 impl<'n, T> Part<'n, T> {
@@ -43,7 +51,7 @@ impl<'n, T> Part<'n, T> {
                 built.insert(name, Arc::new(thing));
             }
         }
-        Self { kind, written, built }
+        Self { kind, written, built, named: RefCell::default(), broken: section.is_broken() }
     }
 
     /// The name that `value` holds, of a thing that is written.
@@ -51,6 +59,9 @@ impl<'n, T> Part<'n, T> {
         let kind = self.kind;
         let instead = || write_one_of("", self.written.keys().copied());
         let text = value.plain(&format!("must be the name of one {kind}"), &instead())?;
+        if self.broken {
+            return None;
+        }
         if !self.written.contains_key(text) {
             let instead = if self.written.is_empty() {
                 format!("add it below `{kind}s`")
@@ -60,12 +71,27 @@ impl<'n, T> Part<'n, T> {
             value.refuse(format!("there is no {kind} {}", shown(text)), instead);
             return None;
         }
+        self.named.borrow_mut().insert(text.to_owned());
         Name::new(text).ok()
+    }
+
+    /// Warns of those that nothing has spoken of.
+    pub(super) fn warn_of_unnamed(&self) {
+        for (name, value) in &self.written {
+            if !self.named.borrow().contains(*name) {
+                value.warn_key("is named by no action", "name it in one, or remove it");
+            }
+        }
     }
 
     /// The thing of that name, if it was built.
     pub(super) fn get(&self, name: &str) -> Option<&Arc<T>> {
         self.built.get(name)
+    }
+
+    /// All that were built, with their names.
+    pub(super) fn built(&self) -> impl Iterator<Item = (&Name, &Arc<T>)> {
+        self.built.iter()
     }
 
     /// The thing of that name as it is written.
@@ -83,15 +109,15 @@ impl<'n, T> Part<'n, T> {
 pub(super) fn refuse_unknown_inputs<'a>(
     value: &Value<'_>,
     names: impl IntoIterator<Item = &'a str>,
-    inputs: &[Field],
+    inputs: &[&str],
 ) -> Option<()> {
     let mut all_known = Some(());
     for name in names {
-        if !inputs.iter().any(|field| *field.name == *name) {
+        if !inputs.contains(&name) {
             let instead = if inputs.is_empty() {
                 "add it below `input`".to_owned()
             } else {
-                write_one_of(name, inputs.iter().map(|field| &*field.name))
+                write_one_of(name, inputs.iter().copied())
             };
             value.refuse(format!("there is no input {}", shown(name)), instead);
             all_known = None;
@@ -101,9 +127,9 @@ pub(super) fn refuse_unknown_inputs<'a>(
 }
 
 /// The name of one input.
-pub(super) fn input_named(value: &Value<'_>, inputs: &[Field]) -> Option<String> {
-    let names = inputs.iter().map(|field| &*field.name);
-    let text = value.plain("must be the name of an input", &write_one_of("", names))?;
+pub(super) fn input_named(value: &Value<'_>, inputs: &[&str]) -> Option<String> {
+    let names = write_one_of("", inputs.iter().copied());
+    let text = value.plain("must be the name of an input", &names)?;
     refuse_unknown_inputs(value, [text], inputs)?;
     Some(text.to_owned())
 }

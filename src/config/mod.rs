@@ -15,6 +15,9 @@ mod keyed;
 mod node;
 mod tree;
 
+mod asked;
+mod spelling;
+
 mod section;
 mod values;
 
@@ -22,6 +25,7 @@ mod hosts;
 mod json;
 
 mod actions;
+mod cached;
 mod callers;
 mod contracts;
 mod ladder;
@@ -29,6 +33,7 @@ mod limits;
 mod links;
 mod request;
 mod revision;
+pub mod schema;
 mod server;
 mod tls;
 mod upstreams;
@@ -48,7 +53,7 @@ use crate::{
         actions::Parts,
         expand::Env,
         links::Part,
-        node::{Node, Place},
+        node::{Content, Node, Place},
         outline::Outline,
         problem::{Findings, Problem, Report},
         section::{NOT_SUPPORTED, Section, Value},
@@ -111,8 +116,11 @@ fn conclude(read: Option<Read>, findings: Findings) -> Result<Loaded, Report> {
 /// # Errors
 /// What is wrong with these variables.
 pub fn builtin(env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
-    parse(builtin::NAME, builtin::TEXT, env)
+    parse(BUILTIN, builtin::TEXT, env)
 }
+
+/// What the configuration is called in reports that is used where none is given.
+pub const BUILTIN: &str = "built-in";
 
 /// The text of a file of at most [`MAX_BYTES`].
 fn text_of(path: &Path, findings: &Findings) -> Result<String, (Place, String, &'static str)> {
@@ -161,6 +169,7 @@ fn read(text: &str, env: Env<'_>, findings: &Findings) -> Option<Read> {
 /// Every fault is told in [`Findings`]; what is wrong is merely left out here.
 fn catalog(top: &Section<'_>) -> Option<Catalog> {
     let callers = Part::read(&top.section("callers"), "caller", callers::scheme);
+    callers::refuse_taken_paths(&callers, base_path(top));
     let limits = Part::read(&top.section("limits"), "limit", limits::limit);
     let upstreams = Part::read(&top.section("upstreams"), "upstream", upstreams::upstream);
     let parts = Parts { callers: &callers, limits: &limits, upstreams: &upstreams };
@@ -172,6 +181,12 @@ fn catalog(top: &Section<'_>) -> Option<Catalog> {
     }
     let actions =
         Part::read(&section, "action", |name, section| actions::action(name, section, parts));
+    // Beside a wrong name this would be said of the one that was meant.
+    if top.is_good_so_far() {
+        callers.warn_of_unnamed();
+        limits.warn_of_unnamed();
+        upstreams.warn_of_unnamed();
+    }
     Some(Catalog {
         actions: actions.into_built(),
         callers: callers.into_built(),
@@ -180,16 +195,20 @@ fn catalog(top: &Section<'_>) -> Option<Catalog> {
     })
 }
 
+/// Where the actions are, as it is written: what is wrong with it is told by others.
+fn base_path<'n>(top: &Section<'n>) -> &'n str {
+    let written = top.section("server").value("base_path");
+    match written.as_ref().map(Value::content) {
+        Some(Content::Scalar(scalar)) => &scalar.text,
+        Some(Content::List(_) | Content::Map(_) | Content::Broken) | None => server::BASE_PATH,
+    }
+}
+
 fn settings(top: &Section<'_>, env: Env<'_>) -> Option<Settings> {
     let server = server::server(&top.section("server"));
     let probes = server::probes(&top.section("probes"));
     let admin = server::admin(&top.section("admin"));
-    let listen = |key| top.section(key).value("listen");
-    server::refuse_same_port(&[
-        (server.as_ref().map(|server| server.listen), listen("server")),
-        (probes, listen("probes")),
-        (admin.as_ref().map(|admin| admin.listen), listen("admin")),
-    ]);
+    server::refuse_same_port(&server::listeners(top));
     let telemetry = server::telemetry(&top.section("telemetry"), env);
     let cache = server::cache(&top.section("cache"));
     Some(Settings {

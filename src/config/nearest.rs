@@ -21,7 +21,16 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     let (distance, near) = by_distance(word, known).into_iter().next()?;
     let short = word.chars().count().min(near.chars().count());
     let contained = short >= 3 && (word.starts_with(near) || near.starts_with(word));
-    (contained || distance <= (short / 3).max(1)).then_some(near)
+    // Within two letters everything is near.
+    let near_enough = if short < 3 { 0 } else { (short / 3).max(1) };
+    (contained || distance <= near_enough).then_some(near)
+}
+
+/// Whether `word` is `known` but for capital letters or one slip of the pen.
+pub(super) fn is_slip_of(word: &str, known: &str) -> bool {
+    let lower = word.to_lowercase();
+    let near = known.len() > 3 && strsim::damerau_levenshtein(&lower, known) == 1;
+    word != known && (lower == known || near)
 }
 
 /// All of `known` with their distances from `word`, nearest first.

@@ -51,9 +51,24 @@ pub(super) struct Scalar {
     pub(super) vanished: bool,
     /// It may never be shown. Also set by whoever reads it as a secret.
     pub(super) secret: Cell<bool>,
+    /// The variables and files whose content is in it, as they are named to people.
+    pub(super) sources: Vec<String>,
 }
 
 impl Scalar {
+    /// As it is written.
+    pub(super) fn written(text: impl Into<String>, quoted: bool) -> Self {
+        Self {
+            text: text.into(),
+            written: None,
+            quoted,
+            expanded: false,
+            vanished: false,
+            secret: Cell::new(false),
+            sources: Vec::new(),
+        }
+    }
+
     /// An unquoted nothing: `key:`, `~` or `null`.
     pub(super) fn is_null(&self) -> bool {
         let word = matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL");

@@ -2,15 +2,16 @@
 
 use std::{
     cell::{Ref, RefCell},
+    collections::HashSet,
     fmt,
     path::Path,
     sync::Arc,
 };
 
-use crate::config::{node::Place, sources::Sources};
+use crate::config::{asked::Asked, node::Place, sources::Sources};
 
 /// One thing that is wrong. Never a part of a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The file, as it was named.
     pub file: Arc<str>,
@@ -96,12 +97,15 @@ pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     sources: RefCell<Sources>,
+    /// What readers asked for.
+    pub(super) asked: Asked,
 }
 
 impl Findings {
     pub(super) fn of(file: &str) -> Self {
         let (problems, warnings) = (RefCell::default(), RefCell::default());
-        Self { file: file.into(), problems, warnings, sources: RefCell::default() }
+        let (sources, asked) = (RefCell::default(), Asked::default());
+        Self { file: file.into(), problems, warnings, sources, asked }
     }
 
     /// Reads a file of at most `most` bytes that is a part of the configuration, and notes it among
@@ -114,6 +118,11 @@ impl Findings {
     /// The files that were read so far.
     pub(super) fn sources(&self) -> Ref<'_, Sources> {
         self.sources.borrow()
+    }
+
+    /// Whether nothing has been refused yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.borrow().is_empty()
     }
 
     fn problem(&self, place: Place, path: &str, what: String, instead: String) -> Problem {
@@ -167,7 +176,8 @@ impl Findings {
 /// In the order of the file, each once: a part that is looked into twice says it twice.
 fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| (problem.line, problem.column));
-    problems.dedup();
+    let mut told = HashSet::new();
+    problems.retain(|problem| told.insert(problem.clone()));
     problems
 }
 

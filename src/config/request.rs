@@ -4,7 +4,6 @@ use http::{HeaderName, Method};
 
 use crate::{
     catalog::{
-        contract::Field,
         name::Name,
         template::{BadTemplate, BodyTemplate, HeaderTemplate, RequestTemplate, UrlTemplate},
         upstream::Upstream,
@@ -12,38 +11,36 @@ use crate::{
     config::{
         json::json,
         links::{Part, refuse_unknown_inputs},
+        node::Content,
         section::{Section, Value},
         upstreams::holds_credentials,
         values::{choice, header_name},
     },
 };
 
+pub(super) const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const TEMPLATE: &str = "write {name} for each input, and nothing else in braces";
 
 /// What `request` says.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) upstream: Name,
-    pub(super) template: RequestTemplate,
-    /// The inputs that are sent, sorted.
+    pub(super) upstream: Option<Name>,
+    pub(super) template: Option<RequestTemplate>,
+    /// The inputs that are sent, sorted: all of them where there is a template.
     pub(super) sent: Vec<String>,
 }
 
 fn method(section: &Section<'_>) -> Option<Method> {
-    const METHODS: [(&str, &str); 5] = [
-        ("GET", "GET"),
-        ("POST", "POST"),
-        ("PUT", "PUT"),
-        ("PATCH", "PATCH"),
-        ("DELETE", "DELETE"),
-    ];
-    section.read("method", Method::GET, |value| choice(value, &METHODS)?.parse().ok())
+    section.read("method", Method::GET, |value| {
+        let words = METHODS.map(|word| (word, word));
+        choice(value, &words)?.parse().ok()
+    })
 }
 
 /// `request`. `inputs` is `None` where they could not be read: then no name in a template is judged.
 pub(super) fn request(
     section: &Section<'_>,
-    inputs: Option<&[Field]>,
+    inputs: Option<&[&str]>,
     upstreams: &Part<'_, Upstream>,
 ) -> Option<Request> {
     let upstream = section
@@ -53,7 +50,7 @@ pub(super) fn request(
     let path = section.required("path", "write it like /users/{customer_id}", |value| {
         let text = value.plain("must be a path", "write it like /users/{customer_id}")?;
         let parsed = UrlTemplate::parse(text);
-        let template = parsed.map_err(|why| value.refuse(why.to_string(), TEMPLATE)).ok()?;
+        let template = parsed.map_err(|why| refuse_template(value, &why, TEMPLATE)).ok()?;
         note(&mut sent, value, template.names(), inputs)?;
         Some(template)
     });
@@ -62,16 +59,53 @@ pub(super) fn request(
     let headers =
         section.read("headers", Vec::new(), |value| headers(value, inputs, credential, &mut sent));
     let body = section.optional("body", |value| {
-        let parsed = BodyTemplate::parse(json(value)?);
-        let template = parsed.map_err(|why| value.refuse(why.to_string(), TEMPLATE)).ok()?;
-        note(&mut sent, value, template.names(), inputs)?;
-        Some(template)
+        if method == Some(Method::GET) {
+            value.refuse_key("is a body, and a GET has none", "write `method: POST`, or remove it");
+        }
+        body(value, inputs, &mut sent)
     });
     section.finish()?;
     sent.sort_unstable();
     sent.dedup();
-    let template = RequestTemplate { method: method?, url: path?, headers: headers?, body: body? };
-    Some(Request { upstream: upstream?, template, sent })
+    let parts = method.zip(path).zip(headers.zip(body));
+    let template = parts.map(|((method, url), (headers, body))| RequestTemplate {
+        method,
+        url,
+        headers,
+        body,
+    });
+    Some(Request { upstream, template, sent })
+}
+
+/// `body`, each of its texts for itself, so that each fault has its place.
+fn body(
+    value: &Value<'_>,
+    inputs: Option<&[&str]>,
+    sent: &mut Vec<String>,
+) -> Option<BodyTemplate> {
+    let json = json(value);
+    let mut good = json.is_some();
+    value.each_scalar(&mut |scalar| {
+        let Content::Scalar(written) = scalar.content() else { return };
+        match BodyTemplate::parse(written.text.clone().into()) {
+            Ok(template) => good &= note(sent, scalar, template.names(), inputs).is_some(),
+            Err(why) => {
+                refuse_template(scalar, &why, TEMPLATE);
+                good = false;
+            }
+        }
+    });
+    let parsed = BodyTemplate::parse(json.filter(|_| good)?);
+    parsed.map_err(|why| refuse_template(value, &why, TEMPLATE)).ok()
+}
+
+/// The reason may say itself what to write instead.
+fn refuse_template(value: &Value<'_>, why: &BadTemplate, instead: &str) {
+    let why = why.to_string();
+    match why.split_once(": write ").or_else(|| why.split_once("; write ")) {
+        Some((what, instead)) => value.refuse(what, format!("write {instead}")),
+        None => value.refuse(why, instead),
+    }
 }
 
 /// Notes the inputs that a template sends, and refuses those that do not exist.
@@ -79,15 +113,16 @@ fn note(
     sent: &mut Vec<String>,
     value: &Value<'_>,
     names: Vec<&str>,
-    inputs: Option<&[Field]>,
+    inputs: Option<&[&str]>,
 ) -> Option<()> {
-    sent.extend(names.iter().map(|name| (*name).to_owned()));
+    let known = |name: &&&str| inputs.is_none_or(|inputs| inputs.contains(*name));
+    sent.extend(names.iter().filter(known).map(|name| (*name).to_owned()));
     inputs.map_or(Some(()), |inputs| refuse_unknown_inputs(value, names, inputs))
 }
 
 fn headers(
     value: &Value<'_>,
-    inputs: Option<&[Field]>,
+    inputs: Option<&[&str]>,
     credential: Option<&HeaderName>,
     sent: &mut Vec<String>,
 ) -> Option<Vec<(HeaderName, HeaderTemplate)>> {
@@ -129,11 +164,11 @@ fn header_value(value: &Value<'_>) -> Option<HeaderTemplate> {
         value.refuse("is a secret in a template", SECRET);
         return None;
     }
-    let refuse = |why: BadTemplate| {
-        // The reason may quote the text, and what a variable holds may be a credential.
-        let quoted = !scalar.expanded;
-        let what = if quoted { why.to_string() } else { "is no value of a header".to_owned() };
-        value.refuse(what, "write visible ASCII, with {name} for an input");
+    const INSTEAD: &str = "write visible ASCII, with {name} for an input";
+    // The reason may quote the text, and what a variable holds may be a credential.
+    let refuse = |why: BadTemplate| match scalar.expanded {
+        true => value.refuse("is no value of a header", INSTEAD),
+        false => refuse_template(value, &why, INSTEAD),
     };
     HeaderTemplate::parse(&scalar.text).map_err(refuse).ok()
 }

@@ -7,9 +7,10 @@
 use std::cell::RefCell;
 
 use crate::config::{
-    nearest::write_one_of,
+    nearest::{is_slip_of, write_one_of},
     node::{Content, Key, Node, Place, Scalar, below, first_of_each},
     problem::Findings,
+    spelling::Spelling,
 };
 
 /// A value and its place.
@@ -38,7 +39,22 @@ impl<'n> Value<'n> {
     }
 
     pub(super) fn refuse(&self, what: impl Into<String>, instead: impl Into<String>) {
-        self.findings.refuse(self.node.place, &self.path, what, instead);
+        self.findings.refuse(self.node.place, &self.path, self.with_source(what.into()), instead);
+    }
+
+    /// What is wrong with what a variable or a file holds is mended there.
+    fn with_source(&self, what: String) -> String {
+        match &self.node.content {
+            Content::Scalar(scalar) if !scalar.sources.is_empty() => {
+                format!("{what} (from {})", scalar.sources.join(" and "))
+            }
+            Content::Scalar(_) | Content::List(_) | Content::Map(_) | Content::Broken => what,
+        }
+    }
+
+    /// Says how its reader wants it spelt.
+    pub(super) fn is_read_as(&self, spelling: impl FnOnce() -> Spelling) {
+        self.findings.asked.spelling(&self.path, spelling);
     }
 
     pub(super) fn refuse_key(&self, what: impl Into<String>, instead: impl Into<String>) {
@@ -46,13 +62,22 @@ impl<'n> Value<'n> {
     }
 
     pub(super) fn warn(&self, what: impl Into<String>, instead: impl Into<String>) {
-        self.findings.warn(self.node.place, &self.path, what, instead);
+        self.findings.warn(self.node.place, &self.path, self.with_source(what.into()), instead);
+    }
+
+    /// Warns of it as a whole, at its key.
+    pub(super) fn warn_key(&self, what: impl Into<String>, instead: impl Into<String>) {
+        self.findings.warn(self.key, &self.path, what, instead);
     }
 
     /// The scalar in it; `what` it must be and what to write `instead` where there is none.
     pub(super) fn scalar(&self, what: &str, instead: &str) -> Option<&'n Scalar> {
         match &self.node.content {
             Content::Scalar(scalar) if !scalar.is_null() => Some(scalar),
+            Content::Map(entries) if is_in_braces(entries) => {
+                self.refuse(what, "quote it: an unquoted { begins a mapping");
+                None
+            }
             Content::Scalar(_) | Content::List(_) | Content::Map(_) => {
                 self.refuse(what, instead);
                 None
@@ -95,6 +120,31 @@ impl<'n> Value<'n> {
         }
     }
 
+    /// Every scalar in it that is something, however deep.
+    pub(super) fn each_scalar(&self, seen: &mut impl FnMut(&Self)) {
+        match &self.node.content {
+            Content::Broken => {}
+            Content::Scalar(scalar) if scalar.is_null() || scalar.secret.get() => {}
+            Content::Scalar(_) => seen(self),
+            Content::List(_) => {
+                self.items("").iter().flatten().for_each(|item| item.each_scalar(seen));
+            }
+            Content::Map(_) => {
+                self.section().entries().for_each(|(_, value)| value.each_scalar(seen));
+            }
+        }
+    }
+
+    /// The texts in a list, for who looks into it a second time.
+    pub(super) fn texts(&self) -> Option<Vec<&'n str>> {
+        let Content::List(items) = &self.node.content else { return None };
+        let text = |node: &'n Node| match &node.content {
+            Content::Scalar(scalar) => Some(&*scalar.text),
+            Content::List(_) | Content::Map(_) | Content::Broken => None,
+        };
+        Some(items.iter().filter_map(text).collect())
+    }
+
     /// Its items, each read by `reader`; `None` where one of them is wrong.
     pub(super) fn list<T>(
         &self,
@@ -110,8 +160,15 @@ impl<'n> Value<'n> {
         let (entries, broken): (&[(Key, Node)], bool) = match &self.node.content {
             Content::Map(entries) => (entries, false),
             Content::Scalar(scalar) if scalar.is_null() => (&[], false),
-            Content::Scalar(_) | Content::List(_) => {
+            Content::Scalar(_) => {
                 self.refuse("must be a mapping", "write its keys below it, indented");
+                (&[], true)
+            }
+            Content::List(_) => {
+                self.refuse(
+                    "must be a mapping, not a list",
+                    "write its keys below it, without `-`",
+                );
                 (&[], true)
             }
             Content::Broken => (&[], true),
@@ -123,8 +180,14 @@ impl<'n> Value<'n> {
             path: self.path.clone(),
             findings: self.findings,
             asked: RefCell::default(),
+            refused: RefCell::default(),
         }
     }
+}
+
+/// Whether it is what YAML makes of `{name}`.
+fn is_in_braces(entries: &[(Key, Node)]) -> bool {
+    matches!(entries, [(_, Node { content: Content::Scalar(scalar), .. })] if scalar.is_null())
 }
 
 fn has_vanished(node: &Node) -> bool {
@@ -145,6 +208,8 @@ pub(super) struct Section<'n> {
     path: String,
     findings: &'n Findings,
     asked: RefCell<Vec<&'static str>>,
+    /// Known, but not here or not yet: they have been refused.
+    refused: RefCell<Vec<&'n str>>,
 }
 
 impl<'n> Section<'n> {
@@ -155,12 +220,18 @@ impl<'n> Section<'n> {
 
     /// The value of `key`. `None` where it is not written, is null or expands to nothing.
     pub(super) fn value(&self, key: &'static str) -> Option<Value<'n>> {
+        self.findings.asked.key(&self.path, key);
         let mut asked = self.asked.borrow_mut();
         if !asked.contains(&key) {
             asked.push(key);
         }
         let entry = self.entries.iter().find(|(known, _)| known.text == key)?;
         (!is_absent(&entry.1)).then(|| self.at(entry))
+    }
+
+    /// Says that its author may write these too, which are found among [`Self::rest`].
+    pub(super) fn knows<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
+        keys.into_iter().for_each(|key| self.findings.asked.key(&self.path, key));
     }
 
     /// What `reader` makes of `key`, or `default` where it is not written.
@@ -211,6 +282,7 @@ impl<'n> Section<'n> {
                 path: below(&self.path, key),
                 findings: self.findings,
                 asked: RefCell::default(),
+                refused: RefCell::default(),
             },
             |value| value.section(),
         )
@@ -226,7 +298,9 @@ impl<'n> Section<'n> {
 
     /// The entries that nobody has asked for yet.
     pub(super) fn rest(&self) -> impl Iterator<Item = (&'n str, Value<'n>)> + use<'_, 'n> {
-        self.entries().filter(|(key, _)| !self.asked.borrow().contains(key))
+        self.entries().filter(|(key, _)| {
+            !self.asked.borrow().contains(key) && !self.refused.borrow().contains(key)
+        })
     }
 
     /// Whether there is nothing in it.
@@ -236,16 +310,29 @@ impl<'n> Section<'n> {
 
     /// Refuses `keys`, which a later version will know.
     pub(super) fn unsupported(&self, keys: &[&'static str]) {
-        for key in keys {
-            if let Some(value) = self.value(key) {
-                value.refuse_key(NOT_SUPPORTED, "remove it");
-            }
+        self.refuse_each(keys, NOT_SUPPORTED, "remove it");
+    }
+
+    /// Refuses `keys`, which stand in the mapping `inside` of this one.
+    pub(super) fn strays(&self, keys: &[&'static str], inside: &str) {
+        self.refuse_each(
+            keys,
+            "stands one level too high",
+            &format!("write it below `{inside}`, indented"),
+        );
+    }
+
+    fn refuse_each(&self, keys: &[&'static str], what: &str, instead: &str) {
+        for (key, value) in self.entries().filter(|(key, _)| keys.contains(key)) {
+            value.refuse_key(what, instead);
+            self.refused.borrow_mut().push(key);
         }
     }
 
-    /// Refuses the mapping for a key that it lacks.
+    /// Refuses the mapping for a key that it lacks. One that is there but for a slip is told as that.
     pub(super) fn missing(&self, key: &str, instead: &str) {
-        if !self.broken {
+        let slipped = self.entries.iter().any(|(written, _)| is_slip_of(&written.text, key));
+        if !self.broken && !slipped {
             self.findings.refuse(self.place, &below(&self.path, key), "is missing", instead);
         }
     }
@@ -257,20 +344,34 @@ impl<'n> Section<'n> {
         }
     }
 
+    /// Whether nothing has been refused yet, here or elsewhere.
+    pub(super) fn is_good_so_far(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Warns of the mapping as a whole.
+    pub(super) fn warn(&self, what: impl Into<String>, instead: impl Into<String>) {
+        self.findings.warn(self.place, &self.path, what, instead);
+    }
+
+    /// Whether it is no mapping, which has been said.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The end of a mapping whose keys are the author's own. `None` where it was no mapping.
     pub(super) fn finish_open(&self) -> Option<()> {
         (!self.broken).then_some(())
     }
 
-    /// Refuses every key that nobody asked for. `None` where there is one.
+    /// Refuses every key that nobody asked for. The others are taken all the same, so that what is
+    /// wrong elsewhere with the thing they make is told too. `None` where it was no mapping.
     pub(super) fn finish(&self) -> Option<()> {
-        let mut unknown = None;
         for (key, value) in self.rest() {
             let asked = self.asked.borrow();
             value.refuse_key("is not a key here", write_one_of(key, asked.iter().copied()));
-            unknown = Some(());
         }
-        if unknown.is_some() || self.broken { None } else { Some(()) }
+        self.finish_open()
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
         section::{Section, Value},
         tls,
         values::{
-            address, base_url, bytes, choice, count, duration, flag, ratio, secret, size, span,
+            address, base_url, bytes, choice, count, duration, flag, plain_path, ratio, secret,
+            size, span,
         },
     },
     settings::{
@@ -19,15 +20,23 @@ use crate::{
     },
 };
 
+/// Where the actions are if nothing is written.
+pub(super) const BASE_PATH: &str = "/data-action";
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
+
+/// Where they listen where nothing is written.
+const SERVER: ([u8; 4], u16) = ([0, 0, 0, 0], 8080);
+const PROBES: ([u8; 4], u16) = ([0, 0, 0, 0], 9090);
+const ADMIN: ([u8; 4], u16) = ([127, 0, 0, 1], 9901);
 
 /// `server`.
 pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     const MOST: u64 = 1_000_000;
     let seconds = Duration::from_secs;
-    let listen = section.read("listen", SocketAddr::from(([0, 0, 0, 0], 8080)), address);
-    let base_path = section.read("base_path", "/data-action".to_owned(), base_path);
+    let listen = section.read("listen", SERVER.into(), address);
+    let base_path = section.read("base_path", BASE_PATH.to_owned(), base_path);
     let max_body = section.read("max_body", 256 * KIB, bytes);
     let max_headers = section.read("max_headers", 64, |value| count(value, 1, 4096));
     let max_header_bytes = section.read("max_header_bytes", 16 * KIB, header_bytes);
@@ -76,18 +85,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
 }
 
 fn base_path(value: &Value<'_>) -> Option<String> {
-    const INSTEAD: &str = "write it like /data-action";
-    let text = value.plain("must be a path", INSTEAD)?;
-    let fits = |segment: &str| {
-        let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~".contains(&c);
-        !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
-    };
-    if !text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(fits)) {
-        let what = "must be / and segments of letters, digits, -, _, . or ~ without a / at the end";
-        value.refuse(what, INSTEAD);
-        return None;
-    }
-    Some(text.to_owned())
+    plain_path(value, "write it like /data-action")
 }
 
 /// hyper reads heads into a buffer that cannot be smaller than 8 KiB.
@@ -109,14 +107,14 @@ fn drain(section: &Section<'_>) -> Option<Drain> {
 
 /// `probes`.
 pub(super) fn probes(section: &Section<'_>) -> Option<SocketAddr> {
-    let listen = section.read("listen", SocketAddr::from(([0, 0, 0, 0], 9090)), address);
+    let listen = section.read("listen", PROBES.into(), address);
     section.finish()?;
     listen
 }
 
 /// `admin`.
 pub(super) fn admin(section: &Section<'_>) -> Option<AdminSettings> {
-    let listen = section.read("listen", SocketAddr::from(([127, 0, 0, 1], 9901)), address);
+    let listen = section.read("listen", ADMIN.into(), address);
     let token = section.optional("token", secret);
     if let (Some(listen), Some(None)) = (listen, &token)
         && !listen.ip().is_loopback()
@@ -125,6 +123,14 @@ pub(super) fn admin(section: &Section<'_>) -> Option<AdminSettings> {
     }
     section.finish()?;
     Some(AdminSettings { listen: listen?, token: token? })
+}
+
+/// Where the listeners of `server`, `probes` and `admin` are, however wrong the rest of them is.
+pub(super) fn listeners<'n>(top: &Section<'n>) -> [(Option<SocketAddr>, Option<Value<'n>>); 3] {
+    [("server", SERVER), ("probes", PROBES), ("admin", ADMIN)].map(|(key, default)| {
+        let section = top.section(key);
+        (section.read("listen", default.into(), address), section.value("listen"))
+    })
 }
 
 /// Refuses a listener that takes the port of one before it.

@@ -3,7 +3,7 @@
 //! Built from the parser's events, so that what serde would swallow is seen: duplicate keys, a
 //! second document, whether a scalar was quoted. Bounded before anything is read out of it.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
@@ -25,8 +25,13 @@ pub(super) fn read(text: &str, findings: &Findings) -> Option<Node> {
         findings.refuse(Place::FILE, "", "is larger than 1 MiB", "write a smaller file");
         return None;
     }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Err(Stop(place, what, instead)) = refuse_controls(text) {
+        findings.refuse(place, "", what, instead);
+        return None;
+    }
     let mut tree = Tree::default();
-    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
         let taken = match next {
             Ok((event, span)) => tree.take(event, span),
@@ -40,19 +45,39 @@ pub(super) fn read(text: &str, findings: &Findings) -> Option<Node> {
             return None;
         }
     }
-    let Some(root) = tree.root else {
+    let Some(mut root) = tree.root else {
         findings.refuse(Place::FILE, "", "is empty", "write at least one action");
         return None;
     };
     refuse_duplicates(&root, "", findings);
+    refuse_merges(&mut root, "", findings);
     Some(root)
+}
+
+/// Refuses what no YAML may hold. The parser would take a NUL for the end of the file, and what
+/// stands behind it would never be read.
+fn refuse_controls(text: &str) -> Result<(), Stop> {
+    let odd = |c: &char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    let Some(at) = text.find(|c| odd(&c)) else {
+        return Ok(());
+    };
+    let before = &text[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let code = text[at..].chars().next().map_or(0, u32::from);
+    let what = format!("is no text: there is a control character (U+{code:04X})");
+    Err(Stop(Place { line, column }, what, "write a text file in YAML"))
 }
 
 /// The commonest reason: the braces of an expansion among those of a mapping.
 fn hint(text: &str, place: Place) -> &'static str {
     let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
-    if line.contains("${") {
+    if text.trim_start().starts_with('<') {
+        "this looks like a web page; write YAML"
+    } else if line.contains("${") {
         "quote each ${...} that stands inside { } or [ ]"
+    } else if line.contains('\t') {
+        "indent with spaces: YAML takes no tabs there"
     } else {
         "look at the indentation, quotes and brackets up to here"
     }
@@ -104,14 +129,7 @@ impl Tree {
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted = is_text(style, tag.as_deref(), place)?;
                 self.spend(1, place)?;
-                let scalar = Scalar {
-                    text: text.into_owned(),
-                    written: None,
-                    quoted,
-                    expanded: false,
-                    vanished: false,
-                    secret: Cell::new(false),
-                };
+                let scalar = Scalar::written(text, quoted);
                 return self.put(Node { place, content: Content::Scalar(scalar) }, anchor);
             }
             Event::SequenceStart(anchor, tag) => {
@@ -253,6 +271,35 @@ fn refuse_duplicates(node: &Node, path: &str, findings: &Findings) {
                     findings.refuse(key.place, &inside, what, "keep one");
                 }
                 refuse_duplicates(value, &inside, findings);
+            }
+        }
+    }
+}
+
+/// Refuses `<<`, which YAML 1.2 does not have, and puts in what it would have brought: so nothing
+/// that stands there is missed as well.
+fn refuse_merges(node: &mut Node, path: &str, findings: &Findings) {
+    match &mut node.content {
+        Content::Scalar(_) | Content::Broken => {}
+        Content::List(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                refuse_merges(item, &format!("{path}[{index}]"), findings);
+            }
+        }
+        Content::Map(entries) => {
+            let merged: Vec<_> = entries.extract_if(.., |(key, _)| key.text == "<<").collect();
+            for (key, value) in merged {
+                let what = "merges another mapping, which YAML 1.2 does not know";
+                let instead = "write the keys themselves, or an alias of one whole value";
+                findings.refuse(key.place, &below(path, &key.text), what, instead);
+                let Content::Map(brought) = value.content else { continue };
+                let missing =
+                    |(key, _): &(Key, Node)| entries.iter().all(|(own, _)| own.text != key.text);
+                let brought: Vec<_> = brought.into_iter().filter(missing).collect();
+                entries.extend(brought);
+            }
+            for (key, value) in entries {
+                refuse_merges(value, &below(path, &key.text), findings);
             }
         }
     }

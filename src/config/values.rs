@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json_path::JsonPath;
 use url::Url;
 
-use crate::config::{nearest::write_one_of, section::Value};
+use crate::config::{nearest::write_one_of, section::Value, spelling::Spelling};
 
 /// Longer than anything waits for; an instant plus this never overflows.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -30,6 +30,7 @@ pub(super) fn short(text: &str) -> String {
 
 /// Any text.
 pub(super) fn text(value: &Value<'_>) -> Option<String> {
+    value.is_read_as(|| Spelling::Text);
     value.plain("must be a text", "write one line of text").map(str::to_owned)
 }
 
@@ -45,6 +46,7 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
 
 /// `true` or `false`.
 pub(super) fn flag(value: &Value<'_>) -> Option<bool> {
+    value.is_read_as(|| Spelling::Flag);
     const WHAT: &str = "must be true or false";
     const INSTEAD: &str = "write true or false, without quotes";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -61,6 +63,7 @@ pub(super) fn flag(value: &Value<'_>) -> Option<bool> {
 
 /// One of a closed list.
 pub(super) fn choice<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Option<T> {
+    value.is_read_as(|| Spelling::choice(known.iter().map(|(word, _)| *word)));
     let words = || known.iter().map(|(word, _)| *word);
     let text = value.plain("must be one word", &write_one_of("", words()))?;
     let found = known.iter().find(|(word, _)| *word == text).map(|(_, chosen)| *chosen);
@@ -72,6 +75,7 @@ pub(super) fn choice<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Option<
 
 /// A time of up to 30 days, zero included: a number and one of `ms`, `s`, `m`, `h`.
 pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
+    value.is_read_as(|| Spelling::Duration);
     const WHAT: &str = "must be a duration";
     const INSTEAD: &str = "write a number and its unit, such as 250ms, 2s, 5m or 1h";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -81,7 +85,17 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
         return None;
     }
     if unit.len() == text.len() || !matches!(unit, "ms" | "s" | "m" | "h") {
-        value.refuse(WHAT, INSTEAD);
+        let (number, unit) = (&text[..text.len() - unit.len()], unit.trim().to_ascii_lowercase());
+        let meant = match unit.as_str() {
+            "msec" | "millis" | "milliseconds" => Some("ms"),
+            "s" | "sec" | "secs" | "second" | "seconds" => Some("s"),
+            "m" | "min" | "mins" | "minute" | "minutes" => Some("m"),
+            "h" | "hr" | "hour" | "hours" => Some("h"),
+            _ => None,
+        };
+        let instead = meant.filter(|_| !number.is_empty() && number.len() < 12);
+        let instead = instead.map(|unit| format!("write `{number}{unit}`"));
+        value.refuse(WHAT, instead.unwrap_or_else(|| INSTEAD.to_owned()));
         return None;
     }
     match humantime::parse_duration(text) {
@@ -95,6 +109,7 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
 
 /// A time that is not zero.
 pub(super) fn span(value: &Value<'_>) -> Option<Duration> {
+    value.is_read_as(|| Spelling::Span);
     let duration = duration(value)?;
     if duration.is_zero() {
         value.refuse("must be longer than zero", "write a longer duration");
@@ -105,6 +120,7 @@ pub(super) fn span(value: &Value<'_>) -> Option<Duration> {
 
 /// Bytes, at least one: a number and one of `B`, `KiB`, `MiB`, `GiB`.
 pub(super) fn size(value: &Value<'_>) -> Option<u64> {
+    value.is_read_as(|| Spelling::Size);
     const WHAT: &str = "must be a size";
     const INSTEAD: &str = "write a number and its unit, such as 64KiB or 2MiB";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -116,7 +132,7 @@ pub(super) fn size(value: &Value<'_>) -> Option<u64> {
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         _ => {
-            let meant = match unit.to_ascii_lowercase().as_str() {
+            let meant = match unit.trim().to_ascii_lowercase().as_str() {
                 "k" | "kb" | "kib" => Some("KiB"),
                 "m" | "mb" | "mib" => Some("MiB"),
                 "g" | "gb" | "gib" => Some("GiB"),
@@ -154,6 +170,7 @@ pub(super) fn bytes(value: &Value<'_>) -> Option<usize> {
 
 /// The time between two calls of `50/s` or `2500/m`.
 pub(super) fn rate(value: &Value<'_>) -> Option<Duration> {
+    value.is_read_as(|| Spelling::Rate);
     const WHAT: &str = "must be a rate";
     const INSTEAD: &str = "write calls per second or minute, such as 50/s or 2500/m";
     const HIGHEST: u32 = 1_000_000;
@@ -168,7 +185,16 @@ pub(super) fn rate(value: &Value<'_>) -> Option<Duration> {
         digits.then(|| (number.parse::<u32>().unwrap_or(u32::MAX), seconds))
     });
     let Some((number, seconds)) = parts else {
-        value.refuse(WHAT, INSTEAD);
+        let (number, unit) = text.split_once('/').unwrap_or((text, ""));
+        let digits = !number.is_empty() && number.len() < 9;
+        let digits = digits && number.bytes().all(|c| c.is_ascii_digit());
+        let instead = match unit.to_ascii_lowercase().as_str() {
+            "s" | "sec" | "second" if digits => format!("write `{number}/s`"),
+            "m" | "min" | "minute" if digits => format!("write `{number}/m`"),
+            "" if digits => format!("write `{number}/s` or `{number}/m`"),
+            _ => INSTEAD.to_owned(),
+        };
+        value.refuse(WHAT, instead);
         return None;
     };
     if number == 0 || number > HIGHEST {
@@ -180,6 +206,7 @@ pub(super) fn rate(value: &Value<'_>) -> Option<Duration> {
 
 /// A whole number from `least` to `most`.
 pub(super) fn count<N: TryFrom<u64>>(value: &Value<'_>, least: u64, most: u64) -> Option<N> {
+    value.is_read_as(|| Spelling::Count(least, most));
     let what = format!("must be a whole number from {least} to {most}");
     let text = value.plain(&what, "write digits only")?;
     let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
@@ -199,6 +226,7 @@ pub(super) fn count<N: TryFrom<u64>>(value: &Value<'_>, least: u64, most: u64) -
 
 /// A number from `least` to `most`.
 pub(super) fn ratio(value: &Value<'_>, least: f64, most: f64) -> Option<f64> {
+    value.is_read_as(|| Spelling::Ratio(least, most));
     let what = format!("must be a number from {least} to {most}");
     const INSTEAD: &str = "write it with a point, such as 0.5";
     let text = value.plain(&what, INSTEAD)?;
@@ -210,8 +238,27 @@ pub(super) fn ratio(value: &Value<'_>, least: f64, most: f64) -> Option<f64> {
     number
 }
 
+/// The items of a list of which none may stand there twice.
+pub(super) fn each_once<T: PartialEq>(
+    value: &Value<'_>,
+    instead: &str,
+    reader: impl Fn(&Value<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let items = value.items(instead)?;
+    let mut read: Vec<Option<T>> = Vec::with_capacity(items.len());
+    for item in &items {
+        let one = reader(item);
+        if one.is_some() && read.contains(&one) {
+            item.refuse("is written twice", "keep one");
+        }
+        read.push(one);
+    }
+    read.into_iter().collect()
+}
+
 /// Where to listen.
 pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
+    value.is_read_as(|| Spelling::Address);
     const WHAT: &str = "must be an IP address and a port";
     const INSTEAD: &str = "write it like 0.0.0.0:8080 or [::1]:8080";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -224,6 +271,7 @@ pub(super) fn address(value: &Value<'_>) -> Option<SocketAddr> {
 
 /// An address of http or https with a host and without credentials, which are never shown.
 pub(super) fn url(value: &Value<'_>) -> Option<Url> {
+    value.is_read_as(|| Spelling::Url);
     const WHAT: &str = "must be an address that begins with http:// or https://";
     const INSTEAD: &str = "write it like https://crm.example.com";
     let text = value.plain(WHAT, INSTEAD)?;
@@ -258,13 +306,30 @@ pub(super) fn base_url(value: &Value<'_>) -> Option<Url> {
     Some(url)
 }
 
+/// A path that means the same however it is read: segments of letters, digits and a few signs.
+pub(super) fn plain_path(value: &Value<'_>, instead: &str) -> Option<String> {
+    let text = value.plain("must be a path", instead)?;
+    let fits = |segment: &str| {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~".contains(&c);
+        !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
+    };
+    if !text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(fits)) {
+        let what = "must be / and segments of letters, digits, -, _, . or ~ without a / at the end";
+        value.refuse(what, instead);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
 /// A JSONPath of RFC 9535.
 pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
+    value.is_read_as(|| Spelling::JsonPath);
     const WHAT: &str = "must be a JSONPath";
+    const INSTEAD: &str = "write it like $.customer.name";
     // The parser recurses: what no person writes could exhaust the stack.
     const LONGEST: usize = 512;
     const BRACKETS: usize = 32;
-    let text = value.plain(WHAT, "write it like $.customer.name")?;
+    let text = value.plain(WHAT, INSTEAD)?;
     if text.len() > LONGEST || text.matches(['(', '[']).count() > BRACKETS {
         value.refuse("is too long or too nested a JSONPath", "write a shorter one");
         return None;
@@ -273,7 +338,10 @@ pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
         Ok(path) => Some(path),
         Err(error) => {
             let what = format!("is no JSONPath from its character {} on", error.position() + 1);
-            value.refuse(what, "write it like $.customer.name");
+            let rooted = format!("$.{text}");
+            let meant = error.position() == 0 && JsonPath::parse(&rooted).is_ok();
+            let instead = if meant { format!("write `{rooted}`") } else { INSTEAD.to_owned() };
+            value.refuse(what, instead);
             None
         }
     }
@@ -281,13 +349,22 @@ pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
 
 /// A secret: never empty, and marked so that it is never shown or fingerprinted.
 pub(super) fn secret(value: &Value<'_>) -> Option<SecretString> {
+    value.is_read_as(|| Spelling::Secret);
     const INSTEAD: &str = "write ${file:/path} or ${NAME}";
     let scalar = value.scalar("must be a secret", INSTEAD)?;
     scalar.secret.set(true);
+    if scalar.text.trim_end().contains(['\n', '\r']) {
+        value.refuse("has more than one line", "keep one line");
+        return None;
+    }
     // It arrives in a header, where nothing else can be sent.
     if scalar.text.is_empty() || !scalar.text.bytes().all(|c| c.is_ascii_graphic()) {
-        value.refuse("must be visible ASCII without spaces, at least one character", INSTEAD);
+        let instead = if scalar.expanded { "write the secret alone there" } else { INSTEAD };
+        value.refuse("must be visible ASCII without spaces, at least one character", instead);
         return None;
+    }
+    if !scalar.expanded {
+        value.warn("is a secret in the clear", INSTEAD);
     }
     Some(SecretString::from(scalar.text.clone()))
 }
@@ -316,6 +393,7 @@ pub(super) fn header_name(text: &str) -> Result<HeaderName, &'static str> {
 
 /// A header named by a value.
 pub(super) fn header(value: &Value<'_>) -> Option<(HeaderName, String)> {
+    value.is_read_as(|| Spelling::Header);
     const INSTEAD: &str = "write it like X-Genesys-Auth-Token";
     let text = value.plain("must be the name of a header", INSTEAD)?;
     match header_name(text) {

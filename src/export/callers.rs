@@ -5,10 +5,13 @@ use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::catalog::{
-    Catalog,
-    action::Action,
-    caller::{Proof, Scheme},
+use crate::{
+    catalog::{
+        Catalog,
+        action::Action,
+        caller::{Proof, Scheme},
+    },
+    export::Site,
 };
 
 /// What Genesys Cloud keeps and sends to satisfy a scheme.
@@ -25,13 +28,29 @@ pub(super) struct Credential {
     pub(super) fetches: bool,
 }
 
-/// A field of a credential, which whoever sets it up is asked for.
+/// A field of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
     /// Its name there.
     pub(super) key: &'static str,
-    /// How the name of the variable ends that is asked for. None is the end of another, so that two
-    /// schemes never share a variable.
+    /// What stands in it.
+    pub(super) filled: Filled,
+}
+
+/// What stands in a field of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Filled {
+    /// What whoever sets it up is asked for.
+    Asked(Asked),
+    /// The address of this service, with this path.
+    Ours(String),
+}
+
+/// What whoever sets a credential up is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// How the name of its variable ends. None is the end of another, so that two schemes never
+    /// share a variable.
     pub(super) ending: &'static str,
     /// One sentence for people.
     pub(super) description: &'static str,
@@ -42,15 +61,30 @@ pub(super) struct Held {
 }
 
 /// The scheme as OpenAPI tells it.
-pub(super) fn security(scheme: &Scheme) -> Value {
+pub(super) fn security(scheme: &Scheme, site: Site<'_>) -> Value {
     let what = match &scheme.proof {
         Proof::ApiKey(_) => "A key of this service's own",
         Proof::Introspection(_) => "A token that the authority vouches for",
+        Proof::Basic(_) => "A user and password of this service's own",
+        Proof::Issued(_) => "A token that this service gives out",
     };
-    if scheme.header == AUTHORIZATION {
-        json!({"type": "http", "scheme": "bearer", "description": what})
-    } else {
-        json!({"type": "apiKey", "in": "header", "name": scheme.header_text, "description": what})
+    let in_authorization = scheme.header == AUTHORIZATION;
+    match &scheme.proof {
+        Proof::Basic(_) if in_authorization => {
+            json!({"type": "http", "scheme": "basic", "description": what})
+        }
+        Proof::Issued(issued) if in_authorization => {
+            let url = format!("{}{}", site.origin, issued.path);
+            let flow = json!({"tokenUrl": url, "scopes": {}});
+            json!({"type": "oauth2", "flows": {"clientCredentials": flow}, "description": what})
+        }
+        Proof::ApiKey(_) | Proof::Introspection(_) if in_authorization => {
+            json!({"type": "http", "scheme": "bearer", "description": what})
+        }
+        Proof::ApiKey(_) | Proof::Introspection(_) | Proof::Basic(_) | Proof::Issued(_) => {
+            let name = &scheme.header_text;
+            json!({"type": "apiKey", "in": "header", "name": name, "description": what})
+        }
     }
 }
 
@@ -58,7 +92,7 @@ pub(super) fn security(scheme: &Scheme) -> Value {
 pub(super) fn asks_outside(scheme: &Scheme) -> bool {
     match scheme.proof {
         Proof::Introspection(_) => true,
-        Proof::ApiKey(_) => false,
+        Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => false,
     }
 }
 
@@ -81,33 +115,62 @@ pub(super) fn credential(scheme: &Scheme) -> Credential {
     match &scheme.proof {
         Proof::ApiKey(_) => Credential {
             kind: "userDefined",
-            fields: vec![Held {
-                key: "apiKey",
-                ending: "api_key",
-                description: "The key by which Holdline knows Genesys Cloud",
-                default: None,
-                secret: true,
-            }],
+            fields: vec![secret(
+                "apiKey",
+                "api_key",
+                "The key by which Holdline knows Genesys Cloud",
+            )],
             sent: Some("${credentials.apiKey}"),
             fetches: false,
         },
-        Proof::Introspection(authority) => fetched_token(login(&authority.url)),
+        Proof::Basic(_) => Credential {
+            kind: "basicAuth",
+            fields: vec![
+                asked("userName", "user_name", "The user as whom Genesys Cloud calls Holdline"),
+                secret("password", "password", "The password of that user"),
+            ],
+            // In `Authorization`, where this service looks for it.
+            sent: None,
+            fetches: false,
+        },
+        Proof::Introspection(authority) => {
+            let url =
+                asked("loginUrl", "token_url", "Where tokens are fetched by client credentials");
+            fetched_token(with_default(url, login(&authority.url)))
+        }
+        Proof::Issued(issued) => {
+            fetched_token(Held { key: "loginUrl", filled: Filled::Ours(issued.path.clone()) })
+        }
     }
 }
 
-/// A token that Genesys Cloud fetches for a client, from there unless something else is said.
-fn fetched_token(from: Option<String>) -> Credential {
-    let held =
-        |key, ending, description| Held { key, ending, description, default: None, secret: false };
-    let id = held("clientId", "client_id", "The client for which tokens are fetched");
-    let secret = held("clientSecret", "client_secret", "The secret of that client");
-    let url = held("loginUrl", "token_url", "Where tokens are fetched by client credentials");
+/// A token that Genesys Cloud fetches for a client.
+fn fetched_token(url: Held) -> Credential {
+    let id = asked("clientId", "client_id", "The client for which tokens are fetched");
+    let secret = secret("clientSecret", "client_secret", "The secret of that client");
     Credential {
         kind: "userDefinedOAuth",
-        fields: vec![id, Held { secret: true, ..secret }, Held { default: from, ..url }],
+        fields: vec![id, secret, url],
         sent: Some("${authResponse.access_token}"),
         fetches: true,
     }
+}
+
+fn asked(key: &'static str, ending: &'static str, description: &'static str) -> Held {
+    let filled = Filled::Asked(Asked { ending, description, default: None, secret: false });
+    Held { key, filled }
+}
+
+fn secret(key: &'static str, ending: &'static str, description: &'static str) -> Held {
+    let filled = Filled::Asked(Asked { ending, description, default: None, secret: true });
+    Held { key, filled }
+}
+
+fn with_default(mut held: Held, value: Option<String>) -> Held {
+    if let Filled::Asked(asked) = &mut held.filled {
+        asked.default = value;
+    }
+    held
 }
 
 /// The header that an action sends to satisfy it: name and Velocity template. `None` where Genesys

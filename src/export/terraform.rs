@@ -9,7 +9,7 @@ use crate::{
     catalog::{Catalog, action::Action, caller::Scheme},
     export::{
         Document, Site,
-        callers::{self, Held},
+        callers::{self, Asked, Filled},
         genesys,
         hcl::{Block, Expression, text},
     },
@@ -98,8 +98,11 @@ fn integration(scheme: Option<&Scheme>) -> Vec<Block> {
 fn credential(scheme: &Scheme, name: &str) -> Block {
     let credential = callers::credential(scheme);
     let fields = credential.fields.iter().map(|held| {
-        let asked = Expression::Hcl(format!("var.{}", variable(scheme, held)));
-        (held.key.to_owned(), asked)
+        let value = match &held.filled {
+            Filled::Asked(asked) => Expression::Hcl(format!("var.{}", variable(scheme, asked))),
+            Filled::Ours(path) => here(path),
+        };
+        (held.key.to_owned(), value)
     });
     Block::new("resource", &["genesyscloud_integration_credential", scheme.name.as_str()])
         .with("name", Expression::of(name))
@@ -108,8 +111,14 @@ fn credential(scheme: &Scheme, name: &str) -> Block {
 }
 
 /// The name of the variable for a field.
-fn variable(scheme: &Scheme, held: &Held) -> String {
-    format!("{}_{}", scheme.name, held.ending)
+fn variable(scheme: &Scheme, asked: &Asked) -> String {
+    format!("{}_{}", scheme.name, asked.ending)
+}
+
+/// The address of a path of ours.
+fn here(path: &str) -> Expression {
+    let path = text(path);
+    Expression::Hcl(format!("\"${{var.holdline_url}}{}", path.trim_start_matches('"')))
 }
 
 /// The action that Genesys Cloud makes with an integration of that credential, to fetch its token.
@@ -142,10 +151,8 @@ fn data_action(catalog: &Catalog, action: &Action, site: Site<'_>) -> Block {
         .translations
         .iter()
         .map(|(name, path)| ((*name).to_owned(), Expression::of(*path)));
-    let path = text(&site.path(name));
-    let url = format!("\"${{var.holdline_url}}{}", path.trim_start_matches('"'));
     let request = Block::new("config_request", &[])
-        .with("request_url_template", Expression::Hcl(url))
+        .with("request_url_template", here(&site.path(name)))
         .with("request_type", Expression::of("POST"))
         .with("request_template", Expression::of(exchange.request))
         .with("headers", Expression::Object(headers.collect()));
@@ -184,17 +191,22 @@ fn address(site: Site<'_>, is_placed: bool) -> Block {
 
 /// The variables of a scheme.
 fn asked_for(scheme: &Scheme) -> Vec<Block> {
-    let declared = |held: Held| {
-        let mut block = Block::new("variable", &[&variable(scheme, &held)])
-            .with("description", Expression::of(held.description))
+    let declared = |asked: Asked| {
+        let mut block = Block::new("variable", &[&variable(scheme, &asked)])
+            .with("description", Expression::of(asked.description))
             .with("type", Expression::Hcl("string".to_owned()));
-        if held.secret {
+        if asked.secret {
             block = block.with("sensitive", Expression::Hcl("true".to_owned()));
         }
-        match held.default {
+        match asked.default {
             Some(default) => block.with("default", Expression::Text(default)),
             None => block,
         }
     };
-    callers::credential(scheme).fields.into_iter().map(declared).collect()
+    let fields = callers::credential(scheme).fields.into_iter();
+    let asked = fields.filter_map(|held| match held.filled {
+        Filled::Asked(asked) => Some(asked),
+        Filled::Ours(_) => None,
+    });
+    asked.map(declared).collect()
 }

@@ -57,7 +57,9 @@ impl Failure {
     /// Its stable code.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Unproven(Unproven::Missing { .. }) => Outcome::Unauthenticated,
+            Self::Unproven(Unproven::Missing { .. } | Unproven::Void { .. }) => {
+                Outcome::Unauthenticated
+            }
             Self::Unproven(Unproven::Refused { .. }) => Outcome::Forbidden,
             Self::Unproven(Unproven::Unavailable { .. } | Unproven::OutOfTime) => {
                 Outcome::AuthUnavailable
@@ -95,8 +97,11 @@ impl Failure {
     /// What the caller is told. Never a value of theirs, never an address of ours.
     pub fn detail(&self) -> Cow<'static, str> {
         match self {
-            Self::Unproven(Unproven::Missing { header }) => {
+            Self::Unproven(Unproven::Missing { header, .. }) => {
                 format!("Missing {header} header").into()
+            }
+            Self::Unproven(Unproven::Void { .. }) => {
+                "Token is invalid or does not hold any more; fetch a new one".into()
             }
             Self::Unproven(Unproven::Refused { detail, .. }) => (*detail).into(),
             Self::Unproven(Unproven::Unavailable { .. } | Unproven::OutOfTime) => {

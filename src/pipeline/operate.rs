@@ -9,7 +9,7 @@ use crate::{
     mechanism::breaker::{Forced, State},
     pipeline::{
         Pipeline,
-        authenticate::VerdictTables,
+        authenticate::{Revoke, Revoked, VerdictTables},
         cache::{Inventory, Manner},
         rate_limit::{LimitState, in_flight::OrgUse},
         upstream::Condition,
@@ -80,6 +80,12 @@ impl Pipeline {
     /// What is remembered of each token authority's verdicts.
     pub fn verdicts(&self) -> impl Iterator<Item = VerdictTables<'_>> {
         self.schemes.verdicts()
+    }
+
+    /// Takes the proofs that are named on trust no more; tells how many verdicts were forgotten, and
+    /// of how many clients the tokens are refused.
+    pub fn revoke(&self, revoke: Revoke<'_>) -> Revoked {
+        self.schemes.revoke(revoke)
     }
 
     /// How each upstream stands.

@@ -1,7 +1,9 @@
 //! The listeners and what is said on them: the only module that knows axum and status codes.
 //!
-//! [`public`] is the data plane, [`in_force`] what it serves, `respond` its table of statuses, [`rehearsal`] a call without a socket; [`admin`] is for kubelets, scrapers
-//! and operators, on a runtime of its own ([`operations`]); [`listener`] accepts, limits and drains
+//! [`public`] is the data plane, [`in_force`] what it serves, `respond` its table of statuses,
+//! `tokens` the endpoint at which tokens are fetched, [`rehearsal`] a call without a socket;
+//! [`admin`] is for kubelets, scrapers and operators, on a runtime of its own ([`operations`]);
+//! [`listener`] accepts, limits and drains
 //! connections for all of them.
 
 pub mod lifecycle;
@@ -16,6 +18,7 @@ mod problem;
 pub mod public;
 pub mod rehearsal;
 mod respond;
+mod tokens;
 
 pub mod admin;
 pub mod operations;

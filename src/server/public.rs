@@ -1,4 +1,5 @@
-//! The data plane: `POST {base_path}/{action}`, from an HTTP request to a call and back.
+//! The data plane: `POST {base_path}/{action}`, from an HTTP request to a call and back. Beside it
+//! are the paths at which tokens are fetched.
 //!
 //! What is wrong with a request is told in this order: shed or draining, unknown action, method,
 //! size, content type; then what the pipeline finds.
@@ -23,6 +24,7 @@ use crate::{
     catalog::action::Action,
     chance,
     pipeline::{
+        authenticate::Issuer,
         call::{Answer, Call},
         failure::Failure,
     },
@@ -30,6 +32,7 @@ use crate::{
         in_force::{InForce, Served},
         lifecycle::{Guard, InFlight, Lifecycle, Phase},
         respond::{self, Refusal},
+        tokens,
     },
     settings::ServerSettings,
     telemetry::{
@@ -64,7 +67,7 @@ impl DataPlane {
     pub fn routes(self: &Arc<Self>) -> Router {
         Router::new()
             .route(&route(&self.in_force.now().settings), any(serve))
-            .fallback(serve_unknown)
+            .fallback(serve_other)
             .with_state(Arc::clone(self))
     }
 
@@ -111,9 +114,14 @@ async fn serve(
     plane.respond(&served, action, request, &trail).await
 }
 
-async fn serve_unknown(State(plane): State<Arc<DataPlane>>, request: Request) -> Response<Body> {
+/// What is no action's path: that of tokens, or nobody's.
+async fn serve_other(State(plane): State<Arc<DataPlane>>, request: Request) -> Response<Body> {
+    let served = plane.in_force.now();
+    if let Some(issuer) = served.pipeline.schemes().issuer(request.uri().path()) {
+        return plane.issue(&served, issuer, request).await;
+    }
     let trail = plane.begin(None, &request);
-    plane.respond(&plane.in_force.now(), None, request, &trail).await
+    plane.respond(&served, None, request, &trail).await
 }
 
 impl DataPlane {
@@ -179,12 +187,39 @@ impl DataPlane {
         ending.finish(action, &ran.unwrap_or(Err(Failure::Bug)))
     }
 
-    /// Reads a request whole, within its limits of form, size and time.
+    /// Answers a request for a token. It is no call, but the caps of calls hold for it.
+    async fn issue(&self, served: &Served, issuer: &Issuer, request: Request) -> Response<Body> {
+        let unread = !request.body().is_end_stream();
+        let max = served.settings.max_body.min(tokens::MAX_BODY);
+        let read = if self.lifecycle.phase() >= Phase::Closing {
+            Err(Refusal::Draining)
+        } else if self.in_flight.is_full() {
+            Err(Refusal::Shed)
+        } else {
+            self.read_whole(request, &served.settings, max).await
+        };
+        let place = self.in_flight.enter();
+        let read = read.and_then(|whole| place.as_ref().map(|_| whole).ok_or(Refusal::Shed));
+        let read = read.as_ref().map(|whole| (&whole.headers, &*whole.body));
+        tokens::answer(issuer, read.map_err(|refusal| *refusal), unread)
+    }
+
+    /// Reads a call's request whole, within its limits of form, size and time.
     async fn read(&self, request: Request, settings: &ServerSettings) -> Result<Whole, Refusal> {
+        let whole = self.read_whole(request, settings, settings.max_body).await?;
+        if is_json(&whole.headers) { Ok(whole) } else { Err(Refusal::ContentType) }
+    }
+
+    /// Reads a POST of at most `max` bytes whole and in time.
+    async fn read_whole(
+        &self,
+        request: Request,
+        settings: &ServerSettings,
+        max: usize,
+    ) -> Result<Whole, Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        let max = settings.max_body;
         let (head, body) = request.into_parts();
         let announced =
             head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
@@ -195,9 +230,6 @@ impl DataPlane {
         let (body, held) = reading.await.unwrap_or(Err(Refusal::TooSlow))?;
         if is_encoded(&head.headers) {
             return Err(Refusal::ContentEncoding);
-        }
-        if !is_json(&head.headers) {
-            return Err(Refusal::ContentType);
         }
         Ok(Whole { headers: head.headers, body, held })
     }

@@ -10,14 +10,14 @@ use axum::{
     body::Body,
     http::{
         HeaderName, HeaderValue, Response, StatusCode,
-        header::{ALLOW, CONNECTION, RETRY_AFTER},
+        header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 
 use crate::{
     catalog::action::{Action, Envelope, Failures},
     pipeline::{
-        authenticate::Unproven,
+        authenticate::{Unproven, Word},
         call::Answer,
         failure::{Failure, Unfetched},
         upstream::error::UpstreamError,
@@ -34,6 +34,9 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// How HTTP Basic is asked for.
+pub(super) const BASIC: &str = r#"Basic realm="holdline", charset="UTF-8""#;
 
 /// Why a request never became a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +80,8 @@ impl Refusal {
         }
     }
 
-    fn status(self) -> StatusCode {
+    /// Its status.
+    pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Shed | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::UnknownAction => StatusCode::NOT_FOUND,
@@ -87,6 +91,14 @@ impl Refusal {
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
+    }
+
+    /// Whether what is left of such a request on the connection is not worth reading.
+    pub(super) fn ends_connection(self) -> bool {
+        !matches!(
+            self,
+            Self::UnknownAction | Self::ContentType | Self::ContentEncoding | Self::Method
+        )
     }
 
     /// What the client is told.
@@ -126,11 +138,7 @@ pub(super) fn refusal(refusal: Refusal, request_id: &str) -> Response<Body> {
         | Refusal::TooSlow
         | Refusal::Broken => {}
     }
-    // What is left of such a request on the connection is not worth reading.
-    if !matches!(
-        refusal,
-        Refusal::UnknownAction | Refusal::ContentType | Refusal::ContentEncoding | Refusal::Method
-    ) {
+    if refusal.ends_connection() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -165,6 +173,11 @@ pub(super) fn failure(action: &Action, failure: &Failure, request_id: &str) -> R
     if let Some(wait) = failure.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     }
+    if let Failure::Unproven(unproven) = failure
+        && let Some(challenge) = challenge(unproven)
+    {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
     if let Failure::Limited(limited) = failure {
         let (name, burst) = (&limited.limit, limited.burst);
         let window = whole_seconds(limited.window);
@@ -177,10 +190,26 @@ pub(super) fn failure(action: &Action, failure: &Failure, request_id: &str) -> R
     response
 }
 
+/// How another proof is asked for, where there is a word for it.
+fn challenge(unproven: &Unproven) -> Option<&'static str> {
+    match unproven {
+        Unproven::Missing { word: Some(Word::Basic), .. } => Some(BASIC),
+        Unproven::Missing { word: Some(Word::Bearer), .. } => Some("Bearer"),
+        // RFC 6750: another may be fetched, and the call repeated with it.
+        Unproven::Void { .. } => Some("Bearer error=\"invalid_token\""),
+        Unproven::Missing { word: None, .. }
+        | Unproven::Refused { .. }
+        | Unproven::Unavailable { .. }
+        | Unproven::OutOfTime => None,
+    }
+}
+
 /// The table of failures.
 fn status(failure: &Failure) -> StatusCode {
     match failure {
-        Failure::Unproven(Unproven::Missing { .. }) => StatusCode::UNAUTHORIZED,
+        Failure::Unproven(Unproven::Missing { .. } | Unproven::Void { .. }) => {
+            StatusCode::UNAUTHORIZED
+        }
         Failure::Unproven(Unproven::Refused { .. }) => StatusCode::FORBIDDEN,
         Failure::Unproven(Unproven::Unavailable { .. } | Unproven::OutOfTime) => {
             StatusCode::SERVICE_UNAVAILABLE
@@ -221,7 +250,10 @@ fn upstream_status(error: &UpstreamError) -> StatusCode {
 fn keeps_status(failure: &Failure) -> bool {
     matches!(
         failure,
-        Failure::OrgFull | Failure::Unproven(Unproven::Missing { .. } | Unproven::Refused { .. })
+        Failure::OrgFull
+            | Failure::Unproven(
+                Unproven::Missing { .. } | Unproven::Refused { .. } | Unproven::Void { .. }
+            )
     )
 }
 
@@ -252,7 +284,7 @@ fn enveloped(action: &Action, flat: bytes::Bytes) -> bytes::Bytes {
 }
 
 /// Seconds, rounded up, at least one: a client that is told 0 comes back at once.
-fn whole_seconds(duration: Duration) -> u64 {
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 

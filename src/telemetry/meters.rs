@@ -169,7 +169,7 @@ impl TokenMeters {
         ("remote", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
         ("coalesced", &["valid", "expired", "not_yet_valid", "invalid", "forbidden", "error"]),
         ("stale", &["valid"]),
-        ("local", &["valid", "missing", "malformed", "invalid"]),
+        ("local", &["valid", "missing", "malformed", "invalid", "expired", "revoked"]),
     ];
 
     /// The series, shared by all schemes.

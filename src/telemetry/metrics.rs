@@ -98,6 +98,8 @@ catalogue! {
         "Verdicts about callers' tokens and keys, and where each verdict came from.");
     TOKEN_AUTHORITY_SUCCESS = gauge("holdline_token_authority_last_success_timestamp_seconds",
         &["caller"], "When the token authority last gave a verdict; 0: not since the start.");
+    TOKEN_REQUESTS = counter("holdline_token_requests_total", &["caller", "result"],
+        "Requests for a token that is issued here, and what they came to.");
     LIMIT_DECISIONS = counter("holdline_ratelimit_decisions_total", &["limit", "decision"],
         "What each rate limit decided, or would have decided.");
     LIMIT_KEYS = gauge("holdline_ratelimit_tracked_keys", &["limit"],

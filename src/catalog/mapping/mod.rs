@@ -17,7 +17,7 @@ use crate::catalog::{
 };
 
 /// One output.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Output {
     /// Its name.
     pub name: Arc<str>,
@@ -32,7 +32,7 @@ pub struct Output {
 }
 
 /// Where an output comes from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Source {
     /// The first match over the reply; `default` where there is none or it is null.
     Reply {

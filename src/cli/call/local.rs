@@ -108,5 +108,5 @@ fn known_key(scheme: &Scheme) -> Option<(HeaderName, SecretString)> {
     let Proof::ApiKey(keys) = &scheme.proof else { return None };
     let first = keys.first()?;
     eprintln!("as {} ({})", first.client, scheme.name);
-    Some((scheme.header.clone(), first.key.clone()))
+    Some((scheme.header.clone(), first.secret.clone()))
 }

@@ -140,6 +140,18 @@ fn proof(scheme: &Scheme) -> String {
             };
             format!("Who shows {keys} of `{name}` in {header}.")
         }
+        Proof::Basic(users) => {
+            let users = count(users.len() as u32, "user");
+            format!("Who shows the password of one of {users} of `{name}` in {header}, by Basic.")
+        }
+        Proof::Issued(issued) => {
+            let clients = count(issued.clients.len() as u32, "client");
+            let (path, ttl) = (&issued.path, span(issued.ttl));
+            format!(
+                "Who shows a token in {header} that one of {clients} of `{name}` has fetched here, \
+                 at {path}, in the last {ttl}."
+            )
+        }
         Proof::Introspection(authority) => {
             let host = authority.url.host_str().unwrap_or_default();
             let only = admitted(&authority.admission);

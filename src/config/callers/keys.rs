@@ -1,51 +1,135 @@
-//! Secrets by which callers prove themselves here, one for each caller.
+//! Secrets by which callers prove themselves here, one for each caller: API keys, passwords of users,
+//! secrets of clients that fetch tokens.
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
-    catalog::caller::ApiKey,
+    catalog::caller::KnownSecret,
     config::{
-        section::Section,
+        section::{Section, Value},
         values::{secret, shown},
     },
 };
 
+/// What one kind of them is called, and how it is read.
+struct Kind {
+    /// The key below which they stand.
+    key: &'static str,
+    /// Whose they are.
+    owner: &'static str,
+    /// What one of them is.
+    secret: &'static str,
+    instead: &'static str,
+    read: fn(&Value<'_>) -> Option<SecretString>,
+    /// Whether the owner's name is sent before the secret, with a colon between them.
+    named: bool,
+}
+
 /// `keys`: one secret for each caller, no two the same.
-pub(super) fn api_keys(section: &Section<'_>) -> Option<Vec<ApiKey>> {
-    const INSTEAD: &str = "write one key for each caller, such as ivr: \"${file:/path}\"";
-    let keys = section.required("keys", INSTEAD, |value| Some(value.section()))?;
-    let read: Vec<_> = keys
-        .entries()
-        .map(|(client, value)| {
-            let key = secret(&value);
-            (client, key, value)
-        })
-        .collect();
+pub(super) fn api_keys(section: &Section<'_>) -> Option<Vec<KnownSecret>> {
+    let kind = Kind {
+        key: "keys",
+        owner: "caller",
+        secret: "key",
+        instead: "write one key for each caller, such as ivr: \"${file:/path}\"",
+        read: secret,
+        named: false,
+    };
+    known(section, &kind)
+}
+
+/// `users`: one password for each user, no two the same.
+pub(super) fn users(section: &Section<'_>) -> Option<Vec<KnownSecret>> {
+    let kind = Kind {
+        key: "users",
+        owner: "user",
+        secret: "password",
+        instead: "write one password for each user, such as ivr: \"${file:/path}\"",
+        read: password,
+        named: true,
+    };
+    known(section, &kind)
+}
+
+/// `clients`: one secret for each client, no two the same.
+pub(super) fn clients(section: &Section<'_>) -> Option<Vec<KnownSecret>> {
+    let kind = Kind {
+        key: "clients",
+        owner: "client",
+        secret: "secret",
+        instead: "write one secret for each client, such as ivr: \"${file:/path}\"",
+        read: client_secret,
+        named: true,
+    };
+    known(section, &kind)
+}
+
+fn known(section: &Section<'_>, kind: &Kind) -> Option<Vec<KnownSecret>> {
+    let written = section.required(kind.key, kind.instead, |value| Some(value.section()))?;
+    let read: Vec<_> =
+        written.entries().map(|(client, value)| (client, (kind.read)(&value), value)).collect();
     let mut whole = Some(());
     if read.is_empty() {
-        keys.refuse("has no key", INSTEAD);
+        let lacking = if kind.named { kind.owner } else { kind.secret };
+        written.refuse(format!("has no {lacking}"), kind.instead);
         whole = None;
     }
-    let mut known: Vec<ApiKey> = Vec::with_capacity(read.len());
-    for (client, key, value) in read {
-        let Some(key) = key else {
+    let mut known: Vec<KnownSecret> = Vec::with_capacity(read.len());
+    for (client, secret, value) in read {
+        whole = whole.and(name(client, &value, kind));
+        let Some(secret) = secret else {
             whole = None;
             continue;
         };
-        if client.trim().is_empty() {
-            value.refuse_key("is a key of nobody", "write the name of a caller");
-            whole = None;
-        }
-        let same = known.iter().find(|other| other.key.expose_secret() == key.expose_secret());
+        let same =
+            known.iter().find(|other| other.secret.expose_secret() == secret.expose_secret());
         if let Some(other) = same {
-            value.refuse(
-                format!("is the same key as that of {}", shown(&other.client)),
-                "write another",
-            );
+            let what = format!("is the same {} as that of {}", kind.secret, shown(&other.client));
+            value.refuse(what, "write another");
             whole = None;
         }
-        known.push(ApiKey { client: client.to_owned(), key });
+        known.push(KnownSecret { client: client.to_owned(), secret });
     }
-    keys.finish_open()?;
+    written.finish_open()?;
     whole.map(|()| known)
+}
+
+/// Refuses a name that is none, or cannot be sent.
+fn name(client: &str, value: &Value<'_>, kind: &Kind) -> Option<()> {
+    let Kind { owner, secret, .. } = kind;
+    let what = if client.trim().is_empty() {
+        format!("is a {secret} of nobody")
+    } else if kind.named && client.contains(|c: char| c == ':' || c.is_control()) {
+        format!("is a name with a colon or a control character, which no {owner} can send")
+    } else {
+        return Some(());
+    };
+    value.refuse_key(what, format!("write the name of a {owner}"));
+    None
+}
+
+/// A password: any text, as it travels encoded.
+fn password(value: &Value<'_>) -> Option<SecretString> {
+    const INSTEAD: &str = "write ${file:/path} or ${NAME}";
+    let scalar = value.scalar("must be a password", INSTEAD)?;
+    scalar.secret.set(true);
+    if scalar.text.is_empty() || scalar.text.contains(char::is_control) {
+        value.refuse("must be a text without control characters, at least one character", INSTEAD);
+        return None;
+    }
+    Some(SecretString::from(scalar.text.clone()))
+}
+
+/// A client's secret. Whoever finds it can fetch tokens, and nobody but them sees how often it is
+/// guessed.
+fn client_secret(value: &Value<'_>) -> Option<SecretString> {
+    const SHORT: usize = 16;
+    let secret = secret(value)?;
+    if secret.expose_secret().len() < SHORT {
+        value.warn(
+            "is short enough to be guessed",
+            "write at least 16 characters, such as `openssl rand -base64 24` makes",
+        );
+    }
+    Some(secret)
 }

@@ -2,8 +2,11 @@
 
 mod admission;
 mod introspection;
+mod issued;
 mod keys;
 mod verdicts;
+
+pub(super) use issued::refuse_taken_paths;
 
 use http::HeaderName;
 
@@ -24,6 +27,8 @@ enum Type {
     Rfc7662,
     TokensMe,
     ApiKey,
+    Basic,
+    Issued,
     Later,
 }
 
@@ -33,16 +38,15 @@ const TYPES: [(&str, Type); 7] = [
     ("rfc7662", Type::Rfc7662),
     ("tokens_me", Type::TokensMe),
     ("jwt", Type::Later),
-    ("basic", Type::Later),
-    ("issued", Type::Later),
+    ("basic", Type::Basic),
+    ("issued", Type::Issued),
 ];
-const BUILT: &str = "write introspection, rfc7662, tokens_me or api_key";
+const BUILT: &str = "write introspection, rfc7662, tokens_me, api_key, basic or issued";
 
 /// One way to prove who is calling.
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
     if name.as_str() == "none" {
         section.refuse("is the word for no caller at all", "write another name");
-        return None;
     }
     let written = section.written("type", BUILT)?;
     let kind = choice(&written, &TYPES)?;
@@ -50,6 +54,7 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
         Type::Introspection => "X-Genesys-Auth-Token",
         Type::Rfc7662 | Type::TokensMe => "Authorization",
         Type::ApiKey => "X-Api-Key",
+        Type::Basic | Type::Issued => "Authorization",
         Type::Later => {
             written.refuse(NOT_SUPPORTED, BUILT);
             return None;
@@ -64,6 +69,8 @@ pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {
         Type::Rfc7662 => asked(introspection::rfc7662(section)),
         Type::TokensMe => asked(introspection::tokens_me(section)),
         Type::ApiKey => keys::api_keys(section).map(Proof::ApiKey),
+        Type::Basic => keys::users(section).map(Proof::Basic),
+        Type::Issued => issued::issued(section).map(|proof| Proof::Issued(Box::new(proof))),
         Type::Later => return None,
     };
     section.finish()?;

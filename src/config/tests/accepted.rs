@@ -13,19 +13,32 @@ use crate::{
     settings::{LogFormat, TraceProtocol},
 };
 
-use super::{GOOD, accepted, good_but, no_env};
+use super::{GOOD, accepted, good_but, no_env, warnings};
 
 fn introspection(loaded: &Loaded) -> &Introspection {
     match &loaded.catalog.callers["genesys"].proof {
         Proof::Introspection(introspection) => introspection,
-        Proof::ApiKey(_) => panic!("not the proof that is written"),
+        Proof::ApiKey(_) | Proof::Basic(_) | Proof::Issued(_) => {
+            panic!("not the proof that is written")
+        }
     }
 }
 
 #[test]
 fn every_part_reaches_the_catalog_and_the_settings() {
     let Loaded { catalog, settings, warnings, .. } = accepted(GOOD);
-    assert_eq!(warnings, []);
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let clear = "is a secret in the clear; write ${file:/path} or ${NAME}";
+    assert_eq!(
+        warnings,
+        [
+            format!("f:20:17 callers.portal.keys.ivr: {clear}"),
+            format!("f:20:29 callers.portal.keys.web: {clear}"),
+            "f:41:7 actions.customer-lookup.input.lang: is used nowhere: neither in the request nor by \
+             a limit; write {lang} in the request, or remove it"
+                .to_owned(),
+        ]
+    );
     assert_eq!(settings.server.listen.port(), 8080);
     assert_eq!(settings.probes.port(), 9090);
     assert_eq!(settings.server.max_header_bytes, 16 * 1024);
@@ -109,7 +122,7 @@ fn the_tutorials_variables_steer_the_built_in_configuration() {
 
     let wrong = |name: &str| (name == "GENESYS_REGION").then(|| "eu-west-9".to_owned());
     let report = builtin(&wrong).unwrap_err().to_string();
-    assert!(report.starts_with("built-in:11:13 callers.genesys.region: `eu-west-9` is no region of Genesys Cloud; write one of `eu-west-1`, `eu-west-2`, "), "{report}");
+    assert!(report.starts_with("built-in:11:13 callers.genesys.region: `eu-west-9` is no region of Genesys Cloud (from the environment variable GENESYS_REGION); write one of `eu-west-1`, `eu-west-2`, "), "{report}");
     assert_eq!(report.matches('`').count(), 2 * 19);
 }
 
@@ -170,10 +183,9 @@ fn opentelemetrys_variable_stands_in_for_a_missing_endpoint() {
 #[test]
 fn plain_http_to_a_public_host_is_a_warning() {
     let yaml = good_but("https://crm.example.com/v2", "http://crm.example.com/v2");
-    let warnings: Vec<_> = accepted(&yaml).warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
-        warnings,
-        ["f:26:15 upstreams.crm.base_url: is plain http to a public host: everybody on the way \
+        warnings(&yaml),
+        ["26:15 upstreams.crm.base_url: is plain http to a public host: everybody on the way \
           can read it; write https://"]
     );
 }
@@ -260,18 +272,18 @@ fn the_revision_of_the_file_is_hexadecimal_and_leaves_comments_out() {
 
 #[test]
 fn an_old_answer_that_would_come_with_the_end_of_the_call_is_warned_of() {
-    let warnings = |cache: &str| -> Vec<String> {
+    let told = |cache: &str| -> Vec<String> {
         let yaml = good_but("ttl: 60s", &format!("ttl: 60s\n      {cache}"));
-        accepted(&yaml).warnings.iter().map(ToString::to_string).collect()
+        warnings(&yaml)
     };
     assert_eq!(
-        warnings("stale_if_error: 5m\n      stale_after: 4750ms"),
+        told("stale_if_error: 5m\n      stale_after: 4750ms"),
         [
-            "f:52:20 actions.customer-lookup.cache.stale_after: an old answer that is at hand is given \
+            "52:20 actions.customer-lookup.cache.stale_after: an old answer that is at hand is given \
           after 4s 750ms, and a call may take no longer than 4s 750ms: it would come at the very \
           end; write a stale_after below 4s 750ms"
         ]
     );
-    assert!(warnings("stale_if_error: 5m\n      stale_after: 4749ms").is_empty());
-    assert!(warnings("stale_after: 10s").is_empty(), "nothing is at hand");
+    assert!(told("stale_if_error: 5m\n      stale_after: 4749ms").is_empty());
+    assert!(told("stale_after: 10s").is_empty(), "nothing is at hand");
 }

@@ -2,13 +2,13 @@
 
 use super::{GOOD, accepted, good_but, problems};
 
-/// The warnings about the good file with these replacements, each without the file's name.
+/// The warnings about the good file with these replacements.
 fn warnings(replaced: &[(&str, &str)]) -> Vec<String> {
     let yaml = replaced.iter().fold(GOOD.to_owned(), |yaml, (from, to)| {
         assert_eq!(yaml.matches(from).count(), 1, "{from:?} is not there once");
         yaml.replacen(from, to, 1)
     });
-    accepted(&yaml).warnings.iter().map(|warning| warning.to_string()[2..].to_owned()).collect()
+    super::warnings(&yaml)
 }
 
 #[test]
@@ -93,5 +93,6 @@ fn an_authority_that_may_take_the_whole_call_is_warned_of() {
     let quick = ("    region: eu-west-1\n", "    region: eu-west-1\n    timeout: 4749ms\n");
     assert_eq!(warnings(&[quick]), [""; 0]);
     let keys = ("caller: [genesys, portal]", "caller: portal");
-    assert_eq!(warnings(&[slow, keys]), [""; 0], "it is not asked");
+    let unnamed = "12:3 callers.genesys: is named by no action; name it in one, or remove it";
+    assert_eq!(warnings(&[slow, keys]), [unnamed], "it is not asked");
 }

@@ -4,13 +4,19 @@ mod accepted;
 mod callers;
 mod faults;
 mod ladder;
+mod local_callers;
+mod pairs;
 mod parts;
 mod properties;
 mod secrets;
 mod unknown;
 mod whole;
+mod wrong;
 
-use super::{Loaded, parse, problem::Report};
+use super::{
+    Loaded, parse,
+    problem::{Problem, Report},
+};
 
 /// A file with every part, without a fault.
 pub(super) const GOOD: &str = r#"version: 1
@@ -78,6 +84,20 @@ fn accepted(yaml: &str) -> Loaded {
         Ok(loaded) => loaded,
         Err(report) => panic!("{report}"),
     }
+}
+
+/// The warnings about `yaml` that are not about the good file itself, each without the file's name: it
+/// has keys in the clear and an input for nothing, for the tests' sake.
+fn warnings(yaml: &str) -> Vec<String> {
+    let usual = accepted(GOOD).warnings;
+    let is_usual = |warning: &Problem| {
+        usual.iter().any(|usual| usual.path == warning.path && usual.what == warning.what)
+    };
+    let told = accepted(yaml).warnings;
+    told.iter()
+        .filter(|warning| !is_usual(warning))
+        .map(|warning| warning.to_string()[2..].to_owned())
+        .collect()
 }
 
 /// The report on `yaml`, which must be at fault.

@@ -14,7 +14,7 @@ fn callers_and_limits_at_fault() {
     check(CALLERS_AND_LIMITS);
 }
 
-const CALLERS_AND_LIMITS: &[Fault] = &[
+pub(super) const CALLERS_AND_LIMITS: &[Fault] = &[
     (
         "clients: [11111111-1111-1111-1111-111111111111]",
         "clients: [\"${NOT_SET:-}\"]",
@@ -55,7 +55,7 @@ const CALLERS_AND_LIMITS: &[Fault] = &[
         "    type: api_key\n",
         "",
         &[
-            "18:3 callers.portal.type: is missing; write introspection, rfc7662, tokens_me or api_key",
+            "18:3 callers.portal.type: is missing; write introspection, rfc7662, tokens_me, api_key, basic or issued",
         ],
     ),
     (
@@ -105,7 +105,7 @@ fn upstreams_at_fault() {
     check(UPSTREAMS);
 }
 
-const UPSTREAMS: &[Fault] = &[
+pub(super) const UPSTREAMS: &[Fault] = &[
     (
         "{connect: 1s, attempt: 2s}",
         "{connect: 3s, attempt: 2s}",
@@ -154,7 +154,7 @@ fn actions_at_fault() {
     check(ACTIONS);
 }
 
-const ACTIONS: &[Fault] = &[
+pub(super) const ACTIONS: &[Fault] = &[
     (
         "[genesys, portal]",
         "gensys",

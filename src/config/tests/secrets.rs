@@ -66,7 +66,7 @@ fn secrets_reach_the_places_made_for_them_and_no_debug_text() {
         );
     let loaded = accepted(&yaml);
     let Proof::ApiKey(keys) = &loaded.catalog.callers["portal"].proof else { panic!() };
-    assert_eq!((&*keys[0].client, keys[0].key.expose_secret()), ("ivr", "s3cr3t"));
+    assert_eq!((&*keys[0].client, keys[0].secret.expose_secret()), ("ivr", "s3cr3t"));
     assert_eq!(loaded.settings.admin.token.as_ref().unwrap().expose_secret(), "s3cr3t");
     assert_eq!(loaded.catalog.upstreams["crm"].headers[0].1, "s3cr3t");
     assert!(!format!("{loaded:?}").contains("s3cr3t"));

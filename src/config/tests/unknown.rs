@@ -11,6 +11,8 @@ telemetry: {@metrics: true, log: {@level: info}, traces: {@sample_ratio: 0.1}}
 callers:
   genesys: {@type: introspection, region: eu-west-1, claims: {@org: $.o}, cache: {@ttl: 1h}}
   portal: {@type: api_key, keys: {ivr: a-key}}
+  desk: {@type: basic, users: {ivr: a-password}}
+  oauth: {@type: issued, clients: {ivr: a-long-enough-secret}, key: 0123456789abcdef0123456789abcdef}
 limits:
   per_caller: {@key: caller, rate: 1000/s, burst: 2000}
 upstreams:

@@ -45,7 +45,7 @@ pub(super) fn upstream(name: Name, section: &Section<'_>) -> Option<Upstream> {
     let retry = retry(&section.section("retry"));
     let concurrency = concurrency(&section.section("concurrency"));
     let turn = concurrency.map(|concurrency| concurrency.wait);
-    let breaker = breaker(&section.section("breaker"), timeouts.zip(turn));
+    let breaker = breaker(&section.section("breaker"), timeouts, turn);
     let quota = section.optional("quota", |value| quota(&value.section()));
     let hedge = hedge(&section.section("hedge"), retry.as_ref());
     let pool = pool(&section.section("pool"));
@@ -158,7 +158,8 @@ fn header_value(value: &Value<'_>, name: Option<&HeaderName>) -> Option<HeaderVa
     Some(content)
 }
 
-fn timeouts(section: &Section<'_>) -> Option<Timeouts> {
+/// How long it may take. What is told of them is told once, however often they are read.
+pub(super) fn timeouts(section: &Section<'_>) -> Option<Timeouts> {
     let connect = section.read("connect", Duration::from_secs(1), span);
     let attempt = section.read("attempt", Duration::from_secs(2), span);
     section.finish()?;
@@ -171,7 +172,6 @@ fn timeouts(section: &Section<'_>) -> Option<Timeouts> {
             humantime::format_duration(attempt)
         );
         at.refuse(what, "write a connect that is not above attempt");
-        return None;
     }
     Some(Timeouts { connect, attempt })
 }
@@ -231,7 +231,6 @@ fn rising(section: &Section<'_>, first: Duration, max: Duration) -> Option<(Dura
     if first > max {
         let at = section.value("first").or_else(|| section.value("max"))?;
         at.refuse("first is above max", "write a first that is not above max");
-        return None;
     }
     Some((first, max))
 }
@@ -244,7 +243,11 @@ fn budget(section: &Section<'_>) -> Option<BudgetPolicy> {
     Some(BudgetPolicy { ratio: share?, per_second: per_second?, window: window? })
 }
 
-fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option<BreakerPolicy> {
+fn breaker(
+    section: &Section<'_>,
+    timeouts: Option<Timeouts>,
+    turn: Option<Duration>,
+) -> Option<BreakerPolicy> {
     const MOST: u64 = 1_000_000;
     let runs = |value: &Value<'_>| count(value, 1, MOST);
     let enabled = section.read("enabled", true, flag);
@@ -258,9 +261,9 @@ fn breaker(section: &Section<'_>, probe: Option<(Timeouts, Duration)>) -> Option
     let rest = open.finish().and(rest);
     let close_after = section.read("close_after", 3, runs);
     let ramp = section.read("ramp", Duration::from_secs(10), duration);
-    let slow = section.optional("slow", |value| slow(value, probe.map(|(timeouts, _)| timeouts)));
+    let slow = section.optional("slow", |value| slow(value, timeouts));
     section.finish()?;
-    let (timeouts, turn) = probe?;
+    let (timeouts, turn) = (timeouts?, turn?);
     let (open_first, open_max) = rest?;
     Some(BreakerPolicy {
         enabled: enabled?,

@@ -38,7 +38,7 @@ pub fn document(catalog: &Catalog, site: Site<'_>) -> Value {
     let schemes: Map<_, _> = named
         .into_iter()
         .filter_map(|name| catalog.callers.get(name))
-        .map(|scheme| (scheme.name.to_string(), callers::security(scheme)))
+        .map(|scheme| (scheme.name.to_string(), callers::security(scheme, site)))
         .collect();
     json!({
         "openapi": "3.1.0",

@@ -47,9 +47,10 @@ enum Ruling {
 pub(super) struct Authority {
     scheme: Arc<Scheme>,
     contact: Contact,
-    key: FingerprintKey,
-    flights: Flights<Fingerprint, Ruling>,
-    verdicts: Verdicts,
+    pub(super) key: FingerprintKey,
+    /// Each under the era of the verdicts in which it was asked.
+    flights: Flights<Fingerprint, Ruling, u64>,
+    pub(super) verdicts: Verdicts,
     background: Background,
     wall: Wall,
     last_success: Moment,
@@ -125,8 +126,14 @@ impl Authority {
     }
 
     /// Joins the question about that token, asking it if nobody does.
-    fn board(self: &Arc<Self>, print: Fingerprint, token: &str) -> Option<(Waiter<Ruling>, How)> {
-        match self.flights.join(&print) {
+    fn board(
+        self: &Arc<Self>,
+        print: Fingerprint,
+        token: &str,
+    ) -> Option<(Waiter<Ruling, u64>, How)> {
+        // What is asked since before a revocation is not what is asked now.
+        let era = self.verdicts.era();
+        match self.flights.join_past(&print, era, |asked| *asked < era) {
             Boarding::Full => None,
             Boarding::Follow(waiter) => Some((waiter, How::Coalesced)),
             Boarding::Lead(takeoff, waiter) => {
@@ -141,7 +148,13 @@ impl Authority {
         }
     }
 
-    async fn settle(&self, print: Fingerprint, token: &str, takeoff: Takeoff<Fingerprint, Ruling>) {
+    async fn settle(
+        &self,
+        print: Fingerprint,
+        token: &str,
+        takeoff: Takeoff<Fingerprint, Ruling, u64>,
+    ) {
+        let era = *takeoff.mark();
         // The question before this one may have been answered between the look-up and the joining.
         match self.verdicts.look_up(&print) {
             Remembered::Good(caller) => return takeoff.land(Ruling::Good(caller)),
@@ -151,12 +164,12 @@ impl Authority {
         let ruling = match self.ask(print, token).await {
             Ok(Said::Good(good)) => {
                 let caller = Arc::clone(&good.caller);
-                self.verdicts.keep(print, good);
+                self.verdicts.keep(print, good, era);
                 Ruling::Good(caller)
             }
             Ok(Said::Refused { result, remember }) => {
                 if remember {
-                    self.verdicts.refuse(print);
+                    self.verdicts.refuse(print, era);
                 }
                 Ruling::Refused(result)
             }
@@ -223,6 +236,6 @@ impl Authority {
 fn introspection(scheme: &Scheme) -> &Introspection {
     match &scheme.proof {
         Proof::Introspection(policy) => policy,
-        Proof::ApiKey(_) => unreachable!("an authority is made for introspection only"),
+        _ => unreachable!("an authority is made for introspection only"),
     }
 }

@@ -1,19 +1,28 @@
 //! Authenticate: who is calling, proved by one of the schemes that the action names.
 //!
-//! The proof is a token that an authority vouches for, or a key that is known here. A verdict is
+//! The proof is a token that an authority vouches for, a token that was issued here, or a key or
+//! password that is known here. An authority's verdict is
 //! remembered, so that the authority is asked once per token and not once per call; an authority
 //! that cannot be reached is never taken for a refusal.
 
 mod api_key;
+pub mod basic;
 mod claims;
 mod contact;
 mod dialects;
 mod introspection;
+mod issued;
+mod revoke;
 mod verdicts;
+mod word;
+
+pub use issued::{Denied, Grant, Issuer};
+pub use revoke::{Revoke, Revoked};
+pub use word::Word;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
     background::Background,
@@ -29,8 +38,10 @@ use crate::{
     time::{Deadline, Wall},
 };
 
+use basic::Shown;
 use introspection::Authority;
 use verdicts::Verdicts;
+use word::single;
 
 /// What the bearer of a bad token of Genesys Cloud is told.
 const BAD_GENESYS_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
@@ -38,6 +49,8 @@ const BAD_GENESYS_TOKEN: &str = "Invalid Genesys Cloud Auth Token";
 const BAD_TOKEN: &str = "Invalid token";
 /// What the bearer of a bad key is told.
 const BAD_KEY: &str = "Invalid API key";
+/// What is told to who shows a wrong password, or a right one for another user.
+const BAD_PASSWORD: &str = "Invalid user or password";
 
 /// Who is calling. Only this stage makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +109,14 @@ pub enum Unproven {
     Missing {
         /// The header as the configuration spells it.
         header: String,
+        /// The word that stands before the proof, where one does.
+        word: Option<Word>,
+    },
+    /// It is no token that was issued here, or one that does not hold any more: a new one can be
+    /// fetched.
+    Void {
+        /// The word for why, in `token_validations_total`.
+        result: &'static str,
     },
     /// The proof was refused.
     Refused {
@@ -138,7 +159,7 @@ impl Decided for Unproven {
     fn decision(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "missing",
-            Self::Refused { asked: false, .. } => "refused",
+            Self::Refused { asked: false, .. } | Self::Void { .. } => "refused",
             Self::Refused { asked: true, .. } => "rejected",
             Self::Unavailable { .. } | Self::OutOfTime => "unavailable",
         }
@@ -193,15 +214,38 @@ struct Checked {
 enum Prover {
     /// A token authority.
     Authority(Arc<Authority>),
-    /// We do, by the keys in the scheme.
+    /// We do, by the keys or passwords in the scheme.
     Keys,
+    /// We do, because we issued it.
+    Issuer(Arc<Issuer>),
 }
 
 impl Prover {
-    fn new(scheme: &Arc<Scheme>, around: &Surroundings<'_>) -> Result<Self, ClientError> {
+    /// For `scheme`, after the one `before` of the same name.
+    fn new(
+        scheme: &Arc<Scheme>,
+        before: Option<&Checked>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, ClientError> {
+        if let Some(known) = before.filter(|known| known.scheme.proof == scheme.proof) {
+            return Ok(known.prover.clone());
+        }
+        let issuer = before.and_then(|known| match &known.prover {
+            Self::Issuer(issuer) => Some(&**issuer),
+            Self::Authority(_) | Self::Keys => None,
+        });
         Ok(match &scheme.proof {
             Proof::Introspection(_) => Self::Authority(Authority::new(scheme, around)?),
-            Proof::ApiKey(_) => Self::Keys,
+            Proof::ApiKey(_) | Proof::Basic(_) => Self::Keys,
+            Proof::Issued(_) => {
+                let fresh = Issuer::new(scheme, around);
+                // Who was cut off stays cut off.
+                let next = match issuer {
+                    Some(before) => fresh.in_place_of(before),
+                    None => fresh,
+                };
+                Self::Issuer(Arc::new(next))
+            }
         })
     }
 }
@@ -219,11 +263,7 @@ impl Schemes {
     ) -> Result<Self, ClientError> {
         let checked = schemes.iter().map(|(name, scheme)| {
             let before = before.and_then(|known| known.schemes.get(name));
-            let kept = before.filter(|known| known.scheme.proof == scheme.proof);
-            let prover = match kept {
-                Some(known) => known.prover.clone(),
-                None => Prover::new(scheme, around)?,
-            };
+            let prover = Prover::new(scheme, before, around)?;
             Ok((name.clone(), Checked { scheme: Arc::clone(scheme), prover }))
         });
         Ok(Self {
@@ -291,21 +331,28 @@ fn bad_key() -> Unproven {
     Unproven::Refused { result: "invalid", detail: BAD_KEY, asked: false }
 }
 
+fn bad_password(result: &'static str) -> Unproven {
+    Unproven::Refused { result, detail: BAD_PASSWORD, asked: false }
+}
+
 impl Unproven {
-    /// Which of several reasons is told: the one that the caller can do least about.
+    /// Which of several reasons is told: the one that the caller can do least about. But who shows
+    /// a token of ours is told of that, whoever else did not know what to make of it.
     fn weight(&self) -> u8 {
         match self {
             Self::Missing { .. } => 0,
-            Self::Refused { .. } => 1,
-            Self::OutOfTime => 2,
-            Self::Unavailable { .. } => 3,
+            Self::Void { result: "malformed" } => 1,
+            Self::Refused { .. } => 2,
+            Self::Void { .. } => 3,
+            Self::OutOfTime => 4,
+            Self::Unavailable { .. } => 5,
         }
     }
 
     fn result(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "missing",
-            Self::Refused { result, .. } => result,
+            Self::Refused { result, .. } | Self::Void { result } => result,
             Self::Unavailable { .. } | Self::OutOfTime => "error",
         }
     }
@@ -317,46 +364,46 @@ impl Checked {
         headers: &HeaderMap,
         deadline: Deadline,
     ) -> Result<Identified, (Unproven, How)> {
-        let missing = || Unproven::Missing { header: self.scheme.header_text.clone() };
-        let proof = single(headers, &self.scheme.header).ok_or((missing(), How::Local))?;
+        let (header, word) = (&self.scheme.header, self.word());
+        let missing = || Unproven::Missing { header: self.scheme.header_text.clone(), word };
+        let proof = single(headers, header, word).ok_or_else(|| (missing(), How::Local))?;
+        let local = |owner: Option<&str>, bad: Unproven| {
+            let owner = owner.ok_or((bad, How::Local))?;
+            let caller = Caller { org: self.scheme.name.shared(), client: owner.into() };
+            Ok(Identified { caller: Arc::new(caller), how: How::Local })
+        };
         match (&self.prover, &self.scheme.proof) {
             (Prover::Authority(authority), _) => authority.identify(proof, deadline).await,
-            (Prover::Keys, Proof::ApiKey(keys)) => match api_key::owner(keys, proof) {
-                Some(owner) => {
-                    let org = self.scheme.name.shared();
-                    let caller = Arc::new(Caller { org, client: owner.into() });
-                    Ok(Identified { caller, how: How::Local })
-                }
-                None => Err((bad_key(), How::Local)),
+            (Prover::Issuer(issuer), _) => issuer.identify(proof),
+            (Prover::Keys, Proof::ApiKey(keys)) => local(api_key::owner(keys, proof), bad_key()),
+            (Prover::Keys, Proof::Basic(users)) => match Shown::read(proof) {
+                Some(shown) => local(basic::owner(users, &shown), bad_password("invalid")),
+                None => local(None, bad_password("malformed")),
             },
-            (Prover::Keys, Proof::Introspection(_)) => {
-                unreachable!("an introspection scheme is made with its authority")
+            (Prover::Keys, Proof::Introspection(_) | Proof::Issued(_)) => {
+                unreachable!("their schemes are made with an authority or an issuer")
             }
         }
     }
 
     /// What is remembered, where anything is.
     fn verdicts(&self) -> Option<&Verdicts> {
-        match &self.prover {
-            Prover::Authority(authority) => Some(authority.verdicts()),
-            Prover::Keys => None,
+        Some(self.authority()?.verdicts())
+    }
+
+    /// The word before the proof. Every scheme reads its own: what stands behind another word was
+    /// not shown to it.
+    fn word(&self) -> Option<Word> {
+        match &self.scheme.proof {
+            Proof::Basic(_) => Some(Word::Basic),
+            _ => (self.scheme.header == AUTHORIZATION).then_some(Word::Bearer),
         }
     }
-}
 
-/// The value of a header that is there exactly once and not empty. A scheme's word before it, as in
-/// `Authorization: Bearer`, is left out.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let (Some(only), None) = (values.next(), values.next()) else { return None };
-    // What is not visible ASCII is no token; it is refused as one that nobody knows.
-    let text = only.to_str().unwrap_or("\u{0}").trim();
-    let token = if *name == http::header::AUTHORIZATION {
-        text.get(..7)
-            .filter(|word| word.eq_ignore_ascii_case("bearer "))
-            .map(|_| text[7..].trim())?
-    } else {
-        text
-    };
-    (!token.is_empty()).then_some(token)
+    fn authority(&self) -> Option<&Arc<Authority>> {
+        match &self.prover {
+            Prover::Authority(authority) => Some(authority),
+            Prover::Keys | Prover::Issuer(_) => None,
+        }
+    }
 }

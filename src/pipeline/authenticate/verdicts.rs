@@ -4,7 +4,11 @@
 //! moka bounds the tables; what a verdict is worth is decided here, on our clocks, at each look-up:
 //! its time to live by the monotonic one, the authority's own expiry by the wall.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use moka::sync::Cache;
 
@@ -48,11 +52,23 @@ pub(super) enum Remembered {
 /// For how long at most an authority is not asked about one token because that was asked about too
 /// often: such limits count minutes.
 const LONGEST_HELD: Duration = Duration::from_secs(60);
+/// Which verdicts are to be forgotten.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which<'a> {
+    /// That about one token.
+    Token(Fingerprint),
+    /// The good ones about one client. A refusal is nobody's.
+    Client(&'a str),
+    /// All.
+    All,
+}
 
 /// The remembered verdicts of one authority.
 pub(super) struct Verdicts {
     policy: VerdictPolicy,
     wall: Wall,
+    /// How often something was to be forgotten. What was asked before the last time is not kept.
+    era: Mutex<u64>,
     good: Cache<Fingerprint, Kept>,
     refused: Cache<Fingerprint, Instant>,
     /// Tokens about which nothing may be asked yet: no verdicts.
@@ -72,6 +88,7 @@ impl Verdicts {
         Self {
             policy,
             wall,
+            era: Mutex::default(),
             good: Cache::new(policy.capacity),
             refused: Cache::new(policy.refused_capacity),
             held: Cache::new(policy.refused_capacity),
@@ -104,8 +121,22 @@ impl Verdicts {
         }
     }
 
-    /// Remembers a good verdict.
-    pub(super) fn keep(&self, token: Fingerprint, good: Good) {
+    /// What to note before a verdict is asked for.
+    pub(super) fn era(&self) -> u64 {
+        *self.now_is()
+    }
+
+    /// Held while a verdict is kept, so that none slips in behind those that are forgotten.
+    fn now_is(&self) -> MutexGuard<'_, u64> {
+        self.era.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a good verdict that was asked for in `era`, if it still lasts.
+    pub(super) fn keep(&self, token: Fingerprint, good: Good, era: u64) {
+        let now_is = self.now_is();
+        if *now_is != era {
+            return;
+        }
         let now = time::now();
         let fresh_until = now + self.policy.ttl;
         let usable_until = fresh_until + self.policy.stale_on_outage;
@@ -113,10 +144,43 @@ impl Verdicts {
         self.good.insert(token, Kept { good, fresh_until, usable_until });
     }
 
-    /// Remembers a refusal, and forgets what was good about the token.
-    pub(super) fn refuse(&self, token: Fingerprint) {
+    /// Remembers a refusal that was asked for in `era`, if it still lasts, and forgets what was good
+    /// about the token.
+    pub(super) fn refuse(&self, token: Fingerprint, era: u64) {
+        let now_is = self.now_is();
         self.good.invalidate(&token);
-        self.refused.insert(token, time::now() + self.policy.refused_ttl);
+        if *now_is == era {
+            self.refused.insert(token, time::now() + self.policy.refused_ttl);
+        }
+    }
+
+    /// Forgets them, and keeps none that is being asked for now. Returns how many there were.
+    pub(super) fn forget(&self, which: Which<'_>) -> u64 {
+        *self.now_is() += 1;
+        let mut count = 0;
+        let mut counted = |there: bool| count += u64::from(there);
+        match which {
+            Which::Token(token) => {
+                counted(self.good.remove(&token).is_some());
+                counted(self.refused.remove(&token).is_some());
+            }
+            Which::Client(client) => {
+                for (token, kept) in &self.good {
+                    if kept.good.caller.client() == client {
+                        counted(self.good.remove(&*token).is_some());
+                    }
+                }
+            }
+            Which::All => {
+                for (token, _) in &self.good {
+                    counted(self.good.remove(&*token).is_some());
+                }
+                for (token, _) in &self.refused {
+                    counted(self.refused.remove(&*token).is_some());
+                }
+            }
+        }
+        count
     }
 
     /// Nothing more shall be asked about the token for `wait`. For how long it is: at most a minute.

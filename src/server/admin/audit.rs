@@ -34,6 +34,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Purge,
+    Revoke,
     Breaker,
     Drain,
     Undrain,
@@ -41,11 +42,13 @@ pub(super) enum Change {
 }
 
 impl Change {
-    const ALL: [Self; 5] = [Self::Purge, Self::Breaker, Self::Drain, Self::Undrain, Self::Reload];
+    const ALL: [Self; 6] =
+        [Self::Purge, Self::Revoke, Self::Breaker, Self::Drain, Self::Undrain, Self::Reload];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Purge => "purge",
+            Self::Revoke => "revoke",
             Self::Breaker => "breaker",
             Self::Drain => "drain",
             Self::Undrain => "undrain",
@@ -136,7 +139,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
 /// fields.
 #[derive(Debug)]
 pub(super) struct Audit {
-    changes: [Words; 5],
+    changes: [Words; 6],
     doors: [Words; 2],
     turned_away: Mutex<TurnedAway>,
 }

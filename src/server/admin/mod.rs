@@ -14,6 +14,7 @@ mod drain;
 mod limits;
 mod probes;
 pub mod reload;
+mod revoke;
 pub mod token;
 mod upstreams;
 mod wish;
@@ -161,6 +162,7 @@ pub fn operator_routes(desk: &Arc<Desk>) -> Router {
         .route("/caches", get(caches::show))
         .route("/limits", get(limits::show))
         .route("/cache/purge", post(cache::purge))
+        .route("/tokens/revoke", post(revoke::revoke))
         .route("/drain", post(drain::begin))
         .route("/undrain", post(drain::end))
         .route("/reload", post(reload::now))

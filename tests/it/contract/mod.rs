@@ -2,8 +2,10 @@
 //! envelopes and both ways to tell a failure.
 
 mod answered;
+mod basic;
 mod callers;
 mod inputs;
+mod issued;
 mod keys;
 mod tiers;
 mod tls;

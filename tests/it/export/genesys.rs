@@ -102,6 +102,9 @@ fn the_header_that_proves_the_caller_is_made_of_its_credential() {
         ("told-card", json!({"X-Api-Key": "${credentials.apiKey}"})),
         ("open-ticket", json!({"X-Genesys-Auth-Token": "${authResponse.access_token}"})),
         ("by_name", json!({})),
+        ("queue", json!({"Authorization": "Bearer ${authResponse.access_token}"})),
+        // Sent by itself.
+        ("opening-hours", json!({})),
     ] {
         let mut headers =
             action(&format!("{file}.custom.json"))["config"]["request"]["headers"].clone();

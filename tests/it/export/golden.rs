@@ -4,7 +4,7 @@
 use holdline::export::{Document, genesys, openapi, page, terraform};
 use insta::assert_snapshot;
 
-use super::{ALL, loaded, site};
+use super::{ALL, RICH_KEY, RICH_PASSWORD, RICH_SECRET, loaded, site};
 
 /// Documents one after the other, each under its name.
 fn together(documents: &[Document]) -> String {
@@ -54,7 +54,9 @@ fn no_document_shows_a_secret() {
         documents.extend(terraform::files(catalog, site, true).unwrap());
         documents.push(openapi::file(catalog, site));
         for Document { name, text } in documents {
-            for secret in ["not-to-be-shown", super::RICH_KEY] {
+            for secret in
+                ["not-to-be-shown", RICH_KEY, RICH_PASSWORD, RICH_SECRET, "a-key-for-signing"]
+            {
                 assert!(!text.contains(secret), "{name}");
             }
         }

@@ -14,6 +14,10 @@ use holdline::{
 pub(crate) const RICH: &str = include_str!("rich.yaml");
 /// The key that [`RICH`] knows.
 pub(crate) const RICH_KEY: &str = "a-key-of-the-flows";
+/// The password that it knows.
+pub(crate) const RICH_PASSWORD: &str = "a-password-of-the-desk";
+/// The secret by which tokens are fetched from it.
+pub(crate) const RICH_SECRET: &str = "a-secret-of-the-client-that-is-long";
 
 /// A customer's card, as in README.md.
 const CARD: &str = r#"

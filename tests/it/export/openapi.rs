@@ -83,6 +83,9 @@ fn callers_are_told_and_any_of_them_will_do() {
     let schemes = &rich["components"]["securitySchemes"];
     assert_eq!(schemes["flows"]["name"], "X-Api-Key");
     assert_eq!(schemes["genesys"]["name"], "X-Genesys-Auth-Token");
+    assert_eq!(schemes["desk"]["scheme"], "basic");
+    let url = &schemes["oauth"]["flows"]["clientCredentials"]["tokenUrl"];
+    assert_eq!(url, "https://holdline.test/oauth/token");
 }
 
 /// JSON texts of which some are taken by some input.

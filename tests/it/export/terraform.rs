@@ -80,7 +80,7 @@ fn every_file_is_hcl_and_names_its_provider() {
 fn an_integration_is_on_and_its_credential_is_under_the_one_key() {
     let documents = files("rich", true);
     let body = body(&documents, "holdline.tf");
-    for scheme in ["flows", "genesys"] {
+    for scheme in ["flows", "genesys", "desk", "oauth"] {
         let integration = labelled(&body, &["genesyscloud_integration", scheme]);
         assert_eq!(value(integration, "integration_type"), "custom-rest-actions");
         assert_eq!(value(integration, "intended_state"), "ENABLED");
@@ -101,7 +101,7 @@ fn only_a_credential_that_fetches_tokens_has_an_action_for_it() {
         .filter(|block| block.labels()[0].as_str() == custom)
         .map(|block| block.labels()[1].as_str())
         .collect();
-    assert_eq!(labels, ["genesys"]);
+    assert_eq!(labels, ["genesys", "oauth"]);
     let action = labelled(&body, &[custom, "genesys"]);
     let request = inner(action, "config_request");
     assert_eq!(value(request, "request_url_template"), "${credentials.loginUrl}");
@@ -115,6 +115,12 @@ fn only_a_credential_that_fetches_tokens_has_an_action_for_it() {
     };
     assert_eq!(kind("flows"), "userDefined");
     assert_eq!(kind("genesys"), "userDefinedOAuth");
+    assert_eq!(kind("oauth"), "userDefinedOAuth");
+    assert_eq!(kind("desk"), "basicAuth");
+    // Tokens that are given out here are fetched here.
+    let credential = labelled(&body, &["genesyscloud_integration_credential", "oauth"]);
+    let fields = written(credential, "fields");
+    assert!(fields.contains("${var.holdline_url}/oauth/token"), "{fields}");
 }
 
 #[test]
@@ -172,13 +178,17 @@ fn variables_hold_what_differs_and_all_that_is_secret() {
     let names: Vec<_> = variables.blocks().map(|block| block.labels()[0].as_str()).collect();
     let wanted = [
         "holdline_url",
+        "desk_user_name",
+        "desk_password",
         "flows_api_key",
         "genesys_client_id",
         "genesys_client_secret",
         "genesys_token_url",
+        "oauth_client_id",
+        "oauth_client_secret",
     ];
     assert_eq!(names, wanted);
-    for name in ["flows_api_key", "genesys_client_secret"] {
+    for name in ["flows_api_key", "genesys_client_secret", "desk_password", "oauth_client_secret"] {
         let variable = labelled(&variables, &[name]);
         assert_eq!(value(variable, "sensitive"), true);
         assert!(variable.body.attributes().all(|attribute| attribute.key() != "default"));

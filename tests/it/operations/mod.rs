@@ -2,6 +2,7 @@
 
 mod breakers;
 mod drain;
+mod revoke;
 
 use holdline::{
     demo::{

@@ -9,7 +9,7 @@ use holdline::demo::{
 };
 
 use crate::{
-    export::{RICH, RICH_KEY},
+    export::{RICH, RICH_KEY, RICH_PASSWORD, RICH_SECRET},
     support::{program::from_pypi, service::Service},
 };
 
@@ -32,13 +32,34 @@ async fn schemathesis_finds_nothing() {
         .arg(format!("http://{}/openapi.json", service.admin))
         .args(["--url", &format!("http://{}", service.calls)])
         .env("HOLDLINE_KEY", RICH_KEY)
+        .env("HOLDLINE_PASSWORD", RICH_PASSWORD)
+        .env("HOLDLINE_SECRET", RICH_SECRET)
         .env("SCHEMATHESIS_HOOKS", format!("{HERE}/hooks.py"))
         // It leaves folders where it runs.
         .current_dir(folder.path());
     let ran = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{out}\n{err}");
-    // It was not content because it had nothing to do.
-    assert!(out.contains("6 selected / 6 total"), "{out}");
+    // It was not content because it had nothing to do, or came past no door.
+    assert!(out.contains("8 selected / 8 total"), "{out}");
+    let scrape = service.metrics().await;
+    for (action, outcome) in [
+        ("by_name", "not_found"),
+        ("customer-lookup", "ok"),
+        ("open-ticket", "ok"),
+        ("opening-hours", "ok"),
+        ("ping", "ok"),
+        ("queue", "ok"),
+        ("told-card", "ok"),
+        ("told-number", "ok"),
+    ] {
+        let labels = [format!("action=\"{action}\""), format!("outcome=\"{outcome}\"")];
+        let counted = scrape.lines().any(|line| {
+            line.starts_with("holdline_requests_total{")
+                && labels.iter().all(|label| line.contains(label))
+                && !line.ends_with(" 0")
+        });
+        assert!(counted, "{action} never ended {outcome}");
+    }
     service.terminated().await;
 }

@@ -22,6 +22,9 @@ const PLANTED_TOKEN: &str = "planted-token-5c1f0a77e2";
 const REFUSED_TOKEN: &str = "refused-token-91b3dd20c4";
 const API_KEY: &str = "planted-key-b87e42fa10";
 const ADMIN_TOKEN: &str = "planted-admin-d03c96e8f5";
+const PASSWORD: &str = "planted-password-4e1b7709cc";
+const CLIENT_SECRET: &str = "planted-secret-0d9f31b2a6";
+const SIGNING_KEY: &str = "planted-signing-7a30c1e5b84d92f6";
 const CREDENTIAL: &str = "planted-credential-6612aa";
 const CUSTOMER: u64 = 918_273_645_546_372_819;
 const MISSING: u64 = 918_273_645_000_000_404;
@@ -29,7 +32,8 @@ const PHONE: &str = "4915123456789";
 
 /// Everything that must stay inside.
 fn planted() -> Vec<String> {
-    let texts = [PLANTED_TOKEN, REFUSED_TOKEN, API_KEY, ADMIN_TOKEN, CREDENTIAL, PHONE];
+    let keys = [API_KEY, ADMIN_TOKEN, PASSWORD, CLIENT_SECRET, SIGNING_KEY, CREDENTIAL];
+    let texts = [&keys[..], &[PLANTED_TOKEN, REFUSED_TOKEN, PHONE]].concat();
     let customers = [CUSTOMER, MISSING].map(|customer| customer.to_string());
     texts.iter().map(|text| (*text).to_owned()).chain(customers).collect()
 }
@@ -81,12 +85,25 @@ impl Talkative {
     limits: [seldom]
     input: {customer_id: {type: string, required: true, maxLength: 20}}
     request: {upstream: crm, method: GET, path: '/users/{customer_id}'}
+    output: {phone: {type: string, from: $.phone}}
+  by-password:
+    caller: [desk, oauth]
+    input: {customer_id: {type: string, required: true, maxLength: 20}}
+    request: {upstream: crm, method: GET, path: '/users/{customer_id}'}
     output: {phone: {type: string, from: $.phone}}",
             ..Wish::default()
         });
         let key = secret("key", API_KEY);
         let admin = secret("admin", ADMIN_TOKEN);
-        let callers = format!("callers:\n  portal: {{type: api_key, keys: {{ivr: {key}}}}}\n");
+        let (password, client) = (secret("password", PASSWORD), secret("client", CLIENT_SECRET));
+        let signing = secret("signing", SIGNING_KEY);
+        let callers = format!(
+            "callers:
+  portal: {{type: api_key, keys: {{ivr: {key}}}}}
+  desk: {{type: basic, users: {{ivr: {password}}}}}
+  oauth: {{type: issued, clients: {{ivr: {client}}}, key: {signing}}}
+"
+        );
         let limits = "limits:\n  seldom: {key: input.customer_id, rate: 1/m, burst: 2}\n";
         let yaml = yaml
             .replace("callers:\n", &callers)
@@ -195,6 +212,47 @@ impl Talkative {
         self.ends(self.by_key(API_KEY, &format!("{PHONE}{CUSTOMER}")), 400).await;
     }
 
+    /// By password and by a token that is issued here. Returns the token, which nobody else may see.
+    async fn own_proofs(&self) -> String {
+        let good = json!({"data": {"customer_id": CUSTOMER.to_string()}});
+        let by = |password: &str| {
+            self.called("by-password", PLANTED_TOKEN, &good).basic_auth("ivr", Some(password))
+        };
+        self.ends(by(PASSWORD), 200).await;
+        self.ends(by(CLIENT_SECRET), 403).await;
+        let url = self.service.url("x").replace("/data-action/x", "/oauth/token");
+        let fetch = |secret: &str, grant: &str| {
+            let form = format!("grant_type={grant}&client_id=ivr&client_secret={secret}");
+            self.service.client.post(&url).body(form)
+        };
+        self.ends(fetch(PASSWORD, "client_credentials"), 401).await;
+        self.ends(fetch(CLIENT_SECRET, PASSWORD), 400).await;
+        let told = fetch(CLIENT_SECRET, "client_credentials").send().await.unwrap();
+        let told: serde_json::Value = told.json().await.unwrap();
+        let token = told["access_token"].as_str().unwrap().to_owned();
+        let bearer =
+            |token: &str| self.called("by-password", PLANTED_TOKEN, &good).bearer_auth(token);
+        self.ends(bearer(&token), 200).await;
+        self.ends(bearer(PLANTED_TOKEN), 401).await;
+        let revoke = |wish: serde_json::Value| {
+            let url = format!("http://{}/tokens/revoke", self.service.admin);
+            self.service.client.post(url).json(&wish).bearer_auth(ADMIN_TOKEN)
+        };
+        for (wish, status) in [
+            (json!({"token": token}), 200),
+            (json!({"token": PLANTED_TOKEN}), 200),
+            (json!({"client": PHONE}), 200),
+            (json!({"caller": PHONE}), 400),
+            (json!({(PHONE): PLANTED_TOKEN}), 400),
+        ] {
+            let response = revoke(wish).send().await.unwrap();
+            assert_eq!(response.status(), status);
+            shows_nothing("an answer to an operator", &response.bytes().await.unwrap());
+        }
+        self.ends(bearer(&token), 401).await;
+        token
+    }
+
     async fn failures(&self) {
         // Each about another one, for a failure is remembered for a moment.
         let missing = (0..).map(|place| MISSING * 10 + place);
@@ -268,6 +326,7 @@ async fn nothing_planted_is_shown_in_log_lines_spans_metrics_or_failures() {
     let folder = tempfile::tempdir().unwrap();
     let talkative = Talkative::start(folder.path()).await;
     talkative.answers_and_refusals().await;
+    let issued = talkative.own_proofs().await;
     talkative.failures().await;
     talkative.operators().await;
 
@@ -275,6 +334,10 @@ async fn nothing_planted_is_shown_in_log_lines_spans_metrics_or_failures() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     shows_nothing("standard output", ended.out.as_bytes());
     shows_nothing("standard error", ended.err.as_bytes());
+    for shown in [&ended.out, &ended.err] {
+        assert!(!shown.contains(&issued), "a token that was issued is shown");
+    }
+    assert!(ended.out.contains("token request ended") && ended.out.contains("tokens revoked"));
     let seen = talkative.outside.crm.site.seen();
     let asked = |seen: &Seen| {
         let credential = seen.request.header("authorization").unwrap_or_default();

@@ -39,7 +39,7 @@ const CODES: [&str; 22] = [
 ];
 
 /// Every header that may be sent; any other is a leak.
-const HEADERS: [&str; 12] = [
+const HEADERS: [&str; 13] = [
     "allow",
     "cache-control",
     "cache-status",
@@ -51,6 +51,7 @@ const HEADERS: [&str; 12] = [
     "ratelimit-policy",
     "retry-after",
     "server-timing",
+    "www-authenticate",
     "x-request-id",
 ];
 

@@ -324,6 +324,11 @@ impl TestProxy {
         samples.map(|value| value.parse::<f64>().expect("a sample is a number")).sum()
     }
 
+    /// An address on the listener of calls.
+    pub(crate) fn public_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addresses.public)
+    }
+
     /// An address on the listener of probes.
     pub(crate) fn probes_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addresses.probes)

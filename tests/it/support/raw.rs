@@ -60,7 +60,17 @@ impl Wire {
         self.ahead.is_empty() && more.unwrap_or(0) == 0
     }
 
+    /// The next response, whatever it says: status, headers, body.
+    pub(crate) async fn response(&mut self) -> (u16, HeaderMap, Bytes) {
+        in_time("a response", self.read_response()).await
+    }
+
     async fn read_answer(&mut self) -> Answer {
+        let (status, headers, body) = self.read_response().await;
+        Answer::checked(status, headers, body)
+    }
+
+    async fn read_response(&mut self) -> (u16, HeaderMap, Bytes) {
         let head = loop {
             if let Some(end) = self.ahead.windows(4).position(|w| w == b"\r\n\r\n") {
                 break self.ahead.drain(..end + 4).collect::<Vec<_>>();
@@ -77,8 +87,7 @@ impl Wire {
         while self.ahead.len() < length {
             self.more().await;
         }
-        let body: Bytes = self.ahead.drain(..length).collect::<Vec<_>>().into();
-        Answer::checked(status, headers, body)
+        (status, headers, self.ahead.drain(..length).collect::<Vec<_>>().into())
     }
 
     async fn more(&mut self) {

@@ -1,7 +1,9 @@
 //! Who is calling: headers, keys, lists of schemes. The rest of the stage has files of its own.
 
 mod introspection;
+mod issued;
 mod outage;
+mod revoke;
 mod rfc7662;
 mod tokens_me;
 mod verdicts;
