@@ -67,6 +67,17 @@ pub struct ServerSettings {
     pub trust_trace_context: bool,
 }
 
+impl ServerSettings {
+    /// Host and port at which it is reached from this machine, such as `localhost:8080`.
+    pub fn reached_at(&self) -> String {
+        if self.listen.ip().is_unspecified() {
+            format!("localhost:{}", self.listen.port())
+        } else {
+            self.listen.to_string()
+        }
+    }
+}
+
 /// How the data plane stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {

@@ -1,39 +1,62 @@
 #!/usr/bin/env bash
-# Gets what the tests need beyond Rust: Debian's package `prometheus`, for promtool and a real Prometheus.
-# Where it cannot be had, the tests that need it skip themselves; with CI=true that is an error.
+# Gets what the tests need beyond Rust: Debian's package `prometheus`, for promtool and a real Prometheus,
+# and schemathesis from PyPI, in an environment of its own below target/.
+# Where something cannot be had, the tests that need it skip themselves; with CI=true that is an error.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-present() {
+wanted=tests/schemathesis/requirements.txt
+python="${CARGO_TARGET_DIR:-target}/python"
+
+absent() {
+    echo "SKIPPED: tests with $1: $2" >&2
+    if [[ "${CI:-}" == true ]]; then
+        echo "error: with CI=true nothing is skipped; $3" >&2
+        exit 1
+    fi
+}
+
+# Installs packages of Debian's.
+install() {
+    command -v apt-get >/dev/null || { why="there is no apt-get to install it"; return 1; }
+    [[ "$(id -u)" == 0 ]] || { why="only root may install it"; return 1; }
+    export DEBIAN_FRONTEND=noninteractive
+    # The list of packages may be missing, or so old that what it names is gone.
+    apt-get install --yes --no-install-recommends "$@" ||
+        { apt-get update && apt-get install --yes --no-install-recommends "$@"; } ||
+        { why="apt-get could not install it"; return 1; }
+}
+
+has_prometheus() {
     command -v promtool >/dev/null && command -v prometheus >/dev/null
 }
 
-absent() {
-    echo "SKIPPED: tests with promtool and a real Prometheus: $1" >&2
-    if [[ "${CI:-}" == true ]]; then
-        echo "error: with CI=true nothing is skipped; install the package prometheus" >&2
-        exit 1
+get_prometheus() {
+    has_prometheus && return
+    # The package would start a Prometheus of its own, on the port of our probes.
+    local policy=/usr/sbin/policy-rc.d
+    if [[ ! -e "$policy" && "$(id -u)" == 0 ]]; then
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
     fi
-    exit 0
+    install prometheus || return 1
+    has_prometheus || { why="the package is installed, and it is not in PATH"; return 1; }
 }
 
-install() {
-    apt-get install --yes --no-install-recommends prometheus
+get_python() {
+    # Made whole, from just this list.
+    cmp --silent "$wanted" "$python/made-from.txt" && return
+    rm -rf "$python"
+    python3 -m venv "$python" 2>/dev/null ||
+        { install python3-venv && python3 -m venv --clear "$python"; } ||
+        { why="${why:-there is no Python 3 with venv}"; return 1; }
+    "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted" ||
+        { why="pip could not install it"; return 1; }
+    cp "$wanted" "$python/made-from.txt"
 }
 
-if present; then
-    exit 0
-fi
-command -v apt-get >/dev/null || absent "they are not installed, and there is no apt-get to do it"
-[[ "$(id -u)" == 0 ]] || absent "they are not installed, and only root may do it"
-
-export DEBIAN_FRONTEND=noninteractive
-# The package would start a Prometheus of its own, on the port of our probes.
-policy=/usr/sbin/policy-rc.d
-if [[ ! -e "$policy" ]]; then
-    trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
-fi
-# The list of packages may be missing, or so old that what it names is gone.
-install || { apt-get update && install; } || absent "apt-get could not install them"
-present || absent "the package is installed, and they are not in PATH"
+why=
+get_prometheus || absent "promtool and a real Prometheus" "$why" "install the package prometheus"
+why=
+get_python || absent "schemathesis" "$why" "make $wanted installable by pip"

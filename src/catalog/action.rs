@@ -28,6 +28,8 @@ pub struct Action {
     pub limits: Vec<Name>,
     /// The whole call, from request line to answer.
     pub timeout: Duration,
+    /// The time-out that it has in Genesys Cloud, longer than ours, where the configuration says.
+    pub genesys_timeout: Option<Duration>,
     /// Whether it may be repeated and cached.
     pub safe: bool,
     /// How bodies are wrapped.

@@ -135,6 +135,9 @@ struct ExportArgs {
     /// The folder for the files, made where it is missing; without it, standard output
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Where callers reach the service, such as https://holdline.example.com
+    #[arg(long, value_name = "URL")]
+    url: Option<export::Origin>,
 }
 
 #[derive(Debug, Args)]
@@ -187,8 +190,8 @@ pub fn run() -> ExitCode {
             return explain::run(&args.action, args.config.config.as_deref());
         }
         Command::Export(args) => {
-            export::run(args.kind, args.config.config.as_deref(), args.output.as_deref())
-                .map(|()| ExitCode::SUCCESS)
+            let (file, folder) = (args.config.config.as_deref(), args.output.as_deref());
+            export::run(args.kind, file, folder, args.url.as_ref()).map(|()| ExitCode::SUCCESS)
         }
         Command::Probe(args) => return probe::run(args.address, args.ready),
     };

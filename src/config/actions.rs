@@ -16,7 +16,7 @@ use crate::{
         cached::{Around, cache},
         contracts::{Outputs, contract, names, outputs, refuse_unfit_for_outcome},
         json::object,
-        ladder::{Rungs, refuse_genesys_timeout},
+        ladder::{Rungs, genesys_timeout},
         links::Part,
         nearest::listed,
         node::Content,
@@ -45,6 +45,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let (input, inputs) = (contract(&section.section("input")), names.as_deref());
     let limits = section.read("limits", Vec::new(), |value| limits(value, inputs, parts.limits));
     let timeout = section.read("timeout", Duration::from_secs(5), span);
+    let genesys_timeout = genesys_timeout(section, timeout);
     let envelope = section.read("envelope", Envelope::Data, |value| choice(value, &ENVELOPES));
     let failures = section.read("failures", Failures::Status, |value| choice(value, &FAILURES));
     let debug_headers = section.read("debug_headers", false, flag);
@@ -79,6 +80,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
         callers: callers?,
         limits: limits?,
         timeout: timeout?,
+        genesys_timeout: genesys_timeout?,
         safe: safe?,
         envelope: envelope?,
         failures: failures?,
@@ -154,7 +156,6 @@ fn climb(
     asked: Option<&Request>,
     parts: Parts<'_, '_>,
 ) {
-    refuse_genesys_timeout(section, timeout);
     let (Some(timeout), Some(safe)) = (timeout, safe) else { return };
     let rungs = Rungs { section, timeout, safe };
     let upstream = asked.and_then(|asked| asked.upstream.as_ref());

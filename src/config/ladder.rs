@@ -31,12 +31,13 @@ pub(super) struct Rungs<'a, 'n> {
     pub(super) safe: bool,
 }
 
-/// Reads `genesys_timeout`, which is only compared: it is set in Genesys, not here.
-pub(super) fn refuse_genesys_timeout(section: &Section<'_>, timeout: Option<Duration>) {
-    let Some(Some(theirs)) = section.optional("genesys_timeout", theirs) else {
-        return;
-    };
-    if let Some(ours) = timeout
+/// Reads `genesys_timeout`, which holds in Genesys, not here: it is compared, and told to Genesys.
+pub(super) fn genesys_timeout(
+    section: &Section<'_>,
+    timeout: Option<Duration>,
+) -> Option<Option<Duration>> {
+    let theirs = section.optional("genesys_timeout", theirs)?;
+    if let (Some(ours), Some(theirs)) = (timeout, theirs)
         && ours >= theirs
     {
         let at = section.value("timeout").or_else(|| section.value("genesys_timeout"));
@@ -46,7 +47,9 @@ pub(super) fn refuse_genesys_timeout(section: &Section<'_>, timeout: Option<Dura
             format_duration(theirs)
         );
         at.iter().for_each(|at| at.refuse(&*what, "write a shorter timeout"));
+        return None;
     }
+    Some(theirs)
 }
 
 fn longer(name: &Name) -> String {

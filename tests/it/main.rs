@@ -5,6 +5,7 @@ mod support;
 mod architecture;
 mod contract;
 mod corpora;
+mod export;
 mod load;
 mod operations;
 mod path;

@@ -24,7 +24,7 @@ impl fmt::Debug for HeaderTemplate {
 }
 
 /// Bytes of a value in a header. Servers refuse heads of 8 KiB and more.
-const MAX_VALUE: usize = 1024;
+pub(super) const MAX_VALUE: usize = 1024;
 
 impl HeaderTemplate {
     /// Parses a header value with `{name}` in it; `{{` and `}}` are literal braces.

@@ -33,6 +33,27 @@ pub struct RequestTemplate {
     pub body: Option<BodyTemplate>,
 }
 
+/// Where an input stands in a request, as far as that narrows which texts it may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Places {
+    /// In the path: neither `.` nor `..`.
+    pub path: bool,
+    /// Alone between two slashes: not empty either.
+    pub whole_segment: bool,
+    /// In path or query: at most [`Places::MAX_ADDRESS`] bytes, without control characters.
+    pub address: bool,
+    /// In a header: at most [`Places::MAX_HEADER`] bytes of visible ASCII, without a space at its
+    /// ends.
+    pub header: bool,
+}
+
+impl Places {
+    /// Bytes of a value in an address.
+    pub const MAX_ADDRESS: usize = url::MAX_VALUE;
+    /// Bytes of a value in a header.
+    pub const MAX_HEADER: usize = header::MAX_VALUE;
+}
+
 /// A request, ready to be sent. Its `Debug` shows whom it goes to, never for whom.
 pub struct Rendered {
     /// The HTTP method.
@@ -63,6 +84,17 @@ impl RequestTemplate {
         self.url.expand(inputs, &mut problems);
         self.refuse_in_headers(inputs, &mut problems);
         problems
+    }
+
+    /// Where the input of that name stands.
+    pub fn places(&self, input: &str) -> Places {
+        let header = self.headers.iter().any(|(_, template)| template.names().contains(&input));
+        Places {
+            path: self.url.path_names().any(|name| name == input),
+            whole_segment: self.url.is_segment(input),
+            address: self.url.names().contains(&input),
+            header,
+        }
     }
 
     fn refuse_in_headers(&self, inputs: &Inputs, problems: &mut Vec<Problem>) {

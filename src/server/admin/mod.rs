@@ -9,6 +9,7 @@ mod audit;
 mod cache;
 mod caches;
 mod config;
+mod docs;
 mod drain;
 mod limits;
 mod probes;
@@ -154,6 +155,8 @@ pub fn operator_routes(desk: &Arc<Desk>) -> Router {
     Router::new()
         .route("/info", get(about::show))
         .route("/config", get(config::show))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/docs", get(docs::page))
         .route("/upstreams", get(upstreams::show))
         .route("/breakers/{upstream}", post(upstreams::force))
         .route("/caches", get(caches::show))

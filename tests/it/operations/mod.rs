@@ -259,3 +259,20 @@ async fn limits_tell_how_much_is_used_and_never_by_whom() {
     assert!(!text.contains("acme-4711"), "{text}");
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn the_actions_in_force_are_told_to_machines_and_on_a_page_that_loads_nothing() {
+    let proxy = cached().start().await;
+    let get =
+        async |path: &str| proxy.client.network().get(proxy.admin_url(path)).send().await.unwrap();
+    let document: Value = get("/openapi.json").await.json().await.unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/data-action/lookup"]["post"].is_object(), "{document}");
+    let page = get("/docs").await;
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    let page = page.text().await.unwrap();
+    assert!(page.contains("/data-action/lookup"), "{page}");
+    proxy.stop().await;
+}

@@ -13,6 +13,7 @@ mod drain;
 mod explain;
 
 mod metrics;
+mod openapi;
 mod outcomes;
 mod reload;
 mod secrets;

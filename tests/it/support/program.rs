@@ -4,6 +4,7 @@
 use std::{
     env,
     io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -148,13 +149,34 @@ impl Drop for Program {
 /// Whether `program` is on this machine. Where it is not, a test says so and passes, except where
 /// everything must be there.
 pub(crate) fn there_is(program: &str) -> bool {
-    let found = env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()));
+    let found = is_in_path(program);
     if !found {
-        assert!(env::var("CI").as_deref() != Ok("true"), "{program} is not on this machine");
-        skipped(&format!("{program} is not on this machine"));
+        missing(program);
     }
     found
+}
+
+/// Whether `program` is in a folder of `PATH`.
+pub(crate) fn is_in_path(program: &str) -> bool {
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// Where the program of that name is that `tests/prerequisites.sh` has got from PyPI. Where it is
+/// not, as above.
+pub(crate) fn from_pypi(program: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is below target");
+    let path = target.join("python/bin").join(program);
+    if path.is_file() {
+        return Some(path);
+    }
+    missing(program);
+    None
+}
+
+fn missing(program: &str) {
+    assert!(env::var("CI").as_deref() != Ok("true"), "{program} is not on this machine");
+    skipped(&format!("{program} is not on this machine"));
 }
 
 /// Says that a test is not run here, and why.

@@ -36,7 +36,7 @@ enum Query {
 
 /// Bytes of a value in an address, before encoding. No identifier is longer, and servers refuse
 /// request lines of 8 KiB and more.
-const MAX_VALUE: usize = 256;
+pub(super) const MAX_VALUE: usize = 256;
 
 impl UrlTemplate {
     /// Parses a path with an optional query part.
@@ -66,8 +66,16 @@ impl UrlTemplate {
         names
     }
 
-    fn path_names(&self) -> impl Iterator<Item = &str> {
+    /// The names in its path.
+    pub(super) fn path_names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().flat_map(|segment| text::names(segment))
+    }
+
+    /// Whether some segment is that input alone.
+    pub(super) fn is_segment(&self, input: &str) -> bool {
+        let alone =
+            |segment: &Vec<Piece>| matches!(&segment[..], [Piece::Name(name)] if **name == *input);
+        self.segments.iter().any(alone)
     }
 
     /// Path and query for `inputs`; adds what makes them unfit for it.
