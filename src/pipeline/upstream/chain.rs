@@ -2,7 +2,7 @@
 //!
 //! | layer | why it sits there |
 //! |---|---|
-//! | the credential, in `mod.rs` | above all: the wait for a token holds no permit and no probe, is no verdict, makes no leg late and is not repeated; what follows a 401 pays for all of this again |
+//! | the credential, in `credential/sending.rs` | above all: the wait for a token holds no permit and no probe, is no verdict, makes no leg late and is not repeated; what follows a 401 pays for all of this again |
 //! | [`Retry`] | one loop per flight; a backoff holds neither a permit nor a probe |
 //! | [`Hedge`] | where it is on: under the retry, so that both legs are one try; above all else, so that each is an attempt of its own |
 //! | [`Guarded`] | under the retry, so that it counts attempts and opens in time; above the permit, so that nothing queues in front of a dead upstream |

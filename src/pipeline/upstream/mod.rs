@@ -16,7 +16,7 @@ mod turn;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::ClientWithMiddleware;
 
@@ -35,9 +35,8 @@ use crate::{
 };
 
 use chain::Links;
-use credential::{Fetched, Login, Tokens};
+use credential::Login;
 use errand::Errand;
-use error::AttemptError;
 
 /// What an upstream said: a success, with its whole body.
 pub struct Reply {
@@ -214,11 +213,7 @@ impl Lane {
         let request = self.request(action, input)?;
         let template = action.request.url.text().into();
         let errand = Errand::new(terms, action.safe, template);
-        let sent = match &self.login {
-            Login::None => self.send(request, &errand).await.map_err(failed),
-            Login::Fixed(header) => self.send(with(request, header), &errand).await.map_err(failed),
-            Login::Issued(tokens) => self.send_with_token(tokens, request, &errand).await,
-        };
+        let sent = self.send(request, &errand).await;
         let result = match sent {
             Ok(response) => self.settle(response, errand.attempts()).await,
             Err(error) => Err(error),
@@ -227,65 +222,6 @@ impl Lane {
         let word = result.as_ref().map_or_else(|error| error.result(attempts), |_| "success");
         self.links.meters.called(word, attempts as usize);
         result
-    }
-
-    /// Sends it down the chain, unless there is no time left in which it could be answered.
-    async fn send(&self, request: Request, errand: &Errand) -> Sent {
-        self.in_time(errand).map_err(AttemptError::into_chain)?;
-        let mut extensions = Extensions::new();
-        extensions.insert(errand.clone());
-        self.client.execute_with_extensions(request, &mut extensions).await
-    }
-
-    /// The same with a token that is issued to us. One that the upstream does not take (401) is
-    /// dropped, and the request goes down the chain once more with another. That is no repeat of
-    /// something that failed: a 401 says that nothing was done (RFC 9110, 15.5.2), so it holds for
-    /// what changes something too. To a token that this very call has waited for, a 401 says
-    /// something about us: another would be no better.
-    async fn send_with_token(
-        &self,
-        tokens: &Arc<Tokens>,
-        request: Request,
-        errand: &Errand,
-    ) -> Result<Response, UpstreamError> {
-        if tokens.is_missing() {
-            self.in_time(errand)?;
-            self.would_pass()?;
-        }
-        let (token, fetched) = tokens.token(errand.deadline).await?;
-        let again = request.try_clone().expect("a body of bytes can be cloned");
-        let sent = self.send(with(request, token.header()), errand).await;
-        let refused =
-            sent.as_ref().is_ok_and(|response| response.status() == StatusCode::UNAUTHORIZED);
-        if !refused || fetched == Fetched::Now || !tokens.not_taken(&token) {
-            return sent.map_err(failed);
-        }
-        // Where no other is to be had in time, what the upstream said is told.
-        let Ok((token, _)) = tokens.token(errand.deadline).await else {
-            return sent.map_err(failed);
-        };
-        let last = self.send(with(again, token.header()), errand).await;
-        retry::told(last, Some(sent)).map_err(failed)
-    }
-
-    fn in_time(&self, errand: &Errand) -> Result<(), AttemptError> {
-        let least = retry::least(self.upstream.timeouts.attempt, &self.links.latency);
-        if errand.left() < least { Err(AttemptError::CutShort) } else { Ok(()) }
-    }
-
-    /// Whether the breaker would let anything pass: nobody waits for a token who would be refused
-    /// when it is there.
-    fn would_pass(&self) -> Result<(), UpstreamError> {
-        let now = time::now();
-        let breaker = self.links.breaker.snapshot(now);
-        if !breaker.state.refuses_all() {
-            return Ok(());
-        }
-        self.links.meters.short_circuited.increment(1);
-        let left = |until: Instant| until.saturating_duration_since(now);
-        Err(UpstreamError::BreakerOpen {
-            retry_after: breaker.open_until.map_or(Duration::ZERO, left),
-        })
     }
 
     /// The request for `input`, with the upstream's headers.
@@ -324,20 +260,6 @@ impl Lane {
         let body = response.bytes().await.map_err(|_| UpstreamError::Malformed)?;
         Ok(Reply { body, attempts })
     }
-}
-
-/// What came out of the chain.
-type Sent = reqwest_middleware::Result<Response>;
-
-/// What a failure in the chain comes to.
-fn failed(error: reqwest_middleware::Error) -> UpstreamError {
-    AttemptError::of(&error).into()
-}
-
-/// The request with a credential in it, whatever stood there before.
-fn with(mut request: Request, credential: &credential::Header) -> Request {
-    credential.write(request.headers_mut());
-    request
 }
 
 /// The breaker of `upstream`, which tells its changes to metrics and the log. What its rules come to

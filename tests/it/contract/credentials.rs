@@ -86,7 +86,6 @@ async fn an_issuer_that_misbehaves_is_a_bad_gateway_and_is_followed_nowhere() {
         Fault::Reset,
         Fault::Garbage,
         Fault::GzipBomb,
-        Fault::Endless,
         Fault::Deep,
         Fault::Redirect(elsewhere.site.url()),
     ] {

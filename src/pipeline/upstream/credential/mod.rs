@@ -2,6 +2,7 @@
 //! that is issued to us. It goes into one header of the request and nowhere else.
 
 mod issuer;
+mod sending;
 mod tokens;
 
 use std::{fmt, sync::Arc};
@@ -15,7 +16,7 @@ use crate::{
     pipeline::upstream::Surroundings,
 };
 
-pub(super) use tokens::{Fetched, Tokens};
+use tokens::Tokens;
 
 /// How one upstream is shown who asks.
 #[derive(Debug, Clone)]
