@@ -2,11 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use super::keys::{Keys, NAME, filled, headers, list, named, open, or_empty};
+use super::keys::{Keys, NAME, by_types, filled, headers, list, named, open, or_empty};
 use crate::config::{
     actions::{ENVELOPES, FAILURES},
     cached::SHARED,
-    contracts::{KEYWORDS, KINDS, PATTERN, RESERVED},
+    contracts::{FORMS, KEYWORDS, KINDS, OF_STRUCTURES, PATTERN, RESERVED},
     request::METHODS,
     spelling::{EXPANSION, Spelling},
 };
@@ -20,9 +20,15 @@ pub(super) fn all() -> Json {
 
 /// `action`, `input` and `output`.
 pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
-    [("action", action()), ("input", input()), ("output", output())]
-        .map(|(name, written)| (name.to_owned(), written))
-        .into_iter()
+    let about = "One output.";
+    let is_scalar = |word: &&str| KINDS.iter().any(|(scalar, _)| scalar == word);
+    let words = FORMS.iter().map(|(word, _)| *word);
+    let (scalars, structures): (Vec<&str>, Vec<&str>) = words.partition(is_scalar);
+    let (scalar, structure) = (output(&scalars, &[]), output(&structures, &OF_STRUCTURES));
+    let types = [("scalar", scalars, &scalar), ("structure", structures, &structure)];
+    let others = [("action", action()), ("input", input())];
+    let others = others.map(|(name, written)| (name.to_owned(), written));
+    by_types("output", about, &types).into_iter().chain(others)
 }
 
 fn words<T>(known: &[(&'static str, T)]) -> Spelling {
@@ -140,9 +146,9 @@ fn cache() -> Json {
         .end("How answers are kept; without it, not at all.")
 }
 
-/// The keywords of JSON Schema that say something about one value.
-fn with_keywords(mut keys: Keys) -> Keys {
-    for keyword in KEYWORDS {
+/// The keywords of JSON Schema that say something about one value, and `more` of them.
+fn with_keywords(mut keys: Keys, more: &[&'static str]) -> Keys {
+    for keyword in KEYWORDS.iter().chain(more) {
         keys = keys.inside(keyword, keyword_schema(keyword));
     }
     keys.may(PATTERN, Spelling::Text, "The regular expression that it must match.")
@@ -155,7 +161,13 @@ fn keyword_schema(keyword: &str) -> Json {
     let parts = json!({"type": "array", "minItems": 1, "items": {"type": ["object", "boolean"]}});
     match keyword {
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => number,
-        "minLength" | "maxLength" => length,
+        "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" => {
+            length
+        }
+        "items" | "additionalProperties" => json!({"type": ["object", "boolean"]}),
+        "properties" => json!({"type": "object"}),
+        "required" => json!({"type": "array", "items": {"type": "string"}}),
+        "uniqueItems" => json!({"type": "boolean"}),
         "enum" => json!({"type": "array", "minItems": 1}),
         "examples" => json!({"type": "array"}),
         "allOf" | "anyOf" | "oneOf" => parts,
@@ -166,27 +178,24 @@ fn keyword_schema(keyword: &str) -> Json {
     }
 }
 
-fn kind(keys: Keys) -> Keys {
-    keys.need("type", words(&KINDS), "Its type.")
-}
-
 fn described(keys: Keys) -> Keys {
     let about = "What it is, in one sentence; Genesys shows it to who builds a flow.";
     keys.usually("description", Spelling::Text, "", about)
 }
 
 fn input() -> Json {
-    let keys = described(kind(Keys::new()));
-    let keys =
-        keys.usually("required", Spelling::Flag, false, "Whether a call without it is refused.");
-    with_keywords(keys).end("One input.")
+    let keys = described(Keys::new().need("type", words(&KINDS), "Its type."));
+    let keys = keys.usually("required", Spelling::Flag, false, "Whether a call must bring it.");
+    with_keywords(keys, &[]).end("One input.")
 }
 
-fn output() -> Json {
+/// An output of one of `types`, which knows `more` keywords.
+fn output(types: &[&str], more: &[&'static str]) -> Json {
     let constant = json!({"type": ["string", "number", "boolean", "array", "object"]});
-    let keys = described(kind(Keys::new()))
+    let keys = Keys::new().need("type", &json!({"enum": types}), "Its type.");
+    let keys = described(keys)
         .may("from", Spelling::JsonPath, "Where the reply has it; the first match counts.")
         .may("default", &constant, "What stands for it where the reply has none.")
         .may("value", &constant, "What it always is.");
-    with_keywords(keys).end("One output.")
+    with_keywords(keys, more).end("One output.")
 }

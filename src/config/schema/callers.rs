@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::keys::{Keys, by_type, filled, list, open};
+use super::keys::{Keys, by_type, filled, open};
 use crate::{catalog::region::REGIONS, config::spelling::Spelling};
 
 const PATH: &str = "^/[^\\s?#\\\\]*$";
@@ -22,15 +22,13 @@ pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
     by_type("caller", about, &types).into_iter().chain([("limit".to_owned(), super::limit())])
 }
 
-fn typed(word: &str, header: Option<&str>) -> Keys {
-    let kind = json!({"const": word});
-    let keys = Keys::new().need("type", &kind, "How the proof is checked.");
-    match header {
-        Some(header) => {
-            keys.usually("header", Spelling::Header, header, "The header in which the proof comes.")
-        }
-        None => keys,
-    }
+fn typed(word: &str, header: &str) -> Keys {
+    Keys::new().need("type", &json!({"const": word}), "How the proof is checked.").usually(
+        "header",
+        Spelling::Header,
+        header,
+        "The header in which the proof comes.",
+    )
 }
 
 fn clients(keys: Keys) -> Keys {
@@ -41,10 +39,15 @@ fn org(keys: Keys) -> Keys {
     keys.may("org", Spelling::Text, "Only this organisation; without it, any that is vouched for.")
 }
 
-fn claims(org: &str, client: &str, expires: Option<&str>) -> Json {
-    let keys = Keys::new()
-        .usually("org", Spelling::JsonPath, org, "Where it says the organisation.")
-        .usually("client", Spelling::JsonPath, client, "Where it says the OAuth client.");
+/// Where the proof says what it says; `None`: nowhere that is known.
+fn claims(org: Option<&str>, client: &str, expires: Option<&str>) -> Json {
+    let about = "Where it says the organisation.";
+    let keys = match org {
+        Some(path) => Keys::new().usually("org", Spelling::JsonPath, path, about),
+        None => Keys::new().may("org", Spelling::JsonPath, about),
+    };
+    let keys =
+        keys.usually("client", Spelling::JsonPath, client, "Where it says the OAuth client.");
     let keys = match expires {
         Some(path) => {
             keys.usually("expires", Spelling::JsonPath, path, "Where it says until when.")
@@ -55,43 +58,28 @@ fn claims(org: &str, client: &str, expires: Option<&str>) -> Json {
 }
 
 /// What all that ask an authority have in common.
-fn asking(keys: Keys) -> Keys {
-    let most = 10_000_000;
-    let cache = Keys::new()
-        .usually(
-            "ttl",
-            Spelling::Span,
-            "1h",
-            "How long a token stays proven, never past its own expiry.",
-        )
-        .usually("refused_ttl", Spelling::Duration, "10s", "How long a token stays refused.")
-        .usually(
-            "capacity",
-            Spelling::Count(1, most),
-            100_000,
-            "Tokens that are remembered as proven.",
-        )
-        .usually(
-            "refused_capacity",
-            Spelling::Count(1, most),
-            10_000,
-            "Tokens that are remembered as refused.",
-        )
-        .usually(
-            "stale_on_outage",
-            Spelling::Duration,
-            "0s",
-            "How long past ttl a token stays proven while the authority is down.",
-        )
-        .end("How long verdicts are remembered.");
+fn asking(keys: Keys, ttl: &str) -> Keys {
+    let most = Spelling::Count(1, 10_000);
     keys.usually("timeout", Spelling::Span, "2s", "How long the authority may take.")
-        .usually(
-            "max_concurrent",
-            Spelling::Count(1, 10_000),
-            16,
-            "Questions to the authority at once.",
-        )
-        .inside("cache", cache)
+        .usually("max_concurrent", most, 16, "Questions to the authority at once.")
+        .inside("cache", verdicts(ttl, true))
+}
+
+/// How long verdicts are remembered; only where an authority is asked can one outlive its outage.
+fn verdicts(ttl: &str, outlive: bool) -> Json {
+    let many = || Spelling::Count(1, 10_000_000);
+    let about = "How long a token stays proven, never past its own expiry.";
+    let keys = Keys::new()
+        .usually("ttl", Spelling::Span, ttl, about)
+        .usually("refused_ttl", Spelling::Duration, "10s", "How long a token stays refused.")
+        .usually("capacity", many(), 100_000, "Tokens that are remembered as proven.")
+        .usually("refused_capacity", many(), 10_000, "Tokens that are remembered as refused.");
+    let about = "How long past ttl a token stays proven while the authority is down.";
+    let keys = match outlive {
+        true => keys.usually("stale_on_outage", Spelling::Duration, "0s", about),
+        false => keys,
+    };
+    keys.end("How long verdicts are remembered.")
 }
 
 fn region(keys: Keys) -> Keys {
@@ -108,43 +96,48 @@ fn place(keys: Keys, default: &str) -> Keys {
 }
 
 fn introspection() -> Json {
-    let keys = typed("introspection", Some("X-Genesys-Auth-Token"));
+    let keys = typed("introspection", "X-Genesys-Auth-Token");
     let keys = clients(org(place(keys, "/api/v2/oauth2/introspect")));
-    let claims = claims("$.organization.id", "$.client_id", Some("$.exp"));
-    asking(keys.inside("claims", claims))
+    let claims = claims(Some("$.organization.id"), "$.client_id", Some("$.exp"));
+    asking(keys.inside("claims", claims), "1h")
         .end("A token that Genesys Cloud introspects, as in the tutorial.")
 }
 
 fn rfc7662() -> Json {
-    let keys = typed("rfc7662", Some("Authorization"))
+    let keys = typed("rfc7662", "Authorization")
         .need("url", Spelling::Url, "The whole address of the introspection endpoint.")
         .need("client_id", Spelling::Text, "As whom Holdline asks.")
         .need("client_secret", Spelling::Secret, "The secret that proves it.");
-    let claims = claims("$.organization.id", "$.client_id", Some("$.exp"));
-    asking(clients(org(keys)).inside("claims", claims))
+    let claims = claims(None, "$.client_id", Some("$.exp"));
+    asking(clients(org(keys)).inside("claims", claims), "1h")
         .end("A token that an authority of RFC 7662 introspects.")
 }
 
 fn tokens_me() -> Json {
-    let keys = clients(org(place(typed("tokens_me", Some("Authorization")), "/api/v2/tokens/me")));
-    asking(keys).end("A token of real Genesys Cloud, which is asked what it knows of it.")
+    let keys = clients(org(place(typed("tokens_me", "Authorization"), "/api/v2/tokens/me")));
+    let claims = claims(Some("$.organization.id"), "$.OAuthClient.id", None);
+    asking(keys.inside("claims", claims), "5m")
+        .end("A token of real Genesys Cloud, which is asked what it knows of it.")
 }
 
 fn jwt() -> Json {
     let algorithms = Spelling::choice([
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
     ]);
-    let keys = typed("jwt", Some("Authorization"))
+    let audience = json!({"anyOf": [Spelling::Text.schema(), filled(Spelling::Text)]});
+    let keys = typed("jwt", "Authorization")
         .need("jwks", Spelling::Url, "Where the keys are that sign tokens.")
         .need("issuer", Spelling::Text, "Who must have issued a token.")
-        .need("audience", Spelling::Text, "For whom a token must be made.")
+        .need("audience", &audience, "For whom a token must be made: one of these.")
         .usually(
             "algorithms",
-            &list(algorithms),
+            &filled(algorithms),
             json!(["RS256", "ES256"]),
             "How a token may be signed.",
         )
-        .inside("claims", claims("$.org", "$.client_id", None));
+        .usually("timeout", Spelling::Span, "2s", "How long fetching the keys may take.")
+        .inside("claims", claims(None, "$.client_id", None))
+        .inside("cache", verdicts("1h", false));
     clients(org(keys)).end("A signed token that is checked here.")
 }
 
@@ -155,14 +148,14 @@ fn secrets(description: &str) -> Json {
 }
 
 fn api_key() -> Json {
-    typed("api_key", Some("X-Api-Key"))
+    typed("api_key", "X-Api-Key")
         .inside("keys", secrets("One key for each caller, by the caller's name."))
         .require("keys")
         .end("A key that is known here.")
 }
 
 fn basic() -> Json {
-    typed("basic", None)
+    typed("basic", "Authorization")
         .inside("users", secrets("One password for each user, by the user's name."))
         .require("users")
         .end("A user and a password, in Authorization.")
@@ -170,11 +163,15 @@ fn basic() -> Json {
 
 fn issued() -> Json {
     let path = json!({"type": "string", "pattern": crate::config::spelling::or_expansion(PATH)});
-    typed("issued", None)
+    typed("issued", "Authorization")
         .usually("path", &path, "/oauth/token", "Where tokens are asked for.")
         .inside("clients", secrets("One secret for each client, by the client's id."))
         .require("clients")
-        .usually("ttl", Spelling::Span, "1h", "How long a token holds.")
-        .need("key", Spelling::Secret, "What signs tokens; the same in every replica.")
+        .usually("ttl", Spelling::Duration, "1h", "How long a token holds, from 1m to 48h.")
+        .need(
+            "key",
+            Spelling::Secret,
+            "What signs tokens, at least 32 characters; the same in every replica.",
+        )
         .end("A token that Holdline itself issues for User Defined (OAuth).")
 }
