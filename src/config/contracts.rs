@@ -28,7 +28,7 @@ pub(super) const KINDS: [(&str, Kind); 4] = [
     ("boolean", Kind::Boolean),
 ];
 const WRITE_KIND: &str = "write string, integer, number or boolean";
-const FORMS: [(&str, Form); 6] = [
+pub(super) const FORMS: [(&str, Form); 6] = [
     ("string", Form::Scalar(Kind::String)),
     ("integer", Form::Scalar(Kind::Integer)),
     ("number", Form::Scalar(Kind::Number)),

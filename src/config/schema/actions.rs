@@ -2,13 +2,16 @@
 
 use serde_json::{Value as Json, json};
 
-use super::keys::{Keys, NAME, filled, headers, list, named, open, or_empty};
-use crate::config::{
-    actions::{ENVELOPES, FAILURES},
-    cached::SHARED,
-    contracts::{KEYWORDS, KINDS, PATTERN, RESERVED},
-    request::METHODS,
-    spelling::{EXPANSION, Spelling},
+use super::keys::{Keys, NAME, chooser, filled, headers, list, named, open, or_empty};
+use crate::{
+    catalog::form::Form,
+    config::{
+        actions::{ENVELOPES, FAILURES},
+        cached::SHARED,
+        contracts::{FORMS, KEYWORDS, KINDS, OF_STRUCTURES, PATTERN, RESERVED},
+        request::METHODS,
+        spelling::{EXPANSION, Spelling},
+    },
 };
 
 /// `actions`: at least one.
@@ -18,12 +21,28 @@ pub(super) fn all() -> Json {
     all
 }
 
-/// `action`, `input` and `output`.
+/// `action`, `input`, and `output` by its type.
 pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
-    [("action", action()), ("input", input()), ("output", output())]
-        .map(|(name, written)| (name.to_owned(), written))
-        .into_iter()
+    let forms = FORMS.iter().map(|(word, form)| {
+        let definition = match form {
+            Form::Scalar(_) => FLAT,
+            Form::Array | Form::Object => NESTED,
+        };
+        (*word, definition.to_owned())
+    });
+    [
+        ("action", action()),
+        ("input", input()),
+        ("output", chooser("One output.", forms)),
+        (FLAT, flat_output()),
+        (NESTED, nested_output()),
+    ]
+    .map(|(name, written)| (name.to_owned(), written))
+    .into_iter()
 }
+
+const FLAT: &str = "output_flat";
+const NESTED: &str = "output_nested";
 
 fn words<T>(known: &[(&'static str, T)]) -> Spelling {
     Spelling::choice(known.iter().map(|(word, _)| *word))
@@ -152,22 +171,23 @@ fn with_keywords(mut keys: Keys) -> Keys {
 fn keyword_schema(keyword: &str) -> Json {
     let number = json!({"type": ["number", "string"], "pattern": EXPANSION});
     let length = json!({"type": ["integer", "string"], "minimum": 0, "pattern": EXPANSION});
-    let parts = json!({"type": "array", "minItems": 1, "items": {"type": ["object", "boolean"]}});
+    let one = json!({"type": ["object", "boolean"]});
+    let parts = json!({"type": "array", "minItems": 1, "items": one});
     match keyword {
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => number,
-        "minLength" | "maxLength" => length,
+        "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" => {
+            length
+        }
         "enum" => json!({"type": "array", "minItems": 1}),
         "examples" => json!({"type": "array"}),
         "allOf" | "anyOf" | "oneOf" => parts,
-        "not" | "if" | "then" | "else" => json!({"type": ["object", "boolean"]}),
-        "deprecated" | "readOnly" => json!({"type": "boolean"}),
+        "not" | "if" | "then" | "else" | "items" | "additionalProperties" => one,
+        "properties" => json!({"type": "object", "additionalProperties": one}),
+        "required" => json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true}),
+        "deprecated" | "readOnly" | "uniqueItems" => json!({"type": "boolean"}),
         "const" => json!({}),
         _ => json!({"type": "string"}),
     }
-}
-
-fn kind(keys: Keys) -> Keys {
-    keys.need("type", words(&KINDS), "Its type.")
 }
 
 fn described(keys: Keys) -> Keys {
@@ -176,17 +196,27 @@ fn described(keys: Keys) -> Keys {
 }
 
 fn input() -> Json {
-    let keys = described(kind(Keys::new()));
+    let keys = described(Keys::new().need("type", words(&KINDS), "Its type."));
     let keys =
         keys.usually("required", Spelling::Flag, false, "Whether a call without it is refused.");
     with_keywords(keys).end("One input.")
 }
 
-fn output() -> Json {
+fn output() -> Keys {
     let constant = json!({"type": ["string", "number", "boolean", "array", "object"]});
-    let keys = described(kind(Keys::new()))
+    let keys = described(Keys::new().need("type", words(&FORMS), "Its type."))
         .may("from", Spelling::JsonPath, "Where the reply has it; the first match counts.")
         .may("default", &constant, "What stands for it where the reply has none.")
         .may("value", &constant, "What it always is.");
-    with_keywords(keys).end("One output.")
+    with_keywords(keys)
+}
+
+fn flat_output() -> Json {
+    output().end("One output that is a single value.")
+}
+
+/// Beside the keywords for one value it has those for what is in it.
+fn nested_output() -> Json {
+    let inside = |keys: Keys, keyword| keys.inside(keyword, keyword_schema(keyword));
+    OF_STRUCTURES.into_iter().fold(output(), inside).end("One output that holds others.")
 }

@@ -136,19 +136,29 @@ pub(super) fn by_type(
     types: &[(&'static str, Json)],
 ) -> Vec<(String, Json)> {
     let words: Vec<&str> = types.iter().map(|(word, _)| *word).collect();
-    let chosen = |word: &&str| {
-        json!({
-            "if": {"properties": {"type": {"const": word}}, "required": ["type"]},
-            "then": {"$ref": format!("#/$defs/{name}_{word}")},
-        })
-    };
-    let chooser = json!({
-        "description": description,
-        "type": "object",
-        "properties": {"type": {"enum": words, "description": "Which keys stand beside it."}},
-        "required": ["type"],
-        "allOf": words.iter().map(chosen).collect::<Vec<_>>(),
-    });
+    let chooser = chooser(description, words.iter().map(|word| (*word, format!("{name}_{word}"))));
     let each = types.iter().map(|(word, written)| (format!("{name}_{word}"), written.clone()));
     each.chain([(name.to_owned(), chooser)]).collect()
+}
+
+/// What each word as `type` makes of a mapping: the definition of that name.
+pub(super) fn chooser<'w>(
+    description: &str,
+    words: impl Iterator<Item = (&'w str, String)>,
+) -> Json {
+    let words: Vec<_> = words.collect();
+    let chosen = |(word, definition): &(&str, String)| {
+        json!({
+            "if": {"properties": {"type": {"const": word}}, "required": ["type"]},
+            "then": {"$ref": format!("#/$defs/{definition}")},
+        })
+    };
+    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    json!({
+        "description": description,
+        "type": "object",
+        "properties": {"type": {"enum": known, "description": "Which keys stand beside it."}},
+        "required": ["type"],
+        "allOf": words.iter().map(chosen).collect::<Vec<_>>(),
+    })
 }

@@ -119,10 +119,6 @@ pub(super) fn telemetry() -> Json {
         .usually("format", formats, "json", "How log lines are written.")
         .usually("level", levels, "info", "What is worth a line.")
         .end("The log on standard output.");
-    let keep = Keys::new()
-        .usually("failures", Spelling::Flag, true, "Whether calls that failed are kept whole.")
-        .usually("slower_than", Spelling::Span, "1s", "Calls that took longer are kept whole.")
-        .end("What is exported even where the sampling did not pick it.");
     let traces = Keys::new()
         .may("endpoint", Spelling::Url, "Where an OTLP collector listens; without it, no traces.")
         .usually(
@@ -137,7 +133,6 @@ pub(super) fn telemetry() -> Json {
             0.1,
             "The share of calls that are traced.",
         )
-        .inside("keep", keep)
         .end("The export of traces.");
     Keys::new()
         .inside("log", log)

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::keys::{Keys, by_type, headers, list};
-use crate::config::spelling::{EXPANSION, Spelling};
+use crate::config::spelling::{EXPANSION, Spelling, or_expansion};
 
 /// `upstream`, and one for each type of its `auth`.
 pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
@@ -84,6 +84,8 @@ fn upstream() -> Json {
         .may("certificate", Spelling::Text, "The file of Holdline's own certificate chain, PEM.")
         .may("key", Spelling::Text, "The file of its private key, PEM.")
         .end("TLS that is not the usual one.");
+    let address = or_expansion("^http://[^\\s/?#@\\\\]+/?$");
+    let proxy = json!({"type": "string", "pattern": address});
     let auth = json!({"$ref": "#/$defs/auth", "default": {"type": "none"}});
     Keys::new()
         .need("base_url", Spelling::Url, "The address to which paths are added.")
@@ -99,7 +101,7 @@ fn upstream() -> Json {
         .usually("max_reply", Spelling::Size, "2MiB", "Bytes of one reply, after decompression.")
         .usually("propagate_trace", Spelling::Flag, false, "Whether traceparent is sent.")
         .inside("tls", tls)
-        .may("proxy", Spelling::Url, "The HTTP proxy through which it is reached.")
+        .may("proxy", &proxy, "The HTTP proxy through which it is reached.")
         .end("One system behind, and how it is treated.")
 }
 

@@ -1,10 +1,13 @@
 //! A file and the schema, walked side by side.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use serde_json::{Map, Value as Json};
 
-use crate::config::{self, node::below, problem::Findings};
+use crate::{
+    config::{self, node::below, problem::Findings},
+    tls::issuer::Issuer,
+};
 
 /// One value of the file and all that the schema says of it.
 #[derive(Debug)]
@@ -127,10 +130,16 @@ pub(super) fn mappings(schema: &Json, pointer: &str) -> Vec<String> {
 
 /// The variables of the maximal file, and the folder that one of them names.
 pub(super) fn env() -> (impl Fn(&str) -> Option<String>, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, issuer) = (tempfile::tempdir().unwrap(), Issuer::new());
+    let issued = issuer.issue(&["a.example"]);
+    let papers = [("ca.pem", &issuer.pem), ("cert.pem", &issued.chain), ("key.pem", &issued.key)];
+    for (name, pem) in papers {
+        fs::write(folder.path().join(name), pem).unwrap();
+    }
     let path = folder.path().display().to_string();
     let env = move |name: &str| match name {
         "DIR" => Some(path.clone()),
+        "SIGNING" => Some("what-signs-tokens-and-nobody-else-knows".to_owned()),
         "SECRET" => Some("s3cr3t-that-is-long-enough-for-anybody".to_owned()),
         _ => None,
     };
