@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::{GOOD, accepted, good_but, no_env, problems, refused};
+use super::{GOOD, accepted, good_but, no_env, problems, refused, warnings};
 use crate::{
     config::{Loaded, parse},
     tls::issuer::Issuer,
@@ -67,8 +67,8 @@ fn what_is_written_reaches_the_settings_and_the_catalog() {
 
     let papers = Papers::new();
     let plain = server(&papers.identity());
-    let Loaded { settings, warnings, .. } = accepted(&plain);
-    assert_eq!(warnings, []);
+    let settings = accepted(&plain).settings;
+    assert_eq!(warnings(&plain), [""; 0]);
     let mutual = server(&format!("{}, client_ca: {}", papers.identity(), papers.ca()));
     assert_ne!(settings.server.tls, accepted(&mutual).settings.server.tls);
     assert_eq!(
@@ -166,7 +166,7 @@ fn files_that_cannot_be_used_are_told_each_by_itself() {
             format!("key: is the content of a file, not its path; {PATH}"),
         ]),
         (&crt, &format!("\"${{file:{key}}}\""), vec![
-            format!("key: is the content of a file, not its path; {PATH}"),
+            format!("key: is the content of a file, not its path (from the file {key}); {PATH}").replace(&path(""), "/"),
         ]),
     ] {
         let members = format!("certificate: {certificate}, key: {key}");
@@ -196,9 +196,7 @@ fn a_certificate_that_does_not_hold_now_is_a_warning() {
         let certificate = papers.put("tls.crt", &issued.chain);
         let members =
             format!("certificate: {certificate}, key: {}", papers.put("tls.key", &issued.key));
-        let warnings = accepted(&server(&members)).warnings;
-        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-        assert_eq!(warnings, [format!("f:4:22 server.tls.certificate: {what}")]);
+        assert_eq!(warnings(&server(&members)), [format!("4:22 server.tls.certificate: {what}")]);
     }
 }
 
@@ -211,13 +209,11 @@ fn what_can_have_no_effect_is_told() {
         told(&papers, &yaml, "upstreams.crm.tls"),
         [": means nothing: base_url is plain http; write https:// in base_url, or remove it"]
     );
-    let Loaded { warnings, settings, .. } =
-        accepted(&good_but("  max_body: 256KiB", "  handshake_timeout: 7s"));
-    assert_eq!(settings.server.handshake_timeout.as_secs(), 7);
-    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let idle = good_but("  max_body: 256KiB", "  handshake_timeout: 7s");
+    assert_eq!(accepted(&idle).settings.server.handshake_timeout.as_secs(), 7);
     assert_eq!(
-        warnings,
-        ["f:4:22 server.handshake_timeout: means nothing without tls; remove it, or write tls"]
+        warnings(&idle),
+        ["4:22 server.handshake_timeout: means nothing without tls; remove it, or write tls"]
     );
 }
 
