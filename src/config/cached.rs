@@ -8,10 +8,10 @@ use crate::{
         policy::{CachePolicy, SharedBy},
     },
     config::{
-        links::input_named,
+        links::{each_once, input_named},
         nearest::listed,
         section::{Section, Value},
-        values::{choice, count, duration, each_once, shown, span, text},
+        values::{choice, count, duration, shown, span, text},
     },
 };
 

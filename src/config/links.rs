@@ -133,3 +133,21 @@ pub(super) fn input_named(value: &Value<'_>, inputs: &[&str]) -> Option<String> 
     refuse_unknown_inputs(value, [text], inputs)?;
     Some(text.to_owned())
 }
+
+/// The items of a list of which none may stand there twice.
+pub(super) fn each_once<T: PartialEq>(
+    value: &Value<'_>,
+    instead: &str,
+    reader: impl Fn(&Value<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let items = value.items(instead)?;
+    let mut read: Vec<Option<T>> = Vec::with_capacity(items.len());
+    for item in &items {
+        let one = reader(item);
+        if one.is_some() && read.contains(&one) {
+            item.refuse("is written twice", "keep one");
+        }
+        read.push(one);
+    }
+    read.into_iter().collect()
+}

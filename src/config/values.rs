@@ -185,8 +185,7 @@ pub(super) fn rate(value: &Value<'_>) -> Option<Duration> {
     });
     let Some((number, seconds)) = parts else {
         let (number, unit) = text.split_once('/').unwrap_or((text, ""));
-        let digits = !number.is_empty() && number.len() < 9;
-        let digits = digits && number.bytes().all(|c| c.is_ascii_digit());
+        let digits = (1..9).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit());
         let instead = match unit.to_ascii_lowercase().as_str() {
             "s" | "sec" | "second" if digits => format!("write `{number}/s`"),
             "m" | "min" | "minute" if digits => format!("write `{number}/m`"),
@@ -235,24 +234,6 @@ pub(super) fn ratio(value: &Value<'_>, least: f64, most: f64) -> Option<f64> {
         value.refuse(what, INSTEAD);
     }
     number
-}
-
-/// The items of a list of which none may stand there twice.
-pub(super) fn each_once<T: PartialEq>(
-    value: &Value<'_>,
-    instead: &str,
-    reader: impl Fn(&Value<'_>) -> Option<T>,
-) -> Option<Vec<T>> {
-    let items = value.items(instead)?;
-    let mut read: Vec<Option<T>> = Vec::with_capacity(items.len());
-    for item in &items {
-        let one = reader(item);
-        if one.is_some() && read.contains(&one) {
-            item.refuse("is written twice", "keep one");
-        }
-        read.push(one);
-    }
-    read.into_iter().collect()
 }
 
 /// Where to listen.

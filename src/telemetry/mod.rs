@@ -16,6 +16,7 @@ pub mod meters;
 pub mod metrics;
 pub mod reloads;
 pub mod report;
+pub mod tokens;
 
 pub mod log;
 pub mod redact;

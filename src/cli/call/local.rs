@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderName;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     background::Background,
     catalog::{
-        Catalog,
         action::Action,
         caller::{Proof, Scheme},
     },
@@ -21,7 +21,7 @@ use crate::{
     },
     client::Transport,
     config::Loaded,
-    pipeline::{Parts, Pipeline, cache::Room},
+    pipeline::{Parts, Pipeline, authenticate::basic::Shown, cache::Room},
     server::{
         in_force::{InForce, Served},
         lifecycle::{Lifecycle, Phase},
@@ -43,11 +43,10 @@ pub(super) async fn call(args: &CallArgs) -> anyhow::Result<Called> {
     let action = Arc::clone(load::action(&loaded.catalog, &args.action)?);
     let body = inputs::body(action.envelope, inputs::pairs(&args.inputs, Some(&action))?);
     let given = args.token.as_ref().map(|token| (args.header.as_ref(), token));
-    let proof = proof(&loaded.catalog, &action, given);
-    let headers = headers(proof.as_ref().map(|(name, secret)| (name, secret)))?;
-
     let background = Background::new();
-    let plane = plane(loaded, &background)?;
+    let (pipeline, plane) = plane(loaded, &background)?;
+    let proof = proof(&pipeline, &action, given);
+    let headers = headers(proof.as_ref().map(|(name, secret)| (name, secret)))?;
     let called = plane.rehearse(&args.action, headers, body.to_string().into()).await;
     background.stop(GRACE).await;
     let Rehearsed { status, headers, body, trail } = called;
@@ -67,8 +66,11 @@ pub(super) async fn call(args: &CallArgs) -> anyhow::Result<Called> {
     Ok(Called { status, headers, body: body.into(), took, bars })
 }
 
-/// The data plane of that configuration, without a listener.
-fn plane(loaded: Loaded, background: &Background) -> anyhow::Result<Arc<DataPlane>> {
+/// The pipeline of that configuration, and the data plane before it, without a listener.
+fn plane(
+    loaded: Loaded,
+    background: &Background,
+) -> anyhow::Result<(Arc<Pipeline>, Arc<DataPlane>)> {
     let Loaded { catalog, settings, .. } = loaded;
     let registry = Registry::switched_off();
     let parts = Parts {
@@ -83,30 +85,56 @@ fn plane(loaded: Loaded, background: &Background) -> anyhow::Result<Arc<DataPlan
     let pipeline = Pipeline::new(catalog, &parts)?;
     let route = public::route(&settings.server);
     let tracer = Tracer::new(&registry, None, false, &route, Chance::Random);
-    let served = Served::new(pipeline, &settings, &registry);
+    let served = Served::new(Arc::clone(&pipeline), &settings, &registry);
     let lifecycle = Lifecycle::new();
     lifecycle.set(Phase::Ready);
-    Ok(DataPlane::new(InForce::new(served), lifecycle, tracer))
+    Ok((pipeline, DataPlane::new(InForce::new(served), lifecycle, tracer)))
 }
 
-/// What proves the caller: what was given, in the header that the action asks for; else the first key
-/// that the configuration itself knows.
+/// What proves the caller: what was given, in the header that the action asks for; else what the
+/// configuration itself knows.
 fn proof(
-    catalog: &Catalog,
+    pipeline: &Pipeline,
     action: &Action,
     given: Option<(Option<&HeaderName>, &SecretString)>,
 ) -> Option<(HeaderName, SecretString)> {
-    let mut schemes = action.callers.iter().filter_map(|name| catalog.callers.get(name.as_str()));
+    let callers = &pipeline.catalog().callers;
+    let mut schemes = action.callers.iter().filter_map(|name| callers.get(name.as_str()));
     match given {
         Some((Some(header), token)) => Some((header.clone(), token.clone())),
-        Some((None, token)) => Some((schemes.next()?.header.clone(), token.clone())),
-        None => schemes.find_map(|scheme| known_key(scheme)),
+        Some((None, token)) => {
+            let scheme = schemes.next()?;
+            let shown = match &scheme.proof {
+                Proof::Basic(_) => basic(token.expose_secret()),
+                _ => token.clone(),
+            };
+            Some((scheme.header.clone(), shown))
+        }
+        None => schemes.find_map(|scheme| known_proof(pipeline, scheme)),
     }
 }
 
-fn known_key(scheme: &Scheme) -> Option<(HeaderName, SecretString)> {
-    let Proof::ApiKey(keys) = &scheme.proof else { return None };
-    let first = keys.first()?;
-    eprintln!("as {} ({})", first.client, scheme.name);
-    Some((scheme.header.clone(), first.secret.clone()))
+/// The first key or user that the scheme knows, or a token for its first client.
+fn known_proof(pipeline: &Pipeline, scheme: &Scheme) -> Option<(HeaderName, SecretString)> {
+    let known = match &scheme.proof {
+        Proof::ApiKey(known) | Proof::Basic(known) => known.first()?,
+        Proof::Issued(issued) => issued.clients.first()?,
+        Proof::Introspection(_) | Proof::Jwt(_) => return None,
+    };
+    let (client, secret) = (&known.client, known.secret.expose_secret());
+    let shown = match &scheme.proof {
+        Proof::Basic(_) => basic(&format!("{client}:{secret}")),
+        Proof::Issued(issued) => {
+            let shown = Shown::read(&STANDARD.encode(format!("{client}:{secret}")))?;
+            pipeline.schemes().issuer(&issued.path)?.grant(&[shown]).ok()?.token
+        }
+        _ => known.secret.clone(),
+    };
+    eprintln!("as {client} ({})", scheme.name);
+    Some((scheme.header.clone(), shown))
+}
+
+/// `user:password` as HTTP Basic shows it.
+fn basic(user_and_password: &str) -> SecretString {
+    format!("Basic {}", STANDARD.encode(user_and_password)).into()
 }

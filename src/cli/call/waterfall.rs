@@ -32,7 +32,7 @@ fn depth(stage: &str) -> usize {
 /// holds the other.
 pub(super) fn draw(bars: &[Bar], whole: Duration) -> String {
     let mut bars = bars.to_vec();
-    bars.sort_by_key(|bar| (bar.began, std::cmp::Reverse(bar.took)));
+    bars.sort_by_key(|bar| (bar.began, std::cmp::Reverse(bar.took), depth(&bar.stage)));
     let scale = |time: Duration| {
         let share = time.as_secs_f64() / whole.as_secs_f64().max(1e-9);
         ((share * WIDTH as f64).round() as usize).min(WIDTH)
@@ -92,19 +92,13 @@ mod tests {
             Duration::from_millis(160),
         );
         let wanted = "  \
-  authenticate     remote            at 0.00 ms     40.0 ms  |========                        |
-  cache            miss              at 40.0 ms      120 ms  |        ========================|
-      upstream     retried           at 40.0 ms      120 ms  |        ========================|
-        attempt    503               at 40.0 ms     40.0 ms  |        ========                |
-        attempt    200                at 120 ms     40.0 ms  |                        ========|
+  authenticate     remote              at 0.00 ms     40.0 ms  |========                        |
+  cache            miss                at 40.0 ms      120 ms  |        ========================|
+      upstream     retried             at 40.0 ms      120 ms  |        ========================|
+        attempt    503                 at 40.0 ms     40.0 ms  |        ========                |
+        attempt    200                  at 120 ms     40.0 ms  |                        ========|
 ";
-        // Of two that began and ended together the order is that in which they are given.
-        let sorted = |text: &str| {
-            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
-        };
-        assert_eq!(sorted(&drawn), sorted(wanted), "{drawn}");
+        assert_eq!(drawn, wanted, "{drawn}");
     }
 
     #[test]

@@ -2,16 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::keys::{Keys, NAME, chooser, filled, headers, list, named, open, or_empty};
-use crate::{
-    catalog::form::Form,
-    config::{
-        actions::{ENVELOPES, FAILURES},
-        cached::SHARED,
-        contracts::{FORMS, KEYWORDS, KINDS, OF_STRUCTURES, PATTERN, RESERVED},
-        request::METHODS,
-        spelling::{EXPANSION, Spelling},
-    },
+use super::keys::{Keys, NAME, by_types, filled, headers, list, named, open, or_empty};
+use crate::config::{
+    actions::{ENVELOPES, FAILURES},
+    cached::SHARED,
+    contracts::{FORMS, KEYWORDS, KINDS, OF_STRUCTURES, PATTERN, RESERVED},
+    request::METHODS,
+    spelling::{EXPANSION, Spelling},
 };
 
 /// `actions`: at least one.
@@ -21,28 +18,18 @@ pub(super) fn all() -> Json {
     all
 }
 
-/// `action`, `input`, and `output` by its type.
+/// `action`, `input` and `output`.
 pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
-    let forms = FORMS.iter().map(|(word, form)| {
-        let definition = match form {
-            Form::Scalar(_) => FLAT,
-            Form::Array | Form::Object => NESTED,
-        };
-        (*word, definition.to_owned())
-    });
-    [
-        ("action", action()),
-        ("input", input()),
-        ("output", chooser("One output.", forms)),
-        (FLAT, flat_output()),
-        (NESTED, nested_output()),
-    ]
-    .map(|(name, written)| (name.to_owned(), written))
-    .into_iter()
+    let about = "One output.";
+    let is_scalar = |word: &&str| KINDS.iter().any(|(scalar, _)| scalar == word);
+    let words = FORMS.iter().map(|(word, _)| *word);
+    let (scalars, structures): (Vec<&str>, Vec<&str>) = words.partition(is_scalar);
+    let (scalar, structure) = (output(&scalars, &[]), output(&structures, &OF_STRUCTURES));
+    let types = [("scalar", scalars, &scalar), ("structure", structures, &structure)];
+    let others = [("action", action()), ("input", input())];
+    let others = others.map(|(name, written)| (name.to_owned(), written));
+    by_types("output", about, &types).into_iter().chain(others)
 }
-
-const FLAT: &str = "output_flat";
-const NESTED: &str = "output_nested";
 
 fn words<T>(known: &[(&'static str, T)]) -> Spelling {
     Spelling::choice(known.iter().map(|(word, _)| *word))
@@ -159,9 +146,9 @@ fn cache() -> Json {
         .end("How answers are kept; without it, not at all.")
 }
 
-/// The keywords of JSON Schema that say something about one value.
-fn with_keywords(mut keys: Keys) -> Keys {
-    for keyword in KEYWORDS {
+/// The keywords of JSON Schema that say something about one value, and `more` of them.
+fn with_keywords(mut keys: Keys, more: &[&'static str]) -> Keys {
+    for keyword in KEYWORDS.iter().chain(more) {
         keys = keys.inside(keyword, keyword_schema(keyword));
     }
     keys.may(PATTERN, Spelling::Text, "The regular expression that it must match.")
@@ -171,20 +158,21 @@ fn with_keywords(mut keys: Keys) -> Keys {
 fn keyword_schema(keyword: &str) -> Json {
     let number = json!({"type": ["number", "string"], "pattern": EXPANSION});
     let length = json!({"type": ["integer", "string"], "minimum": 0, "pattern": EXPANSION});
-    let one = json!({"type": ["object", "boolean"]});
-    let parts = json!({"type": "array", "minItems": 1, "items": one});
+    let parts = json!({"type": "array", "minItems": 1, "items": {"type": ["object", "boolean"]}});
     match keyword {
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => number,
         "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" => {
             length
         }
+        "items" | "additionalProperties" => json!({"type": ["object", "boolean"]}),
+        "properties" => json!({"type": "object"}),
+        "required" => json!({"type": "array", "items": {"type": "string"}}),
+        "uniqueItems" => json!({"type": "boolean"}),
         "enum" => json!({"type": "array", "minItems": 1}),
         "examples" => json!({"type": "array"}),
         "allOf" | "anyOf" | "oneOf" => parts,
-        "not" | "if" | "then" | "else" | "items" | "additionalProperties" => one,
-        "properties" => json!({"type": "object", "additionalProperties": one}),
-        "required" => json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true}),
-        "deprecated" | "readOnly" | "uniqueItems" => json!({"type": "boolean"}),
+        "not" | "if" | "then" | "else" => json!({"type": ["object", "boolean"]}),
+        "deprecated" | "readOnly" => json!({"type": "boolean"}),
         "const" => json!({}),
         _ => json!({"type": "string"}),
     }
@@ -197,26 +185,17 @@ fn described(keys: Keys) -> Keys {
 
 fn input() -> Json {
     let keys = described(Keys::new().need("type", words(&KINDS), "Its type."));
-    let keys =
-        keys.usually("required", Spelling::Flag, false, "Whether a call without it is refused.");
-    with_keywords(keys).end("One input.")
+    let keys = keys.usually("required", Spelling::Flag, false, "Whether a call must bring it.");
+    with_keywords(keys, &[]).end("One input.")
 }
 
-fn output() -> Keys {
+/// An output of one of `types`, which knows `more` keywords.
+fn output(types: &[&str], more: &[&'static str]) -> Json {
     let constant = json!({"type": ["string", "number", "boolean", "array", "object"]});
-    let keys = described(Keys::new().need("type", words(&FORMS), "Its type."))
+    let keys = Keys::new().need("type", &json!({"enum": types}), "Its type.");
+    let keys = described(keys)
         .may("from", Spelling::JsonPath, "Where the reply has it; the first match counts.")
         .may("default", &constant, "What stands for it where the reply has none.")
         .may("value", &constant, "What it always is.");
-    with_keywords(keys)
-}
-
-fn flat_output() -> Json {
-    output().end("One output that is a single value.")
-}
-
-/// Beside the keywords for one value it has those for what is in it.
-fn nested_output() -> Json {
-    let inside = |keys: Keys, keyword| keys.inside(keyword, keyword_schema(keyword));
-    OF_STRUCTURES.into_iter().fold(output(), inside).end("One output that holds others.")
+    with_keywords(keys, more).end("One output.")
 }

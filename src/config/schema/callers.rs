@@ -3,10 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::keys::{Keys, by_type, filled, open};
-use crate::{
-    catalog::{caller::Algorithm, region::REGIONS},
-    config::spelling::Spelling,
-};
+use crate::{catalog::region::REGIONS, config::spelling::Spelling};
 
 const PATH: &str = "^/[^\\s?#\\\\]*$";
 
@@ -26,13 +23,11 @@ pub(super) fn definitions() -> impl Iterator<Item = (String, Json)> {
 }
 
 fn typed(word: &str, header: &str) -> Keys {
-    let kind = json!({"const": word});
-    let about = "The header in which the proof comes.";
-    Keys::new().need("type", &kind, "How the proof is checked.").usually(
+    Keys::new().need("type", &json!({"const": word}), "How the proof is checked.").usually(
         "header",
         Spelling::Header,
         header,
-        about,
+        "The header in which the proof comes.",
     )
 }
 
@@ -44,11 +39,12 @@ fn org(keys: Keys) -> Keys {
     keys.may("org", Spelling::Text, "Only this organisation; without it, any that is vouched for.")
 }
 
+/// Where the proof says what it says; `None`: nowhere that is known.
 fn claims(org: Option<&str>, client: &str, expires: Option<&str>) -> Json {
-    let whose = "Where it says the organisation.";
+    let about = "Where it says the organisation.";
     let keys = match org {
-        Some(path) => Keys::new().usually("org", Spelling::JsonPath, path, whose),
-        None => Keys::new().may("org", Spelling::JsonPath, whose),
+        Some(path) => Keys::new().usually("org", Spelling::JsonPath, path, about),
+        None => Keys::new().may("org", Spelling::JsonPath, about),
     };
     let keys =
         keys.usually("client", Spelling::JsonPath, client, "Where it says the OAuth client.");
@@ -61,50 +57,29 @@ fn claims(org: Option<&str>, client: &str, expires: Option<&str>) -> Json {
     keys.end("Where the proof says what it says.")
 }
 
-/// How long it may take to learn what a token is worth, and how long that holds.
-fn verdicts(keys: Keys, ttl: &str, outlive: bool) -> Keys {
-    let most = 10_000_000;
-    let cache = Keys::new()
-        .usually(
-            "ttl",
-            Spelling::Span,
-            ttl,
-            "How long a token stays proven, never past its own expiry.",
-        )
-        .usually("refused_ttl", Spelling::Duration, "10s", "How long a token stays refused.")
-        .usually(
-            "capacity",
-            Spelling::Count(1, most),
-            100_000,
-            "Tokens that are remembered as proven.",
-        )
-        .usually(
-            "refused_capacity",
-            Spelling::Count(1, most),
-            10_000,
-            "Tokens that are remembered as refused.",
-        );
-    let cache = match outlive {
-        true => cache.usually(
-            "stale_on_outage",
-            Spelling::Duration,
-            "0s",
-            "How long past ttl a token stays proven while the authority is down.",
-        ),
-        false => cache,
-    };
-    keys.usually("timeout", Spelling::Span, "2s", "How long the authority may take.")
-        .inside("cache", cache.end("How long verdicts are remembered."))
-}
-
 /// What all that ask an authority have in common.
 fn asking(keys: Keys, ttl: &str) -> Keys {
-    verdicts(keys, ttl, true).usually(
-        "max_concurrent",
-        Spelling::Count(1, 10_000),
-        16,
-        "Questions to the authority at once.",
-    )
+    let most = Spelling::Count(1, 10_000);
+    keys.usually("timeout", Spelling::Span, "2s", "How long the authority may take.")
+        .usually("max_concurrent", most, 16, "Questions to the authority at once.")
+        .inside("cache", verdicts(ttl, true))
+}
+
+/// How long verdicts are remembered; only where an authority is asked can one outlive its outage.
+fn verdicts(ttl: &str, outlive: bool) -> Json {
+    let many = || Spelling::Count(1, 10_000_000);
+    let about = "How long a token stays proven, never past its own expiry.";
+    let keys = Keys::new()
+        .usually("ttl", Spelling::Span, ttl, about)
+        .usually("refused_ttl", Spelling::Duration, "10s", "How long a token stays refused.")
+        .usually("capacity", many(), 100_000, "Tokens that are remembered as proven.")
+        .usually("refused_capacity", many(), 10_000, "Tokens that are remembered as refused.");
+    let about = "How long past ttl a token stays proven while the authority is down.";
+    let keys = match outlive {
+        true => keys.usually("stale_on_outage", Spelling::Duration, "0s", about),
+        false => keys,
+    };
+    keys.end("How long verdicts are remembered.")
 }
 
 fn region(keys: Keys) -> Keys {
@@ -146,25 +121,24 @@ fn tokens_me() -> Json {
 }
 
 fn jwt() -> Json {
-    let algorithms = Spelling::choice(Algorithm::ALL.iter().map(|(word, _)| *word));
-    let mut audience = filled(Spelling::Text);
-    audience["type"] = json!(["string", "number", "boolean", "array"]);
+    let algorithms = Spelling::choice([
+        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+    ]);
+    let audience = json!({"anyOf": [Spelling::Text.schema(), filled(Spelling::Text)]});
     let keys = typed("jwt", "Authorization")
         .need("jwks", Spelling::Url, "Where the keys are that sign tokens.")
         .need("issuer", Spelling::Text, "Who must have issued a token.")
-        .need(
-            "audience",
-            &audience,
-            "For whom a token must be made, or a list of which any will do.",
-        )
+        .need("audience", &audience, "For whom a token must be made: one of these.")
         .usually(
             "algorithms",
             &filled(algorithms),
             json!(["RS256", "ES256"]),
             "How a token may be signed.",
         )
-        .inside("claims", claims(None, "$.client_id", None));
-    verdicts(clients(org(keys)), "1h", false).end("A signed token that is checked here.")
+        .usually("timeout", Spelling::Span, "2s", "How long fetching the keys may take.")
+        .inside("claims", claims(None, "$.client_id", None))
+        .inside("cache", verdicts("1h", false));
+    clients(org(keys)).end("A signed token that is checked here.")
 }
 
 fn secrets(description: &str) -> Json {
@@ -184,7 +158,7 @@ fn basic() -> Json {
     typed("basic", "Authorization")
         .inside("users", secrets("One password for each user, by the user's name."))
         .require("users")
-        .end("A user and a password.")
+        .end("A user and a password, in Authorization.")
 }
 
 fn issued() -> Json {
@@ -194,6 +168,10 @@ fn issued() -> Json {
         .inside("clients", secrets("One secret for each client, by the client's id."))
         .require("clients")
         .usually("ttl", Spelling::Duration, "1h", "How long a token holds, from 1m to 48h.")
-        .need("key", Spelling::Secret, "What signs tokens; the same in every replica.")
+        .need(
+            "key",
+            Spelling::Secret,
+            "What signs tokens, at least 32 characters; the same in every replica.",
+        )
         .end("A token that Holdline itself issues for User Defined (OAuth).")
 }

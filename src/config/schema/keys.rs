@@ -128,37 +128,38 @@ pub(super) fn filled(items: impl Written) -> Json {
     json!({"type": "array", "items": items.written(), "minItems": 1})
 }
 
-/// Something whose `type` says which other keys it has: a definition for each, and the one that
+/// Something whose `type` says which other keys it has: a definition for each type, and the one that
 /// chooses among them.
 pub(super) fn by_type(
     name: &str,
     description: &str,
     types: &[(&'static str, Json)],
 ) -> Vec<(String, Json)> {
-    let words: Vec<&str> = types.iter().map(|(word, _)| *word).collect();
-    let chooser = chooser(description, words.iter().map(|word| (*word, format!("{name}_{word}"))));
-    let each = types.iter().map(|(word, written)| (format!("{name}_{word}"), written.clone()));
-    each.chain([(name.to_owned(), chooser)]).collect()
+    let types: Vec<_> = types.iter().map(|(word, written)| (*word, vec![*word], written)).collect();
+    by_types(name, description, &types)
 }
 
-/// What each word as `type` makes of a mapping: the definition of that name.
-pub(super) fn chooser<'w>(
+/// The same, where several types may have the same keys: each has a name, its types, and the mapping.
+pub(super) fn by_types(
+    name: &str,
     description: &str,
-    words: impl Iterator<Item = (&'w str, String)>,
-) -> Json {
-    let words: Vec<_> = words.collect();
-    let chosen = |(word, definition): &(&str, String)| {
+    types: &[(&'static str, Vec<&'static str>, &Json)],
+) -> Vec<(String, Json)> {
+    let words: Vec<&str> = types.iter().flat_map(|(_, words, _)| words).copied().collect();
+    let chosen = |(part, words, _): &(&str, Vec<&str>, &Json)| {
         json!({
-            "if": {"properties": {"type": {"const": word}}, "required": ["type"]},
-            "then": {"$ref": format!("#/$defs/{definition}")},
+            "if": {"properties": {"type": {"enum": words}}, "required": ["type"]},
+            "then": {"$ref": format!("#/$defs/{name}_{part}")},
         })
     };
-    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    json!({
+    let chooser = json!({
         "description": description,
         "type": "object",
-        "properties": {"type": {"enum": known, "description": "Which keys stand beside it."}},
+        "properties": {"type": {"enum": words, "description": "Which keys stand beside it."}},
         "required": ["type"],
-        "allOf": words.iter().map(chosen).collect::<Vec<_>>(),
-    })
+        "allOf": types.iter().map(chosen).collect::<Vec<_>>(),
+    });
+    let each =
+        types.iter().map(|(part, _, written)| (format!("{name}_{part}"), (*written).clone()));
+    each.chain([(name.to_owned(), chooser)]).collect()
 }

@@ -84,8 +84,8 @@ fn upstream() -> Json {
         .may("certificate", Spelling::Text, "The file of Holdline's own certificate chain, PEM.")
         .may("key", Spelling::Text, "The file of its private key, PEM.")
         .end("TLS that is not the usual one.");
-    let address = or_expansion("^http://[^\\s/?#@\\\\]+/?$");
-    let proxy = json!({"type": "string", "pattern": address});
+    let proxy = or_expansion("^http://[^\\s\\\\/?#@]+/?$");
+    let proxy = json!({"type": "string", "pattern": proxy});
     let auth = json!({"$ref": "#/$defs/auth", "default": {"type": "none"}});
     Keys::new()
         .need("base_url", Spelling::Url, "The address to which paths are added.")

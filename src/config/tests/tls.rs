@@ -67,7 +67,7 @@ fn what_is_written_reaches_the_settings_and_the_catalog() {
 
     let papers = Papers::new();
     let plain = server(&papers.identity());
-    let settings = accepted(&plain).settings;
+    let Loaded { settings, .. } = accepted(&plain);
     assert_eq!(warnings(&plain), [""; 0]);
     let mutual = server(&format!("{}, client_ca: {}", papers.identity(), papers.ca()));
     assert_ne!(settings.server.tls, accepted(&mutual).settings.server.tls);
@@ -166,7 +166,7 @@ fn files_that_cannot_be_used_are_told_each_by_itself() {
             format!("key: is the content of a file, not its path; {PATH}"),
         ]),
         (&crt, &format!("\"${{file:{key}}}\""), vec![
-            format!("key: is the content of a file, not its path (from the file {key}); {PATH}").replace(&path(""), "/"),
+            format!("key: is the content of a file, not its path (from the file /tls.key); {PATH}"),
         ]),
     ] {
         let members = format!("certificate: {certificate}, key: {key}");
@@ -196,7 +196,8 @@ fn a_certificate_that_does_not_hold_now_is_a_warning() {
         let certificate = papers.put("tls.crt", &issued.chain);
         let members =
             format!("certificate: {certificate}, key: {}", papers.put("tls.key", &issued.key));
-        assert_eq!(warnings(&server(&members)), [format!("4:22 server.tls.certificate: {what}")]);
+        let told = warnings(&server(&members));
+        assert_eq!(told, [format!("4:22 server.tls.certificate: {what}")]);
     }
 }
 
@@ -209,10 +210,10 @@ fn what_can_have_no_effect_is_told() {
         told(&papers, &yaml, "upstreams.crm.tls"),
         [": means nothing: base_url is plain http; write https:// in base_url, or remove it"]
     );
-    let idle = good_but("  max_body: 256KiB", "  handshake_timeout: 7s");
-    assert_eq!(accepted(&idle).settings.server.handshake_timeout.as_secs(), 7);
+    let yaml = good_but("  max_body: 256KiB", "  handshake_timeout: 7s");
+    assert_eq!(accepted(&yaml).settings.server.handshake_timeout.as_secs(), 7);
     assert_eq!(
-        warnings(&idle),
+        warnings(&yaml),
         ["4:22 server.handshake_timeout: means nothing without tls; remove it, or write tls"]
     );
 }

@@ -79,7 +79,10 @@ pub(super) fn login(
     before: Option<&Lane>,
     around: &Surroundings<'_>,
 ) -> Result<Login, ClientError> {
-    match before.filter(|lane| lane.upstream.credential == upstream.credential) {
+    let asks_alike = |lane: &&Lane| {
+        lane.upstream.credential == upstream.credential && connects_alike(&lane.upstream, upstream)
+    };
+    match before.filter(asks_alike) {
         Some(lane) => Ok(lane.login.clone()),
         None => Login::new(upstream, around),
     }

@@ -14,7 +14,7 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("retry_policies", &["pipeline/upstream"]),
     ("rustls", &["tls", "client", "server/listener"]),
     ("tokio_rustls", &["server/listener"]),
-    ("arc_swap", &["server"]),
+    ("arc_swap", &["server", "pipeline/authenticate"]),
     ("moka", &["pipeline/cache", "pipeline/authenticate"]),
     ("governor", &["pipeline/rate_limit"]),
     ("jsonwebtoken", &["pipeline/authenticate"]),

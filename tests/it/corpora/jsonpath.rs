@@ -17,7 +17,8 @@ actions:
     request: {{upstream: up, path: /}}
     output: {{v: {{type: {form}, from: {}}}}}
 ",
-        json!(selector)
+        // YAML has no control characters, and serde_json writes this one as it is.
+        json!(selector).to_string().replace('\u{7f}', "\\u007f")
     )
 }
 

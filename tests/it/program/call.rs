@@ -213,3 +213,36 @@ async fn a_call_without_a_token_uses_a_key_of_the_configuration() {
     assert!(ended.err.starts_with("as ivr (portal)\n200 OK after "), "{ended:?}");
     assert!(!format!("{ended:?}").contains("k3y"), "{ended:?}");
 }
+
+#[tokio::test]
+async fn users_and_clients_of_the_configuration_are_known_to_it_too() {
+    let outside = Outside::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let caller = |scheme: &str| {
+        format!(
+            "version: 1
+callers: {{desk: {scheme}}}
+upstreams: {{crm: {{base_url: {}}}}}
+actions:
+  look:
+    caller: desk
+    request: {{upstream: crm, path: /users/1}}
+    output: {{name: {{type: string, from: $.name}}}}
+",
+            outside.crm.site.url()
+        )
+    };
+    for scheme in [
+        "{type: basic, users: {ivr: \"${SECRET}\"}}",
+        "{type: issued, clients: {ivr: \"${SECRET}\"}, key: \"${SIGNING}\"}",
+    ] {
+        let file = written(&folder, "holdline.yaml", &caller(scheme));
+        let file = file.to_str().expect("UTF-8");
+        let env =
+            [("SECRET", "a-long-enough-secret"), ("SIGNING", "0123456789abcdef0123456789abcdef")];
+        let ended = Program::run(&["call", "look", "-c", file], &env).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.err.starts_with("as ivr (desk)\n200 OK"), "{ended:?}");
+        assert!(!format!("{ended:?}").contains("a-long-enough"), "{ended:?}");
+    }
+}

@@ -28,6 +28,7 @@ use super::{
     eventually,
     form::{Form, outputs_of},
     in_time,
+    lines::Lines,
     raw::Wire,
     written::Written,
 };
@@ -37,28 +38,6 @@ const ANY_PORT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 /// The secret of the caller `ivr` in the scheme `portal`.
 pub(crate) const API_KEY: &str = "key-of-the-ivr";
-
-/// Lines of one section of the configuration, each a key with its value.
-#[derive(Debug, Clone, Default)]
-struct Lines(Vec<(String, String)>);
-
-impl Lines {
-    fn of<const N: usize>(lines: [&str; N]) -> Self {
-        lines.into_iter().fold(Self::default(), |all, line| all.with(line))
-    }
-
-    /// Puts in `line`, in the place of the one with the same key.
-    fn with(mut self, line: &str) -> Self {
-        let (key, value) = line.split_once(':').expect("a line is `key: value`");
-        self.0.retain(|(known, _)| known != key);
-        self.0.push((key.to_owned(), value.trim().to_owned()));
-        self
-    }
-
-    fn text(&self, indent: &str) -> String {
-        self.0.iter().map(|(key, value)| format!("{indent}{key}: {value}\n")).collect()
-    }
-}
 
 /// How a [`TestProxy`] is configured. By itself: the tutorial's action in four forms, uncached, one
 /// attempt each, no breaker, no limits.

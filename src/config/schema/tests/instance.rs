@@ -4,10 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    config::{self, node::below, problem::Findings},
-    tls::issuer::Issuer,
-};
+use crate::config::{self, node::below, problem::Findings};
 
 /// One value of the file and all that the schema says of it.
 #[derive(Debug)]
@@ -34,8 +31,8 @@ impl<'a> Said<'a> {
             parts.extend(Self::of(root, target, referred, instance).0);
         }
         for part in schema["allOf"].as_array().into_iter().flatten() {
-            let word = &part["if"]["properties"]["type"]["const"];
-            if !word.is_null() && instance["type"] == *word {
+            let words = part["if"]["properties"]["type"]["enum"].as_array();
+            if words.is_some_and(|words| words.contains(&instance["type"])) {
                 parts.extend(Self::of(root, format!("{pointer}/then"), &part["then"], instance).0);
             }
         }
@@ -130,17 +127,20 @@ pub(super) fn mappings(schema: &Json, pointer: &str) -> Vec<String> {
 
 /// The variables of the maximal file, and the folder that one of them names.
 pub(super) fn env() -> (impl Fn(&str) -> Option<String>, tempfile::TempDir) {
-    let (folder, issuer) = (tempfile::tempdir().unwrap(), Issuer::new());
-    let issued = issuer.issue(&["a.example"]);
-    let papers = [("ca.pem", &issuer.pem), ("cert.pem", &issued.chain), ("key.pem", &issued.key)];
-    for (name, pem) in papers {
-        fs::write(folder.path().join(name), pem).unwrap();
-    }
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display().to_string();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    for (name, pem) in [
+        ("cert", made.cert.pem()),
+        ("ca", made.cert.pem()),
+        ("key", made.signing_key.serialize_pem()),
+    ] {
+        fs::write(folder.path().join(name).with_extension("pem"), pem).unwrap();
+    }
     let env = move |name: &str| match name {
         "DIR" => Some(path.clone()),
-        "SIGNING" => Some("what-signs-tokens-and-nobody-else-knows".to_owned()),
         "SECRET" => Some("s3cr3t-that-is-long-enough-for-anybody".to_owned()),
+        "KEY" => Some("an0ther-that-is-long-enough-for-anybody".to_owned()),
         _ => None,
     };
     (env, folder)

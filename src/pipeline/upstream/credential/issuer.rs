@@ -16,7 +16,7 @@ use url::{Url, form_urlencoded};
 use crate::{
     catalog::{
         credential::ClientCredentials,
-        upstream::{Pool, Upstream},
+        upstream::{Pool, Upstream, Way},
     },
     client::{Client, ClientError, Transport, WireError},
     pipeline::upstream::{credential::Header, retry},
@@ -95,6 +95,14 @@ impl fmt::Debug for Issuer {
     }
 }
 
+/// The way to the issuer: through the same proxy as to the upstream. Where both are one host, whom to
+/// trust is the same too; our certificate is for the upstream alone.
+fn way(upstream: &Upstream, ours: &ClientCredentials) -> Way {
+    let same_host = upstream.base_url.host() == ours.token_url.host();
+    let roots = upstream.way.roots.clone().filter(|_| same_host);
+    Way { roots, identity: None, proxy: upstream.way.proxy.clone() }
+}
+
 impl Issuer {
     pub(super) fn new(
         upstream: &Upstream,
@@ -117,7 +125,12 @@ impl Issuer {
             // Both are encoded like a form before they become a user and a password (2.3.1).
             login: Header::basic(&id, &secret),
             form: form.finish().into(),
-            client: Client::new(upstream.timeouts.connect, pool, transport)?,
+            client: Client::along(
+                &way(upstream, ours),
+                upstream.timeouts.connect,
+                pool,
+                transport,
+            )?,
             wall,
         })
     }

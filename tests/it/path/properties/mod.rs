@@ -38,6 +38,16 @@ fn for_all<S: Strategy>(
     strategy: &S,
     case: &impl AsyncFn(&Rig, S::Value) -> Result<(), TestCaseError>,
 ) {
+    for_so_many(CASES, setup, strategy, case);
+}
+
+/// The same in so many histories: where each is worth hundreds.
+fn for_so_many<S: Strategy>(
+    cases: u32,
+    setup: &Setup<'_>,
+    strategy: &S,
+    case: &impl AsyncFn(&Rig, S::Value) -> Result<(), TestCaseError>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -45,7 +55,7 @@ fn for_all<S: Strategy>(
         .expect("a runtime");
     let rig = runtime.block_on(async { setup.rig() });
     let asked = Config::default();
-    let cases = if env::var_os("PROPTEST_CASES").is_some() { asked.cases } else { CASES };
+    let cases = if env::var_os("PROPTEST_CASES").is_some() { asked.cases } else { cases };
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..asked });
     let result = runner.run(strategy, |value| {
         runtime.block_on(async {

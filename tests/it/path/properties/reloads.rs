@@ -11,7 +11,7 @@ use holdline::pipeline::failure::Failure;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{any_line, for_all};
+use super::{any_line, for_so_many};
 use crate::support::{
     rig::{Rig, Setup},
     scripted::Line,
@@ -106,7 +106,8 @@ fn no_call_is_lost_and_nothing_is_left_of_what_is_no_longer_in_force() {
     let setup = Setup { caller: "genesys", ..Setup::PLAIN };
     // One after the other, through all histories.
     let last = RefCell::new(None::<Rig>);
-    for_all(&setup, &(calls(), reloads(), lines(), lines()), &async |rig, value| {
+    // Each builds several pipelines.
+    for_so_many(1_000, &setup, &(calls(), reloads(), lines(), lines()), &async |rig, value| {
         let (calls, reloads, authority, upstream) = value;
         rig.authority().only(authority);
         rig.upstream().only(upstream);
