@@ -18,6 +18,7 @@ mod tree;
 mod asked;
 mod spelling;
 
+mod secrets;
 mod section;
 mod values;
 

@@ -7,11 +7,11 @@ use url::Url;
 use crate::{
     config::{
         expand::Env,
+        secrets::{self, secret},
         section::{Section, Value},
         tls,
         values::{
-            address, base_url, bytes, choice, count, duration, flag, plain_path, ratio, secret,
-            size, span,
+            address, base_url, bytes, choice, count, duration, flag, plain_path, ratio, size, span,
         },
     },
     settings::{
@@ -115,7 +115,7 @@ pub(super) fn probes(section: &Section<'_>) -> Option<SocketAddr> {
 /// `admin`.
 pub(super) fn admin(section: &Section<'_>) -> Option<AdminSettings> {
     let listen = section.read("listen", ADMIN.into(), address);
-    let token = section.optional("token", secret);
+    let token = section.optional("token", |value| secret(value, secrets::KEY));
     if let (Some(listen), Some(None)) = (listen, &token)
         && !listen.ip().is_loopback()
     {

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, time::Duration};
 
 use http::HeaderName;
-use secrecy::SecretString;
 use serde_json_path::JsonPath;
 use url::Url;
 
@@ -326,28 +325,6 @@ pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
             None
         }
     }
-}
-
-/// A secret: never empty, and marked so that it is never shown or fingerprinted.
-pub(super) fn secret(value: &Value<'_>) -> Option<SecretString> {
-    value.is_read_as(|| Spelling::Secret);
-    const INSTEAD: &str = "write ${file:/path} or ${NAME}";
-    let scalar = value.scalar("must be a secret", INSTEAD)?;
-    scalar.secret.set(true);
-    if scalar.text.trim_end().contains(['\n', '\r']) {
-        value.refuse("has more than one line", "keep one line");
-        return None;
-    }
-    // It arrives in a header, where nothing else can be sent.
-    if scalar.text.is_empty() || !scalar.text.bytes().all(|c| c.is_ascii_graphic()) {
-        let instead = if scalar.expanded { "write the secret alone there" } else { INSTEAD };
-        value.refuse("must be visible ASCII without spaces, at least one character", instead);
-        return None;
-    }
-    if !scalar.expanded {
-        value.warn("is a secret in the clear", INSTEAD);
-    }
-    Some(SecretString::from(scalar.text.clone()))
 }
 
 /// The name of a header that may be chosen: not one by which HTTP itself works.

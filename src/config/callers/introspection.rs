@@ -17,8 +17,9 @@ use crate::{
         },
         hosts::warn_of_plain_http,
         nearest::{by_distance, listed},
+        secrets::{self, secret},
         section::{Section, Value},
-        values::{base_url, count, secret, shown, span, url, word},
+        values::{base_url, count, shown, span, url, word},
     },
 };
 
@@ -45,8 +46,8 @@ pub(super) fn rfc7662(section: &Section<'_>) -> Option<Introspection> {
         Usual { org: None, client: "$.client_id", expires: Some("$.exp"), may_name_none: false };
     let url = section.required("url", "write it like https://idp.example.com/introspect", public);
     let id = section.required("client_id", "write the name of our client there", word);
-    let secret =
-        section.required("client_secret", "write ${file:/path} or ${NAME}", |value| secret(value));
+    let secret = section
+        .required("client_secret", secrets::FROM_OUTSIDE, |value| secret(value, secrets::KEY));
     let credentials = id.zip(secret).map(|(id, secret)| Credentials { id, secret });
     asked(section, credentials.map(Dialect::Rfc7662), url, &usual, TTL)
 }

@@ -9,8 +9,9 @@ use crate::{
     config::{
         callers::keys,
         links::Part,
+        secrets::{self, secret},
         section::{Section, Value},
-        values::{duration, plain_path, secret, shown},
+        values::{duration, plain_path, shown},
     },
 };
 
@@ -31,7 +32,7 @@ pub(super) fn issued(section: &Section<'_>) -> Option<Issued> {
     let clients = keys::clients(section);
     let ttl = section.read("ttl", Duration::from_secs(3600), ttl);
     let key = section.required("key", INSTEAD, |value| {
-        let key = secret(value)?;
+        let key = secret(value, secrets::KEY)?;
         if key.expose_secret().len() < KEY {
             value.refuse("is shorter than 32 characters: tokens could be forged", INSTEAD);
             return None;

@@ -6,8 +6,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::{
     catalog::caller::KnownSecret,
     config::{
+        secrets::{self, secret},
         section::{Section, Value},
-        values::{secret, shown},
+        values::shown,
     },
 };
 
@@ -32,7 +33,7 @@ pub(super) fn api_keys(section: &Section<'_>) -> Option<Vec<KnownSecret>> {
         owner: "caller",
         secret: "key",
         instead: "write one key for each caller, such as ivr: \"${file:/path}\"",
-        read: secret,
+        read: |value| secret(value, secrets::KEY),
         named: false,
     };
     known(section, &kind)
@@ -45,7 +46,7 @@ pub(super) fn users(section: &Section<'_>) -> Option<Vec<KnownSecret>> {
         owner: "user",
         secret: "password",
         instead: "write one password for each user, such as ivr: \"${file:/path}\"",
-        read: password,
+        read: |value| secret(value, secrets::PASSWORD),
         named: true,
     };
     known(section, &kind)
@@ -108,23 +109,11 @@ fn name(client: &str, value: &Value<'_>, kind: &Kind) -> Option<()> {
     None
 }
 
-/// A password: any text, as it travels encoded.
-fn password(value: &Value<'_>) -> Option<SecretString> {
-    const INSTEAD: &str = "write ${file:/path} or ${NAME}";
-    let scalar = value.scalar("must be a password", INSTEAD)?;
-    scalar.secret.set(true);
-    if scalar.text.is_empty() || scalar.text.contains(char::is_control) {
-        value.refuse("must be a text without control characters, at least one character", INSTEAD);
-        return None;
-    }
-    Some(SecretString::from(scalar.text.clone()))
-}
-
 /// A client's secret. Whoever finds it can fetch tokens, and nobody but them sees how often it is
 /// guessed.
 fn client_secret(value: &Value<'_>) -> Option<SecretString> {
     const SHORT: usize = 16;
-    let secret = secret(value)?;
+    let secret = secret(value, secrets::KEY)?;
     if secret.expose_secret().len() < SHORT {
         value.warn(
             "is short enough to be guessed",

@@ -6,7 +6,7 @@ use crate::{
     config::{Loaded, parse},
 };
 
-use super::good_but;
+use super::{good_but, unusual};
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -86,39 +86,31 @@ const FAULTS: &[(&str, &str)] = &[
         "28:5 auth.token: is missing; write ${file:/path} or ${NAME}",
     ),
     (
-        "auth: {type: bearer, token: S3CRET}",
-        "28:33 auth.token: is a credential in the clear; write ${file:/path} or ${NAME}",
-    ),
-    (
         "auth: {type: bearer, token: 'Bearer ${SECRET}'}",
         "28:33 auth.token: must be visible ASCII without spaces: the token alone, without a \
-             word before it (from the environment variable SECRET); write another value",
+             word before it (from the environment variable SECRET); write the secret alone there",
     ),
     (
         "auth: {type: basic, user: 'a:b', password: '${SECRET}'}",
         "28:31 auth.user: has a colon, at which the password would begin; write another user",
     ),
     (
-        "auth: {type: basic, user: a, password: S3CRET}",
-        "28:44 auth.password: is a credential in the clear; write ${file:/path} or ${NAME}",
+        "auth: {type: basic, user: a, password: '${CONTROL}'}",
+        "28:44 auth.password: must be a text without control characters (from the environment \
+             variable CONTROL); write the secret alone there",
     ),
     (
-        "auth: {type: basic, user: a, password: '${CONTROL}'}",
-        "28:44 auth.password: must be one line of text (from the environment variable CONTROL); \
-             write another value",
+        "auth: {type: basic, user: '', password: '${SECRET}'}",
+        "28:31 auth.user: is empty; write another value",
     ),
     (
         "auth: {type: header, name: Host, value: '${SECRET}'}",
         "28:32 auth.name: is a header that HTTP itself sets; write it like X-Genesys-Auth-Token",
     ),
     (
-        "auth: {type: header, name: X-Key, value: S3CRET}",
-        "28:46 auth.value: is a credential in the clear; write ${file:/path} or ${NAME}",
-    ),
-    (
         "auth: {type: header, name: X-Key, value: ' ${SECRET}'}",
         "28:46 auth.value: must be visible ASCII without a space at its ends (from the \
-             environment variable SECRET); write another value",
+             environment variable SECRET); write the secret alone there",
     ),
     (
         "auth: {type: header, name: x-tenant, value: '${SECRET}'}",
@@ -158,11 +150,11 @@ fn all_faults_of_one_are_told() {
         ]
     );
     assert_eq!(
-        oauth2("token_url: 'ftp://a', client_id: a, client_secret: S3CRET"),
+        oauth2("token_url: 'ftp://a', client_id: a, client_secret: 'ä'"),
         [
             "28:37 auth.token_url: must be an address that begins with http:// or https://; write \
              it like https://crm.example.com",
-            "28:77 auth.client_secret: is a credential in the clear; write ${file:/path} or ${NAME}",
+            "28:77 auth.client_secret: must be printable ASCII on one line; write ${file:/path} or ${NAME}",
         ]
     );
 }
@@ -173,16 +165,33 @@ fn tokens_in_the_clear_are_warned_of() {
         let auth = format!(
             "{{type: oauth2, token_url: 'http://{host}/t', client_id: a, client_secret: '${{SECRET}}'}}"
         );
-        let loaded = loaded(&auth);
-        let of_auth = loaded.warnings.iter().filter(|warning| warning.path.contains(".auth."));
-        of_auth.map(ToString::to_string).collect::<Vec<_>>()
+        unusual(&loaded(&auth))
     };
     assert_eq!(
         warned("login.example.com"),
-        ["f:28:37 upstreams.crm.auth.token_url: is plain http to a public host: everybody on the \
+        ["28:37 upstreams.crm.auth.token_url: is plain http to a public host: everybody on the \
           way can read it; write https://"]
     );
     assert!(warned("login.internal").is_empty());
+}
+
+#[test]
+fn credentials_in_the_clear_are_warned_of_and_never_told() {
+    for (auth, place) in [
+        ("{type: bearer, token: S3CRET}", "28:33 upstreams.crm.auth.token"),
+        ("{type: bearer, token: '${UNSET:-S3CRET}'}", "28:33 upstreams.crm.auth.token"),
+        ("{type: basic, user: a, password: S3CRET}", "28:44 upstreams.crm.auth.password"),
+        ("{type: header, name: X-Key, value: S3CRET}", "28:46 upstreams.crm.auth.value"),
+        (
+            "{type: oauth2, token_url: 'https://l.example/t', client_id: a, client_secret: S3CRET}",
+            "28:89 upstreams.crm.auth.client_secret",
+        ),
+    ] {
+        let loaded = loaded(auth);
+        let clear = "is a secret in the clear; write ${file:/path} or ${NAME}";
+        assert_eq!(unusual(&loaded), [format!("{place}: {clear}")]);
+        assert!(!format!("{loaded:?}").contains("S3CRET"), "{auth}");
+    }
 }
 
 #[test]

@@ -4,27 +4,34 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
-use super::{accepted, good_but, problems};
+use super::{good_but, problems, unusual};
 use crate::{
     catalog::caller::{Issued, KnownSecret, Proof, Scheme},
-    config::Loaded,
+    config::{Loaded, parse},
 };
 
 const PORTAL: &str = "    type: api_key\n    keys: {ivr: a-key, web: another-key}\n";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const SECRET: &str = "a-long-enough-secret";
 
-/// The warnings about callers, but for those of secrets in the clear, of which these tests are full.
-fn told(loaded: &Loaded) -> Vec<String> {
-    let warnings = loaded.warnings.iter().filter(|warning| warning.path.starts_with("callers."));
-    let told = warnings.filter(|warning| warning.what != "is a secret in the clear");
-    told.map(ToString::to_string).collect()
+fn env(name: &str) -> Option<String> {
+    let known = [
+        ("KEY", KEY),
+        ("SECRET", SECRET),
+        ("PASSWORD", "pass: wörd"),
+        ("SHORT", "fifteen-letters"),
+    ];
+    known.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+}
+
+fn loaded(keys: &str) -> Loaded {
+    parse("f", &good_but(PORTAL, keys), &env).unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// The scheme `portal`, of this type with these keys.
 fn scheme(keys: &str) -> std::sync::Arc<Scheme> {
-    let loaded = accepted(&good_but(PORTAL, keys));
-    assert_eq!(told(&loaded), [""; 0]);
+    let loaded = loaded(keys);
+    assert_eq!(unusual(&loaded), [""; 0]);
     std::sync::Arc::clone(&loaded.catalog.callers["portal"])
 }
 
@@ -43,14 +50,14 @@ fn wrong(keys: &str) -> Vec<String> {
 #[test]
 fn a_password_may_be_any_text_that_can_be_typed() {
     let scheme =
-        scheme("    type: basic\n    users: {ivr: \"pass: wörd\", käthe: \"${NOT_SET:-other}\"}\n");
+        scheme("    type: basic\n    users: {ivr: \"${PASSWORD}\", käthe: \"${SECRET}\"}\n");
     assert_eq!(scheme.header_text, "Authorization");
     let Proof::Basic(users) = &scheme.proof else { panic!() };
     let told =
         |known: &KnownSecret| (known.client.clone(), known.secret.expose_secret().to_owned());
     assert_eq!(
         users.iter().map(told).collect::<Vec<_>>(),
-        [("ivr", "pass: wörd"), ("käthe", "other")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+        [("ivr", "pass: wörd"), ("käthe", SECRET)].map(|(a, b)| (a.to_owned(), b.to_owned()))
     );
     assert!(!format!("{scheme:?}").contains("wörd"));
 }
@@ -73,11 +80,9 @@ fn users_at_fault() {
         [
             "20:13 callers.portal.users.\"a:b\": is a name with a colon or a control character, which \
              no user can send; write the name of a user",
-            "20:30 callers.portal.users.web: must be a text without control characters, at least \
-             one character; write ${file:/path} or ${NAME}",
+            "20:30 callers.portal.users.web: is empty; write ${file:/path} or ${NAME}",
             "20:34 callers.portal.users.\" \": is a password of nobody; write the name of a user",
-            "20:39 callers.portal.users.\" \": must be a text without control characters, at least one \
-             character; write ${file:/path} or ${NAME}",
+            "20:39 callers.portal.users.\" \": must be a text without control characters; write ${file:/path} or ${NAME}",
             "20:52 callers.portal.users.ivr: is the same password as that of `a:b`; write another",
         ]
     );
@@ -86,16 +91,16 @@ fn users_at_fault() {
 #[test]
 fn tokens_are_issued_as_written_or_by_default() {
     let plain =
-        scheme(&format!("    type: issued\n    clients: {{ivr: {SECRET}}}\n    key: {KEY}\n"));
+        scheme("    type: issued\n    clients: {ivr: \"${SECRET}\"}\n    key: \"${KEY}\"\n");
     let of = issued(&plain);
     assert_eq!((&*of.path, of.ttl), ("/oauth/token", Duration::from_secs(3600)));
     assert_eq!((&*of.clients[0].client, of.clients[0].secret.expose_secret()), ("ivr", SECRET));
     assert_eq!((of.key.expose_secret(), &*plain.header_text), (KEY, "Authorization"));
     assert!(!format!("{plain:?}").contains(SECRET) && !format!("{plain:?}").contains(KEY));
-    let other = scheme(&format!(
+    let other = scheme(
         "    type: issued\n    path: /v2/token\n    ttl: 5m\n    header: X-Token\n    \
-         clients: {{ivr: {SECRET}}}\n    key: {KEY}\n"
-    ));
+         clients: {ivr: \"${SECRET}\"}\n    key: \"${KEY}\"\n",
+    );
     let of = issued(&other);
     assert_eq!((&*of.path, of.ttl), ("/v2/token", Duration::from_secs(300)));
     assert_eq!(other.header_text, "X-Token");
@@ -156,7 +161,7 @@ fn tokens_have_a_path_of_their_own() {
             )]
         );
     }
-    scheme(&portal("    path: /data-actions\n"));
+    loaded(&portal("    path: /data-actions\n"));
     let base = format!(
         "server:\n  base_path: /oauth\n{}",
         &good_but(PORTAL, &portal(""))["version: 1\nserver:\n".len()..]
@@ -181,13 +186,41 @@ fn tokens_have_a_path_of_their_own() {
 
 #[test]
 fn a_secret_that_can_be_guessed_is_warned_of() {
-    let loaded = accepted(&good_but(
-        PORTAL,
-        &format!("    type: issued\n    clients: {{ivr: fifteen-letters}}\n    key: {KEY}\n"),
-    ));
+    let warned = |short: &str| {
+        unusual(&loaded(&format!(
+            "    type: issued\n    clients: {{ivr: {short}}}\n    key: \"${{KEY}}\"\n"
+        )))
+    };
+    const CLIENT: &str = "20:20 callers.portal.clients.ivr";
+    let guessed = "is short enough to be guessed";
+    let instead = "write at least 16 characters, such as `openssl rand -base64 24` makes";
     assert_eq!(
-        told(&loaded),
-        ["f:20:20 callers.portal.clients.ivr: is short enough to be guessed; write at least 16 \
-          characters, such as `openssl rand -base64 24` makes"]
+        warned("\"${SHORT}\""),
+        [format!("{CLIENT}: {guessed} (from the environment variable SHORT); {instead}")]
+    );
+    assert_eq!(
+        warned("fifteen-letters"),
+        [
+            format!("{CLIENT}: is a secret in the clear; write ${{file:/path}} or ${{NAME}}"),
+            format!("{CLIENT}: {guessed}; {instead}"),
+        ]
+    );
+}
+
+#[test]
+fn secrets_in_the_clear_are_warned_of_each_at_its_place() {
+    const CLEAR: &str = "is a secret in the clear; write ${file:/path} or ${NAME}";
+    let issuing =
+        format!("    type: issued\n    clients: {{ivr: {SECRET}}}\n    key: ${{NOT_SET:-{KEY}}}\n");
+    assert_eq!(
+        unusual(&loaded(&issuing)),
+        [
+            format!("20:20 callers.portal.clients.ivr: {CLEAR}"),
+            format!("21:10 callers.portal.key: {CLEAR}"),
+        ]
+    );
+    assert_eq!(
+        unusual(&loaded("    type: basic\n    users: {ivr: \"pass: wörd\"}\n")),
+        [format!("20:18 callers.portal.users.ivr: {CLEAR}")]
     );
 }

@@ -105,13 +105,17 @@ pub(super) fn json_of(yaml: &str) -> Json {
 /// The warnings about `yaml` that are not about the good file itself, each without the file's name: it
 /// has keys in the clear and an input for nothing, for the tests' sake.
 fn warnings(yaml: &str) -> Vec<String> {
+    unusual(&accepted(yaml))
+}
+
+/// The same of what has been read.
+fn unusual(loaded: &Loaded) -> Vec<String> {
     let usual = accepted(GOOD).warnings;
     let is_usual = |warning: &Problem| {
         usual.iter().any(|usual| usual.path == warning.path && usual.what == warning.what)
     };
-    let told = accepted(yaml).warnings;
-    told.iter()
-        .filter(|warning| !is_usual(warning))
+    let told = loaded.warnings.iter();
+    told.filter(|warning| !is_usual(warning))
         .map(|warning| warning.to_string()[2..].to_owned())
         .collect()
 }

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::{catalog::caller::Proof, config::parse};
 
-use super::{accepted, good_but, no_env, problems};
+use super::{accepted, good_but, no_env, problems, warnings};
 
 const SECRET: &str = "s3cr3t{unclosed";
 
@@ -87,8 +87,9 @@ fn secrets_at_fault_are_named_by_their_place() {
     );
     assert_eq!(
         problems("web: another-key", "web: a key"),
-        ["20:29 callers.portal.keys.web: must be visible ASCII without spaces, at least one \
-          character; write ${file:/path} or ${NAME}"]
+        [
+            "20:29 callers.portal.keys.web: must be visible ASCII without spaces; write ${file:/path} or ${NAME}"
+        ]
     );
     assert_eq!(
         problems("web: another-key", "web: \"${file:/nowhere/key}\""),
@@ -98,8 +99,8 @@ fn secrets_at_fault_are_named_by_their_place() {
         ]
     );
     assert_eq!(
-        problems("X-Tenant: acme", "Authorization: Basic YTpi"),
-        ["27:30 upstreams.crm.headers.Authorization: is a credential in the clear; write \
+        warnings(&good_but("X-Tenant: acme", "Authorization: Basic YTpi")),
+        ["27:30 upstreams.crm.headers.Authorization: is a secret in the clear; write \
           ${file:/path} or ${NAME}"]
     );
     assert_eq!(

@@ -1,12 +1,15 @@
 //! `upstreams.*.auth`: by which attempts at an upstream prove who we are.
 
 use http::{HeaderName, HeaderValue};
+use secrecy::ExposeSecret as _;
 
 use crate::{
     catalog::credential::{ClientCredentials, Credential, Secret},
     config::{
         hosts::warn_of_plain_http,
+        secrets::{self, CLIENT, FROM_OUTSIDE, Form, HEADER_VALUE, PASSWORD, TOKEN},
         section::{Section, Value},
+        spelling::Spelling,
         values::{choice, header, url},
     },
 };
@@ -28,8 +31,6 @@ const TYPES: [(&str, Type); 5] = [
     ("oauth2", Type::OAuth2),
 ];
 
-const FROM_OUTSIDE: &str = "write ${file:/path} or ${NAME}";
-
 /// How an upstream is shown who asks.
 pub(super) fn auth(value: &Value<'_>) -> Option<Credential> {
     let section = value.section();
@@ -50,7 +51,7 @@ pub(super) fn auth(value: &Value<'_>) -> Option<Credential> {
 
 fn basic(section: &Section<'_>) -> Option<Credential> {
     let user = section.required("user", "write the user's name", |value| {
-        let user = name(value, USER)?;
+        let user = name(value, PASSWORD)?;
         if user.expose().contains(':') {
             value.refuse("has a colon, at which the password would begin", "write another user");
             return None;
@@ -91,6 +92,7 @@ fn oauth2(section: &Section<'_>) -> Option<Credential> {
 /// Words with one space between them (RFC 6749, 3.3).
 fn scope(value: &Value<'_>) -> Option<String> {
     const INSTEAD: &str = "write words with a space between them, such as `read write`";
+    value.is_read_as(|| Spelling::Text);
     let text = value.plain("must be a scope", INSTEAD)?;
     let word = |word: &str| {
         !word.is_empty() && word.bytes().all(|c| c.is_ascii_graphic() && !matches!(c, b'"' | b'\\'))
@@ -102,54 +104,18 @@ fn scope(value: &Value<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// What a text must be to be sent as what it is.
-#[derive(Clone, Copy)]
-struct Form {
-    must: &'static str,
-    fits: fn(&str) -> bool,
-}
-
-const TOKEN: Form = Form {
-    must: "must be visible ASCII without spaces: the token alone, without a word before it",
-    fits: |text| text.bytes().all(|c| c.is_ascii_graphic()),
-};
-const USER: Form =
-    Form { must: "must be one line of text", fits: |text| !text.contains(char::is_control) };
-const PASSWORD: Form = USER;
-const HEADER_VALUE: Form = Form {
-    must: "must be visible ASCII without a space at its ends",
-    fits: |text| is_printable(text) && text.trim_matches(' ').len() == text.len(),
-};
-const CLIENT: Form = Form { must: "must be printable ASCII on one line", fits: is_printable };
-
-fn is_printable(text: &str) -> bool {
-    text.bytes().all(|c| c == b' ' || c.is_ascii_graphic())
-}
-
-/// A secret, which must not stand in the file itself.
+/// A secret of that form.
 fn secret(value: &Value<'_>, form: Form) -> Option<Secret> {
-    let scalar = value.scalar("must be a secret", FROM_OUTSIDE)?;
-    scalar.secret.set(true);
-    if !scalar.expanded {
-        value.refuse("is a credential in the clear", FROM_OUTSIDE);
-        return None;
-    }
-    fitting(value, &scalar.text, form)
+    let secret = secrets::secret(value, form)?;
+    Some(Secret::new(secret.expose_secret().to_owned()))
 }
 
 /// Who we are: no secret, but it may stand beside one in a secret file.
 fn name(value: &Value<'_>, form: Form) -> Option<Secret> {
+    value.is_read_as(|| Spelling::Text);
     let scalar = value.scalar("must be a name", "write one line of text")?;
-    fitting(value, &scalar.text, form)
-}
-
-fn fitting(value: &Value<'_>, text: &str, form: Form) -> Option<Secret> {
-    if text.is_empty() || !(form.fits)(text) {
-        let what = if text.is_empty() { "is empty" } else { form.must };
-        value.refuse(what, "write another value");
-        return None;
-    }
-    Some(Secret::new(text.to_owned()))
+    let name = secrets::fitting(value, scalar, form, "write another value")?;
+    Some(Secret::new(name.to_owned()))
 }
 
 /// Refuses other keys that set the header in which the credential is sent: one of the two would be

@@ -20,6 +20,7 @@ use crate::{
     config::{
         hosts::warn_of_plain_http,
         nearest::write_one_of,
+        secrets,
         section::{Section, Value},
         tls,
         values::{
@@ -142,11 +143,7 @@ pub(super) fn holds_credentials(name: &HeaderName) -> bool {
 fn header_value(value: &Value<'_>, name: Option<&HeaderName>) -> Option<HeaderValue> {
     let scalar = value.scalar("must be the value of a header", "write one line of text")?;
     if name.is_some_and(holds_credentials) {
-        if !scalar.expanded {
-            value.refuse("is a credential in the clear", "write ${file:/path} or ${NAME}");
-            return None;
-        }
-        scalar.secret.set(true);
+        secrets::marked(value, scalar);
     }
     let visible = scalar.text.bytes().all(|c| c == b' ' || c.is_ascii_graphic());
     let content = HeaderValue::from_str(&scalar.text).ok().filter(|_| visible);
