@@ -7,6 +7,7 @@ pub(crate) mod form;
 pub(crate) mod front;
 pub(crate) mod issuer;
 pub(crate) mod jwt_issuer;
+pub(crate) mod organisation;
 pub(crate) mod otlp;
 pub(crate) mod papers;
 pub(crate) mod peer;
