@@ -30,7 +30,7 @@ use crate::support::{
     token_endpoint::{self, Known},
 };
 
-const TEXT: &str = include_str!("../../../deploy/examples/bank.yaml");
+pub(super) const TEXT: &str = include_str!("../../../deploy/examples/bank.yaml");
 const CARD: &str = "3f2b8c1d-0a4e-4b6f-9c7d-5e8f1a2b3c4d";
 const KNOWN: Known = Known { id: "client-of-the-bank", secret: "s3cret", scope: "" };
 /// What the file itself asks of its surroundings.

@@ -14,7 +14,7 @@ use crate::support::{
     token_endpoint::{Issuer, Known},
 };
 
-const TEXT: &str = include_str!("../../../deploy/examples/crm.yaml");
+pub(super) const TEXT: &str = include_str!("../../../deploy/examples/crm.yaml");
 const KNOWN: Known = Known {
     id: "what-stands-in-crm-client-id-9f2c7a4e51b8d036",
     secret: "what-stands-in-crm-client-secret-9f2c7a4e51b8d036",

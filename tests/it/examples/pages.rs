@@ -68,3 +68,19 @@ fn every_page_that_is_linked_to_is_there() {
         }
     }
 }
+
+#[test]
+fn the_page_of_the_examples_names_every_file_and_variable_that_they_want() {
+    let (_, page) = PAGES[1];
+    for example in [super::crm::TEXT, super::tickets::TEXT, super::bank::TEXT] {
+        let files = example.split("/etc/holdline/").skip(1).map(|rest| {
+            let path = rest.split(['}', '"', '\n']).next().unwrap();
+            path.rsplit('/').next().unwrap()
+        });
+        let variables = example.split("${").skip(1).map(|rest| rest.split([':', '}']).next());
+        let variables = variables.map(Option::unwrap).filter(|name| *name != "file");
+        for name in files.chain(variables) {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

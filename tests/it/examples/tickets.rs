@@ -1,5 +1,4 @@
 //! The ticketing system: keys on both sides, and actions that change something.
-#![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
 
 use holdline::demo::{
     crm::FakeCrm,
@@ -13,7 +12,7 @@ use crate::support::{
     service::{FILE, Service},
 };
 
-const TEXT: &str = include_str!("../../../deploy/examples/tickets.yaml");
+pub(super) const TEXT: &str = include_str!("../../../deploy/examples/tickets.yaml");
 const ADA: &str = "ada+calls@example.com";
 
 /// The example at work.
