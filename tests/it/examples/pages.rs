@@ -17,11 +17,10 @@ const UPSTREAMS: &str = "\nupstreams: {crm: {base_url: https://crm.example.com}}
 const ACTIONS: &str = "\nactions:\n  card:\n    caller: none\n    request: {upstream: crm, path: /card}\n    \
                        output: {name: {type: string, from: $.name}}\n";
 /// The variables that pages name.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 4] = [
     ("IVR_KEY", "a-key-of-the-ivr-that-is-long-enough-9f2c"),
     ("CRM_URL", "https://crm.example.com"),
-    ("GENESYS_ORG_ID", "7c9e6679-7425-40de-944b-e07fc1f90ae7"),
-    ("GENESYS_CLIENT_ID", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+    ("SHOP_URL", "https://shop.example.com"),
     ("EXTERNAL_API_BASE", "https://crm.example.com"),
 ];
 
