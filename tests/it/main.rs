@@ -5,6 +5,7 @@ mod support;
 mod architecture;
 mod contract;
 mod corpora;
+mod examples;
 mod export;
 mod load;
 mod operations;

@@ -8,6 +8,7 @@ pub(crate) mod front;
 pub(crate) mod issuer;
 pub(crate) mod jwt_issuer;
 pub(crate) mod lines;
+pub(crate) mod organisation;
 pub(crate) mod otlp;
 pub(crate) mod papers;
 pub(crate) mod peer;
