@@ -139,6 +139,17 @@ pub struct TraceSettings {
     pub protocol: TraceProtocol,
     /// The share of calls whose spans are recorded, `0.0..=1.0`.
     pub sample_ratio: f64,
+    /// What is kept of the others.
+    pub keep: Keep,
+}
+
+/// Which calls leave their trace although they were not picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Those that fail, or are answered by less than they asked for.
+    pub failures: bool,
+    /// Those that take longer. `None`: no call is slow.
+    pub slower_than: Option<Duration>,
 }
 
 /// How the collector is spoken to.

@@ -15,7 +15,7 @@ use crate::{
         },
     },
     settings::{
-        AdminSettings, CacheSettings, Drain, LogFormat, LogLevel, ServerSettings,
+        AdminSettings, CacheSettings, Drain, Keep, LogFormat, LogLevel, ServerSettings,
         TelemetrySettings, TraceProtocol, TraceSettings,
     },
 };
@@ -184,7 +184,6 @@ pub(super) fn telemetry(section: &Section<'_>, env: Env<'_>) -> Option<Telemetry
 fn traces(section: &Section<'_>, env: Env<'_>) -> Option<Option<TraceSettings>> {
     const PROTOCOLS: [(&str, TraceProtocol); 2] =
         [("http/protobuf", TraceProtocol::HttpProtobuf), ("grpc", TraceProtocol::Grpc)];
-    section.unsupported(&["keep"]);
     let endpoint = match section.optional("endpoint", collector) {
         Some(None) => endpoint_of_environment(section, env),
         written => written,
@@ -192,9 +191,18 @@ fn traces(section: &Section<'_>, env: Env<'_>) -> Option<Option<TraceSettings>> 
     let http = TraceProtocol::HttpProtobuf;
     let protocol = section.read("protocol", http, |value| choice(value, &PROTOCOLS));
     let sample_ratio = section.read("sample_ratio", 0.1, |value| ratio(value, 0.0, 1.0));
+    let keep = keep(&section.section("keep"));
     section.finish()?;
-    let (protocol, sample_ratio) = (protocol?, sample_ratio?);
-    Some(endpoint?.map(|endpoint| TraceSettings { endpoint, protocol, sample_ratio }))
+    let (protocol, sample_ratio, keep) = (protocol?, sample_ratio?, keep?);
+    Some(endpoint?.map(|endpoint| TraceSettings { endpoint, protocol, sample_ratio, keep }))
+}
+
+/// Which traces are kept whatever the sampler says.
+fn keep(section: &Section<'_>) -> Option<Keep> {
+    let failures = section.read("failures", true, flag);
+    let slower_than = section.read("slower_than", Duration::from_secs(1), span);
+    section.finish()?;
+    Some(Keep { failures: failures?, slower_than: Some(slower_than?) })
 }
 
 fn collector(value: &Value<'_>) -> Option<Url> {

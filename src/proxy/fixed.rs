@@ -74,12 +74,15 @@ fn of_traces(now: Option<&TraceSettings>, next: Option<&TraceSettings>) -> Vec<&
     match (now, next) {
         (None, None) => Vec::new(),
         (Some(_), None) | (None, Some(_)) => vec!["telemetry.traces.endpoint"],
-        (Some(TraceSettings { endpoint, protocol, sample_ratio }), Some(next)) => differing([
-            ("telemetry.traces.endpoint", *endpoint != next.endpoint),
-            ("telemetry.traces.protocol", *protocol != next.protocol),
-            ("telemetry.traces.sample_ratio", *sample_ratio != next.sample_ratio),
-        ])
-        .collect(),
+        (Some(TraceSettings { endpoint, protocol, sample_ratio, keep }), Some(next)) => {
+            differing([
+                ("telemetry.traces.endpoint", *endpoint != next.endpoint),
+                ("telemetry.traces.protocol", *protocol != next.protocol),
+                ("telemetry.traces.sample_ratio", *sample_ratio != next.sample_ratio),
+                ("telemetry.traces.keep", *keep != next.keep),
+            ])
+            .collect()
+        }
     }
 }
 

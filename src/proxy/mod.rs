@@ -245,8 +245,10 @@ fn wire(
     let pipeline = Pipeline::new(catalog, &parts)?;
     let ratio = around.telemetry.as_ref().and_then(|telemetry| telemetry.sample_ratio());
     let trust = settings.server.trust_trace_context;
+    let keeper = around.telemetry.as_ref().and_then(|telemetry| telemetry.keeper(around.wall));
     let tracer =
-        Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance);
+        Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance)
+            .keeping(keeper);
     let in_force = InForce::new(Served::new(pipeline, &settings, &registry));
     let data_plane = DataPlane::new(in_force.clone(), lifecycle.clone(), tracer);
     let token = Token::new(settings.admin.token.clone());

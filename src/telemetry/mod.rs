@@ -12,6 +12,7 @@ pub mod trail;
 
 pub mod attempts;
 pub mod certificates;
+pub mod kept;
 pub mod meters;
 pub mod metrics;
 pub mod reloads;
@@ -26,8 +27,12 @@ use std::{sync::Arc, time::Duration};
 
 use tracing_subscriber::{Registry, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{settings::TelemetrySettings, time::Wall};
+use crate::{
+    settings::{Keep, TelemetrySettings},
+    time::Wall,
+};
 
+use kept::Keeper;
 use log::{Level, Sink};
 use traces::{Traces, TracesError};
 
@@ -39,6 +44,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub struct Telemetry {
     traces: Option<Traces>,
     ratio: Option<f64>,
+    keep: Option<Keep>,
     sink: Sink,
     level: Level,
 }
@@ -65,12 +71,18 @@ impl Telemetry {
         let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
         redact::install_panic_hook();
         let ratio = settings.traces.as_ref().map(|traces| traces.sample_ratio);
-        Ok(Arc::new(Self { traces, ratio, sink, level }))
+        let keep = settings.traces.as_ref().map(|traces| traces.keep);
+        Ok(Arc::new(Self { traces, ratio, keep, sink, level }))
     }
 
     /// The share of calls whose spans are exported; `None`: nobody takes them.
     pub fn sample_ratio(&self) -> Option<f64> {
         self.ratio
+    }
+
+    /// Who keeps the traces of calls that were not picked; `None`: nobody takes them.
+    pub fn keeper(&self, wall: Wall) -> Option<Keeper> {
+        Some(Keeper::new(self.keep?, self.traces.as_ref()?.entrance(), wall))
     }
 
     /// The level of log lines.

@@ -44,6 +44,9 @@ pub fn ended(trail: &Trail, meters: &CallMeters, call: &Ended<'_>) {
     let waited = trail.waited().min(took);
     meters.ended(call.outcome, call.source, took, waited);
     complete_span(trail, call);
+    if let Some(keeper) = trail.keeper() {
+        keeper.look_at(trail, call, took);
+    }
     write_line(trail, call, took, waited);
 }
 

@@ -19,6 +19,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::{
     chance::{self, Chance},
     telemetry::{
+        kept::Keeper,
         metrics::{Registry, STAGE_DURATION},
         propagation::TraceContext,
         stage::{Decided, Stage},
@@ -35,6 +36,7 @@ pub struct Tracer {
     route: Arc<str>,
     chance: Chance,
     stages: Arc<[Histogram; 8]>,
+    keeper: Option<Keeper>,
 }
 
 impl fmt::Debug for Tracer {
@@ -60,6 +62,8 @@ pub struct Step {
 pub struct Trail {
     tracer: Tracer,
     began: Instant,
+    /// Of the request; nothing for a flight.
+    method: &'static str,
     context: TraceContext,
     root: Span,
     steps: Mutex<Vec<Step>>,
@@ -81,7 +85,20 @@ impl Tracer {
         chance: Chance,
     ) -> Self {
         let stages = Stage::ALL.map(|stage| registry.histogram(&STAGE_DURATION, &[stage.as_str()]));
-        Self { ratio, trust_callers, route: route.into(), chance, stages: Arc::new(stages) }
+        Self {
+            ratio,
+            trust_callers,
+            route: route.into(),
+            chance,
+            stages: Arc::new(stages),
+            keeper: None,
+        }
+    }
+
+    /// The same, with somebody who keeps what nobody picked.
+    #[must_use]
+    pub fn keeping(self, keeper: Option<Keeper>) -> Self {
+        Self { keeper, ..self }
     }
 
     /// Begins the trail of a call. `caller` is the trace context that came with it.
@@ -107,13 +124,14 @@ impl Tracer {
             }
         }
         let context = context_of(&root).unwrap_or_else(|| unsampled(parent));
-        self.trail(began, context, root)
+        Trail { method, ..self.trail(began, context, root) }
     }
 
     fn trail(&self, began: Instant, context: TraceContext, root: Span) -> Trail {
         Trail {
             tracer: self.clone(),
             began,
+            method: "",
             context,
             root,
             steps: Mutex::new(Vec::with_capacity(8)),
@@ -125,6 +143,21 @@ impl Trail {
     /// When it began.
     pub fn began(&self) -> Instant {
         self.began
+    }
+
+    /// The method of its request, in a word of a closed list.
+    pub(super) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The template of its path.
+    pub(super) fn route(&self) -> &str {
+        &self.tracer.route
+    }
+
+    /// Who keeps it although it was not picked.
+    pub(super) fn keeper(&self) -> Option<&Keeper> {
+        self.tracer.keeper.as_ref().filter(|_| self.root.is_disabled())
     }
 
     /// The context that what we send on belongs to.

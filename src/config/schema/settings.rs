@@ -119,6 +119,20 @@ pub(super) fn telemetry() -> Json {
         .usually("format", formats, "json", "How log lines are written.")
         .usually("level", levels, "info", "What is worth a line.")
         .end("The log on standard output.");
+    let keep = Keys::new()
+        .usually(
+            "failures",
+            Spelling::Flag,
+            true,
+            "Whether calls that fail are traced whatever happens.",
+        )
+        .usually(
+            "slower_than",
+            Spelling::Span,
+            "1s",
+            "Calls that take longer are traced whatever happens.",
+        )
+        .end("Which calls are traced although they were not picked.");
     let traces = Keys::new()
         .may("endpoint", Spelling::Url, "Where an OTLP collector listens; without it, no traces.")
         .usually(
@@ -133,6 +147,7 @@ pub(super) fn telemetry() -> Json {
             0.1,
             "The share of calls that are traced.",
         )
+        .inside("keep", keep)
         .end("The export of traces.");
     Keys::new()
         .inside("log", log)

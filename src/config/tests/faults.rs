@@ -51,11 +51,6 @@ pub(super) const KEYS: &[Fault] = &[
         ],
     ),
     (
-        "sample_ratio: 0.1",
-        "keep: {failures: true}",
-        &["10:45 telemetry.traces.keep: is not supported in this version; remove it"],
-    ),
-    (
         "version: 1\n",
         "version: 1\nshared: {redis: {url: x}}\n",
         &["2:1 shared: is not supported in this version; remove it"],

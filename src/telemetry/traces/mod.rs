@@ -59,6 +59,7 @@ pub enum TracesError {
 #[derive(Debug)]
 pub struct Traces {
     provider: SdkTracerProvider,
+    entrance: Entrance,
     counts: Arc<Counts>,
 }
 
@@ -81,13 +82,21 @@ impl Traces {
             .build();
         let counted = Counted { exporter, counts: Arc::clone(&counts) };
         let queue = BatchSpanProcessor::new(counted, config);
+        let mut entrance = Entrance(Arc::new(Bounded { queue, counts: Arc::clone(&counts) }));
+        // The provider would tell it too late, when there are two of it.
+        entrance.set_resource(&resource());
         let provider = SdkTracerProvider::builder()
             // Whether a call leaves spans is decided before its first span is made.
             .with_sampler(Sampler::AlwaysOn)
             .with_resource(resource())
-            .with_span_processor(Bounded { queue, counts: Arc::clone(&counts) })
+            .with_span_processor(entrance.clone())
             .build();
-        Self { provider, counts }
+        Self { provider, entrance, counts }
+    }
+
+    /// Where spans go that were made without the layer.
+    pub(super) fn entrance(&self) -> Entrance {
+        self.entrance.clone()
     }
 
     /// The layer that turns our spans into OpenTelemetry's. Only spans at INFO and above whose
@@ -199,32 +208,46 @@ struct Bounded {
     counts: Arc<Counts>,
 }
 
-impl SpanProcessor for Bounded {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.queue.on_start(span, context);
-    }
+/// Clones lead into the same queue.
+#[derive(Debug, Clone)]
+pub(super) struct Entrance(Arc<Bounded>);
 
-    fn on_end(&self, span: SpanData) {
-        let counts = &self.counts;
+impl Entrance {
+    /// Takes a span that has ended.
+    pub(super) fn take(&self, span: SpanData) {
+        let counts = &self.0.counts;
         let room = |under_way| (under_way < QUEUE as u64).then_some(under_way + 1);
         match counts.under_way.fetch_update(Ordering::AcqRel, Ordering::Relaxed, room) {
-            Ok(_) => self.queue.on_end(span),
+            Ok(_) => self.0.queue.on_end(span),
             Err(_) => {
                 counts.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
+}
+
+impl SpanProcessor for Entrance {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.0.queue.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.take(span);
+    }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.queue.force_flush()
+        self.0.queue.force_flush()
     }
 
     fn shutdown_with_timeout(&self, at_most: Duration) -> OTelSdkResult {
-        self.queue.shutdown_with_timeout(at_most)
+        self.0.queue.shutdown_with_timeout(at_most)
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.queue.set_resource(resource);
+        // Nobody else has it before the provider is built.
+        if let Some(bounded) = Arc::get_mut(&mut self.0) {
+            bounded.queue.set_resource(resource);
+        }
     }
 }
 

@@ -33,7 +33,8 @@ type Received = Arc<Mutex<Vec<ExportTraceServiceRequest>>>;
 fn settings(endpoint: &str, protocol: TraceProtocol) -> TraceSettings {
     // The process installs it before anything else; the second time it says so.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    TraceSettings { endpoint: endpoint.parse().unwrap(), protocol, sample_ratio: 1.0 }
+    let keep = crate::settings::Keep { failures: true, slower_than: None };
+    TraceSettings { endpoint: endpoint.parse().unwrap(), protocol, sample_ratio: 1.0, keep }
 }
 
 fn start(endpoint: &str, protocol: TraceProtocol) -> Traces {

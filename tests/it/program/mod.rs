@@ -19,4 +19,5 @@ mod reload;
 mod secrets;
 mod tls;
 mod traces;
+mod traces_kept;
 mod traces_lost;
