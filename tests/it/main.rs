@@ -6,6 +6,7 @@ mod architecture;
 mod contract;
 mod corpora;
 mod export;
+mod keys;
 mod load;
 mod operations;
 mod path;

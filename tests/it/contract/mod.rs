@@ -10,16 +10,16 @@ mod inputs;
 mod issued;
 mod keys;
 mod tiers;
-mod tls;
+pub(crate) mod tls;
 
 mod refused;
 mod unavailable;
 
-mod form;
+pub(crate) mod form;
 mod malformed;
 
 mod limited;
-mod shed;
+pub(crate) mod shed;
 
 mod replies;
 mod upstream;

@@ -6,7 +6,7 @@
 mod authenticate;
 mod validate;
 
-mod rate_limit;
+pub(crate) mod rate_limit;
 
 mod cache;
 

@@ -5,11 +5,11 @@
 mod audit;
 mod call;
 mod check;
-mod cli;
+pub(crate) mod cli;
 mod credentials;
 mod demo;
 
-mod drain;
+pub(crate) mod drain;
 mod explain;
 
 mod metrics;
@@ -18,5 +18,5 @@ mod outcomes;
 mod reload;
 mod secrets;
 mod tls;
-mod traces;
+pub(crate) mod traces;
 mod traces_lost;

@@ -1,6 +1,6 @@
 //! Limits: exact to the millisecond, by whatever calls have in common.
 
-mod in_flight;
+pub(crate) mod in_flight;
 
 use std::time::Duration;
 

@@ -1,0 +1,93 @@
+//! Every key of a configuration file has a test in which changing it changes what is done.
+//!
+//! The tables name them, section by section; which keys there are is read from the schema. A key that
+//! is added without its test fails here, by its name, and so does a test of a key that is gone. New
+//! tests stand here where no other file was the place for them.
+
+mod actions;
+mod callers;
+mod contracts;
+mod schema;
+pub(crate) mod server;
+pub(crate) mod service;
+mod upstreams;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use holdline::config;
+
+/// Keys that have one test, and its path from the root of the tests.
+pub(crate) type Row = (&'static [&'static str], &'static [&'static str]);
+
+/// Makes a table of keys and their tests, and sees to it that each test that it names exists.
+macro_rules! keys {
+    ($($($key:literal)|+ => $($step:ident)::+,)*) => {
+        $(const _: fn() = crate::$($step)::+;)*
+
+        /// The keys of this section.
+        pub(super) const KEYS: &[$crate::keys::Row] =
+            &[$((&[$($key),+], &[$(stringify!($step)),+])),*];
+    };
+}
+use keys;
+
+/// Keys that are known and refused, as what they ask for is not built yet.
+const REFUSED: [(&str, &str); 2] = [
+    ("telemetry.traces.keep.failures", "telemetry: {traces: {keep: {failures: false}}}"),
+    ("telemetry.traces.keep.slower_than", "telemetry: {traces: {keep: {slower_than: 2s}}}"),
+];
+
+/// Keys that have no row yet.
+const TO_DO: [&str; 0] = [];
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    [server::KEYS, service::KEYS, callers::KEYS, upstreams::KEYS, actions::KEYS, contracts::KEYS]
+        .into_iter()
+        .flatten()
+}
+
+#[test]
+fn every_key_of_the_schema_has_a_test_and_no_test_is_of_a_key_that_is_gone() {
+    let schema = schema::keys(&config::schema::schema());
+    let refused = REFUSED.map(|(key, _)| key);
+    let tested: Vec<_> = rows().flat_map(|(keys, _)| *keys).copied().collect();
+    let listed: BTreeSet<_> = tested.iter().chain(&refused).chain(&TO_DO).copied().collect();
+    assert_eq!(listed.len(), tested.len() + refused.len() + TO_DO.len(), "a key stands twice");
+    let keys: BTreeSet<_> = schema.iter().map(String::as_str).collect();
+    let untested: Vec<_> = keys.difference(&listed).collect();
+    assert_eq!(untested, [&""; 0], "keys without a test: write one, and its row");
+    let gone: Vec<_> = listed.difference(&keys).collect();
+    assert_eq!(gone, [&""; 0], "rows without a key: take them out");
+}
+
+#[test]
+fn what_a_row_names_is_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    for (keys, steps) in rows() {
+        let (name, modules) = steps.split_last().expect("a path");
+        let folder = root.join(modules.join("/"));
+        let files = [folder.with_extension("rs"), folder.join("mod.rs")];
+        let text = files.iter().find_map(|file| fs::read_to_string(file).ok());
+        let text = text.unwrap_or_else(|| panic!("{}: no such file", folder.display()));
+        let (before, _) = text.split_once(&format!("fn {name}()")).expect("it compiles");
+        let head = before.lines().rev().skip(1).take_while(|line| !line.is_empty());
+        let marked = head.filter(|line| line.starts_with("#[")).any(|line| line.contains("test"));
+        assert!(marked, "{keys:?}: {name} is no test");
+    }
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused() {
+    const ACTIONS: &str = "upstreams: {crm: {base_url: https://crm.test}}\n\
+                           actions: {a: {caller: none, request: {upstream: crm, path: /}, \
+                           output: {done: {type: boolean, value: true}}}}";
+    let read = |top: &str| {
+        config::parse("test", &format!("version: 1\n{top}\n{ACTIONS}"), &|_| None)
+            .map_err(|report| report.to_string())
+    };
+    read("").expect("nothing else is wrong with it");
+    for (key, line) in REFUSED {
+        let report = read(line).expect_err(key);
+        assert!(report.contains("not supported in this version"), "{key}: {report}");
+    }
+}
