@@ -3,16 +3,16 @@
 
 mod answered;
 mod authorities;
-mod basic;
+pub(crate) mod basic;
 mod callers;
 mod credentials;
 mod inputs;
-mod issued;
+pub(crate) mod issued;
 mod keys;
 mod tiers;
 pub(crate) mod tls;
 
-mod refused;
+pub(crate) mod refused;
 mod unavailable;
 
 pub(crate) mod form;

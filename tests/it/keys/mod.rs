@@ -5,7 +5,7 @@
 //! tests stand here where no other file was the place for them.
 
 mod actions;
-mod callers;
+pub(crate) mod callers;
 mod contracts;
 mod schema;
 pub(crate) mod server;

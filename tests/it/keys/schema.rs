@@ -1,7 +1,7 @@
 //! Which keys there are: the leaves of the schema, each by its path.
 //!
 //! A name of the author's own is `*`. Where the `type` says which keys stand beside it, it stands in
-//! brackets: `callers.*(jwt).issuer`. A mapping of the author's own to plain values, such as headers,
+//! brackets: `callers.*(jwt).issuer`; of types that have the same keys, the first. A mapping of the author's own to plain values, such as headers,
 //! is a leaf itself.
 
 use serde_json::{Value, json};
@@ -51,15 +51,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Each type with what then holds, where there is a choice among types.
+/// What may hold, each with the first type for which it does, where there is a choice among types.
 fn by_type(part: &Value) -> Option<Vec<(&str, &Value)>> {
-    let choices = part["allOf"].as_array()?.iter();
-    choices
-        .map(|choice| {
-            let word = choice.pointer("/if/properties/type/const")?.as_str()?;
-            Some((word, &choice["then"]))
-        })
-        .collect()
+    let mut all: Vec<(&str, &Value)> = Vec::new();
+    for choice in part["allOf"].as_array()? {
+        let word = choice.pointer("/if/properties/type/const")?.as_str()?;
+        if all.iter().all(|(_, then)| **then != choice["then"]) {
+            all.push((word, &choice["then"]));
+        }
+    }
+    Some(all)
 }
 
 #[test]
@@ -75,6 +76,7 @@ fn every_way_to_write_a_key_is_seen() {
             "one": {"properties": {"type": {}}, "allOf": [
                 {"if": {"properties": {"type": {"const": "a"}}}, "then": {"$ref": "#/$defs/a"}},
                 {"if": {"properties": {"type": {"const": "b"}}}, "then": {"properties": {"x": {}}}},
+                {"if": {"properties": {"type": {"const": "c"}}}, "then": {"$ref": "#/$defs/a"}},
             ]},
             "a": {"properties": {"type": {}, "y": {"properties": {"z": {}}}}},
         },

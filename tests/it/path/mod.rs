@@ -3,7 +3,7 @@
 //! The folder mirrors `src/pipeline/`. The world outside is a script and the clock moves only when
 //! everything waits, so a test says exactly when something happens and a run takes no time.
 
-mod authenticate;
+pub(crate) mod authenticate;
 mod validate;
 
 pub(crate) mod rate_limit;
