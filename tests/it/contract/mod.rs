@@ -23,7 +23,7 @@ pub(crate) mod shed;
 
 mod replies;
 mod upstream;
-mod way;
+pub(crate) mod way;
 mod wrong_bytes;
 
 mod bug;

@@ -69,7 +69,7 @@ async fn an_upstream_signed_by_a_root_of_its_own_is_trusted() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_cannot_prove_itself_is_never_sent_anything() {
+pub(crate) async fn an_upstream_that_cannot_prove_itself_is_never_sent_anything() {
     let (ours, other, papers, crm) = (Issuer::new(), Issuer::new(), Papers::new(), crm().await);
     let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &ours));
     let host = &["127.0.0.1"];
@@ -106,7 +106,7 @@ async fn an_upstream_that_speaks_no_tls_is_sent_nothing() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
+pub(crate) async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
     let (theirs, ours, papers, crm) = (Issuer::new(), Issuer::new(), Papers::new(), crm().await);
     let ca = papers.issuer("ca", &theirs);
     let known = papers.identity("known", &ours.issue(&["holdline.example"]));
@@ -134,7 +134,7 @@ async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
 }
 
 #[tokio::test]
-async fn a_proxy_carries_what_is_for_the_upstream() {
+pub(crate) async fn a_proxy_carries_what_is_for_the_upstream() {
     let (issuer, papers, crm) = (Issuer::new(), Papers::new(), crm().await);
     let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &issuer));
     let front = Front::tls(crm.site.address(), &issuer.issue(&["crm.example"]), None).await;

@@ -10,7 +10,7 @@ mod contracts;
 mod schema;
 pub(crate) mod server;
 pub(crate) mod service;
-mod upstreams;
+pub(crate) mod upstreams;
 
 use std::{collections::BTreeSet, fs, path::Path};
 

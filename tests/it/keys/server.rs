@@ -51,7 +51,7 @@ keys! {
 const CALL: &str = "/data-action/lookup";
 
 /// What `work` brings, which must come well before the least of the usual time-outs.
-async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     let began = time::now();
     let done = work.await;
     assert!(began.elapsed() < Duration::from_millis(2_500), "{what}: {:?}", began.elapsed());

@@ -10,7 +10,7 @@ pub(crate) mod rate_limit;
 
 mod cache;
 
-mod upstream;
+pub(crate) mod upstream;
 
 mod map_output;
 

@@ -61,7 +61,7 @@ fn refused(heard: &Heard) -> u128 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_written_goes_with_each_attempt_in_its_own_header() {
+pub(crate) async fn what_is_written_goes_with_each_attempt_in_its_own_header() {
     for (auth, header, value) in [
         ("{type: none}", "authorization", ""),
         ("{type: bearer, token: '${T:-abc.DEF-1}'}", "authorization", "Bearer abc.DEF-1"),
@@ -116,7 +116,7 @@ async fn a_token_is_asked_for_when_it_is_first_needed_and_once_for_all_who_wait(
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_asked_for_by_a_form_and_our_client_is_named_by_basic() {
+pub(crate) async fn it_is_asked_for_by_a_form_and_our_client_is_named_by_basic() {
     let rig = with_tokens();
     assert!(rig.lookup().heard().await.result.is_ok());
     let seen = &rig.issuer().seen()[0];

@@ -1,0 +1,62 @@
+//! Connections to an upstream: how long making one may take, how many are kept and how long.
+
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::Duration,
+};
+
+use crate::{
+    keys::server::soon,
+    support::{eventually, proxy::Setup},
+};
+
+#[tokio::test]
+pub(crate) async fn connecting_may_take_as_long_as_is_written() {
+    // Nobody accepts, and the queue is full: who connects waits.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let full = socket.listen(1).expect("it listens");
+    let address = full.local_addr().expect("it is bound");
+    let crowd: Vec<_> = (0..8).map(|_| Box::pin(TcpStream::connect(address))).collect();
+    let mut crowd = futures_util::future::join_all(crowd);
+    let gone = futures_util::poll!(&mut crowd);
+    assert!(gone.is_pending(), "some of them wait");
+    let long = ["timeouts: {connect: 100ms, attempt: 60s}", "timeouts: {connect: 5s, attempt: 6s}"];
+    for (timeouts, gives_up) in long.into_iter().zip([true, false]) {
+        let setup = Setup::new().action("timeout: 70s").upstream(timeouts);
+        let proxy = setup.upstream(&format!("base_url: http://{address}")).start().await;
+        let call = proxy.call(1);
+        if gives_up {
+            let answer = soon("an answer", call).await;
+            answer.failed(502, "upstream_unreachable", "Could not connect to external API");
+        } else {
+            let waits = tokio::time::timeout(Duration::from_millis(500), call).await;
+            assert!(waits.is_err(), "it is still waited for");
+            proxy.until_in_flight(0).await;
+        }
+        proxy.stop().await;
+    }
+}
+
+#[tokio::test]
+pub(crate) async fn as_many_connections_are_kept_as_is_written() {
+    for (idle, connections) in [("", 1), ("pool: {idle: 0}", 3)] {
+        let setup = Setup::new();
+        let setup = if idle.is_empty() { setup } else { setup.upstream(idle) };
+        let proxy = setup.start().await;
+        for _ in 0..3 {
+            proxy.works().await;
+        }
+        assert_eq!(proxy.crm.site.counts().connections, connections, "{idle}");
+        proxy.stop().await;
+    }
+}
+
+#[tokio::test]
+pub(crate) async fn a_connection_is_kept_as_long_as_is_written() {
+    let proxy = Setup::new().upstream("pool: {idle_timeout: 100ms}").start().await;
+    proxy.works().await;
+    let closed = eventually("its end", async || (proxy.crm.site.counts().open == 0).then_some(()));
+    soon("its end", closed).await;
+    proxy.stop().await;
+}
