@@ -22,7 +22,7 @@ mod limited;
 pub(crate) mod shed;
 
 mod replies;
-mod upstream;
+pub(crate) mod upstream;
 pub(crate) mod way;
 mod wrong_bytes;
 

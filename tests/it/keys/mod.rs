@@ -4,9 +4,9 @@
 //! is added without its test fails here, by its name, and so does a test of a key that is gone. New
 //! tests stand here where no other file was the place for them.
 
-mod actions;
+pub(crate) mod actions;
 pub(crate) mod callers;
-mod contracts;
+pub(crate) mod contracts;
 mod schema;
 pub(crate) mod server;
 pub(crate) mod service;

@@ -55,7 +55,8 @@ impl<'a> Reader<'a> {
 fn by_type(part: &Value) -> Option<Vec<(&str, &Value)>> {
     let mut all: Vec<(&str, &Value)> = Vec::new();
     for choice in part["allOf"].as_array()? {
-        let word = choice.pointer("/if/properties/type/const")?.as_str()?;
+        let kind = choice.pointer("/if/properties/type")?;
+        let word = kind["const"].as_str().or_else(|| kind["enum"][0].as_str())?;
         if all.iter().all(|(_, then)| **then != choice["then"]) {
             all.push((word, &choice["then"]));
         }

@@ -4,11 +4,11 @@
 //! everything waits, so a test says exactly when something happens and a run takes no time.
 
 pub(crate) mod authenticate;
-mod validate;
+pub(crate) mod validate;
 
 pub(crate) mod rate_limit;
 
-mod cache;
+pub(crate) mod cache;
 
 pub(crate) mod upstream;
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
 
 mod audit;
-mod call;
+pub(crate) mod call;
 mod check;
 pub(crate) mod cli;
 mod credentials;

@@ -112,7 +112,7 @@ async fn an_authorization_header_carries_its_token_behind_the_word_bearer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_action_without_a_caller_asks_for_nothing() {
+pub(crate) async fn an_action_without_a_caller_asks_for_nothing() {
     let rig = Setup::PLAIN.rig();
     let heard = rig.lookup().bare().heard().await;
     assert_eq!(heard.body(), r#"{"name":"Ada"}"#);

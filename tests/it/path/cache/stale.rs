@@ -34,7 +34,7 @@ fn refreshes(rig: &Rig, result: &str) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_answered_at_once_while_one_refresh_runs() {
+pub(crate) async fn it_is_answered_at_once_while_one_refresh_runs() {
     let rig = knows_ada(REVALIDATED, 60_000).await;
     rig.upstream().always(named("Eve").after(50));
     for heard in rig.lookup().times(10).await {
@@ -139,7 +139,7 @@ async fn it_never_hides_that_the_upstream_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_worth_nothing_past_its_spare_time_or_without_any() {
+pub(crate) async fn it_is_worth_nothing_past_its_spare_time_or_without_any() {
     for (setup, at) in [(SPARE, 360_000), (MINUTE, 60_000)] {
         let rig = knows_ada(setup, at).await;
         rig.upstream().always(Line::status(503));
@@ -164,7 +164,7 @@ async fn it_is_answered_instead_of_a_long_wait_and_the_fetch_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_long_is_too_long_is_written_and_a_caller_in_a_hurry_waits_less() {
+pub(crate) async fn how_long_is_too_long_is_written_and_a_caller_in_a_hurry_waits_less() {
     for (cache, within, waits) in [
         (&["ttl: 60s", "stale_if_error: 5m", "stale_after: 700ms"][..], 5000, 700),
         (&["ttl: 60s", "stale_if_error: 5m"][..], 200, 180),

@@ -140,7 +140,7 @@ pub(crate) async fn a_limit_that_does_not_enforce_only_tells() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_limit_that_refuses_ends_it_and_what_was_counted_stays_counted() {
+pub(crate) async fn the_first_limit_that_refuses_ends_it_and_what_was_counted_stays_counted() {
     let setup = Setup {
         limits: &[
             "wide: {key: all, rate: 1/m, burst: 4}",

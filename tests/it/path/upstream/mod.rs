@@ -83,7 +83,7 @@ pub(crate) async fn the_request_is_the_actions_own_and_carries_nothing_of_the_ca
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_and_headers_are_made_of_the_inputs() {
+pub(crate) async fn a_body_and_headers_are_made_of_the_inputs() {
     let update = [
         "method: PUT",
         "path: /users/{id}",
@@ -188,7 +188,7 @@ async fn a_trail_tells_each_stage_and_each_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_stands_in_where_the_upstream_is_broken_and_nowhere_else() {
+pub(crate) async fn a_fallback_stands_in_where_the_upstream_is_broken_and_nowhere_else() {
     let rig = Setup { crm: ONCE, lookup: &["fallback: {name: Nobody}"], ..Setup::PLAIN }.rig();
     for broken in [Line::status(503), Line::status(401), Line::fails(WireError::Connect)] {
         rig.upstream().next(broken);
