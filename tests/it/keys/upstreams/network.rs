@@ -3,7 +3,7 @@
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{
-    keys::server::soon,
+    keys::server::well_before,
     support::{eventually, form::Form, proxy::Setup},
 };
 
@@ -51,6 +51,6 @@ pub(crate) async fn a_connection_is_kept_as_long_as_is_written() {
     let proxy = Setup::new().upstream("pool: {idle_timeout: 100ms}").start().await;
     proxy.works().await;
     let closed = eventually("its end", async || (proxy.crm.site.counts().open == 0).then_some(()));
-    soon("its end", closed).await;
+    well_before(4, closed).await;
     proxy.stop().await;
 }
