@@ -31,15 +31,6 @@ macro_rules! keys {
 }
 use keys;
 
-/// Keys that are known and refused, as what they ask for is not built yet.
-const REFUSED: [(&str, &str); 2] = [
-    ("telemetry.traces.keep.failures", "telemetry: {traces: {keep: {failures: false}}}"),
-    ("telemetry.traces.keep.slower_than", "telemetry: {traces: {keep: {slower_than: 2s}}}"),
-];
-
-/// Keys that have no row yet.
-const TO_DO: [&str; 0] = [];
-
 fn rows() -> impl Iterator<Item = &'static Row> {
     [server::KEYS, service::KEYS, callers::KEYS, upstreams::KEYS, actions::KEYS, contracts::KEYS]
         .into_iter()
@@ -49,10 +40,9 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 #[test]
 fn every_key_of_the_schema_has_a_test_and_no_test_is_of_a_key_that_is_gone() {
     let schema = schema::keys(&config::schema::schema());
-    let refused = REFUSED.map(|(key, _)| key);
     let tested: Vec<_> = rows().flat_map(|(keys, _)| *keys).copied().collect();
-    let listed: BTreeSet<_> = tested.iter().chain(&refused).chain(&TO_DO).copied().collect();
-    assert_eq!(listed.len(), tested.len() + refused.len() + TO_DO.len(), "a key stands twice");
+    let listed: BTreeSet<_> = tested.iter().copied().collect();
+    assert_eq!(listed.len(), tested.len(), "a key stands twice");
     let keys: BTreeSet<_> = schema.iter().map(String::as_str).collect();
     let untested: Vec<_> = keys.difference(&listed).collect();
     assert_eq!(untested, [&""; 0], "keys without a test: write one, and its row");
@@ -73,21 +63,5 @@ fn what_a_row_names_is_a_test() {
         let head = before.lines().rev().skip(1).take_while(|line| !line.is_empty());
         let marked = head.filter(|line| line.starts_with("#[")).any(|line| line.contains("test"));
         assert!(marked, "{keys:?}: {name} is no test");
-    }
-}
-
-#[test]
-fn what_is_not_built_yet_is_refused() {
-    const ACTIONS: &str = "upstreams: {crm: {base_url: https://crm.test}}\n\
-                           actions: {a: {caller: none, request: {upstream: crm, path: /}, \
-                           output: {done: {type: boolean, value: true}}}}";
-    let read = |top: &str| {
-        config::parse("test", &format!("version: 1\n{top}\n{ACTIONS}"), &|_| None)
-            .map_err(|report| report.to_string())
-    };
-    read("").expect("nothing else is wrong with it");
-    for (key, line) in REFUSED {
-        let report = read(line).expect_err(key);
-        assert!(report.contains("not supported in this version"), "{key}: {report}");
     }
 }
