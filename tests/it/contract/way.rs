@@ -54,7 +54,7 @@ async fn is_refused(proxy: &TestProxy, crm: &FakeCrm, front: &Front) {
 }
 
 #[tokio::test]
-async fn an_upstream_signed_by_a_root_of_its_own_is_trusted() {
+pub(crate) async fn an_upstream_signed_by_a_root_of_its_own_is_trusted() {
     let (issuer, papers, crm) = (Issuer::new(), Papers::new(), crm().await);
     let ca = papers.issuer("ca", &issuer);
     for name in ["127.0.0.1", "localhost"] {
@@ -69,7 +69,7 @@ async fn an_upstream_signed_by_a_root_of_its_own_is_trusted() {
 }
 
 #[tokio::test]
-pub(crate) async fn an_upstream_that_cannot_prove_itself_is_never_sent_anything() {
+async fn an_upstream_that_cannot_prove_itself_is_never_sent_anything() {
     let (ours, other, papers, crm) = (Issuer::new(), Issuer::new(), Papers::new(), crm().await);
     let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &ours));
     let host = &["127.0.0.1"];

@@ -37,7 +37,7 @@ keys! {
     "actions.*.cache.stale_while_revalidate"
         => path::cache::stale::it_is_answered_at_once_while_one_refresh_runs,
     "actions.*.cache.stale_if_error"
-        => path::cache::stale::it_is_worth_nothing_past_its_spare_time_or_without_any,
+        => path::cache::stale::it_stands_in_for_whatever_breaks,
     "actions.*.cache.stale_after"
         => path::cache::stale::how_long_is_too_long_is_written_and_a_caller_in_a_hurry_waits_less,
     "actions.*.cache.not_found" => path::cache::a_404_is_remembered_only_where_it_is_written,

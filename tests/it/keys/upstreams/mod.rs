@@ -28,7 +28,7 @@ keys! {
     "upstreams.*.retry.on" => path::upstream::retry::only_the_causes_that_are_written_are_repeated,
     "upstreams.*.retry.backoff.first" => path::upstream::retry::the_wait_is_any_part_of_the_ceiling,
     "upstreams.*.retry.backoff.max" => keys::upstreams::repeats::waits_grow_up_to_what_is_written,
-    "upstreams.*.retry.budget.ratio" => path::upstream::retry::repeats_are_a_share_of_first_tries,
+    "upstreams.*.retry.budget.ratio" => keys::upstreams::repeats::as_large_a_share_is_repeated_as_is_written,
     "upstreams.*.retry.budget.per_second"
         => path::upstream::retry::a_few_repeats_a_second_are_always_allowed,
     "upstreams.*.retry.budget.window"
@@ -67,7 +67,7 @@ keys! {
         => keys::upstreams::network::a_connection_is_kept_as_long_as_is_written,
     "upstreams.*.max_reply" => path::upstream::attempt::a_reply_is_read_up_to_its_cap_and_not_a_byte_further,
     "upstreams.*.propagate_trace" => path::upstream::the_trace_goes_on_only_where_it_may,
-    "upstreams.*.tls.ca" => contract::way::an_upstream_that_cannot_prove_itself_is_never_sent_anything,
+    "upstreams.*.tls.ca" => contract::way::an_upstream_signed_by_a_root_of_its_own_is_trusted,
     "upstreams.*.tls.certificate" | "upstreams.*.tls.key"
         => contract::way::an_upstream_that_asks_who_we_are_is_shown_our_certificate,
     "upstreams.*.proxy" => contract::way::a_proxy_carries_what_is_for_the_upstream,

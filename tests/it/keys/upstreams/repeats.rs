@@ -45,6 +45,16 @@ pub(crate) async fn waits_grow_up_to_what_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+pub(crate) async fn as_large_a_share_is_repeated_as_is_written() {
+    for (ratio, repeats) in [("", 2), (", ratio: 0.5", 5), (", ratio: 0", 0)] {
+        let rig = rig(&format!("retry: {{attempts: 2, budget: {{per_second: 0{ratio}}}}}"));
+        rig.upstream().always(Line::status(503));
+        rig.lookup().times(10).await;
+        assert_eq!(rig.upstream().count(), 10 + repeats, "{ratio}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 pub(crate) async fn repeats_are_saved_up_as_long_as_is_written() {
     for (window, repeats) in [("", 10), (", window: 20s", 20)] {
         let rig =

@@ -89,7 +89,7 @@ async fn a_refresh_has_all_the_time_of_a_call_and_a_caller_in_a_hurry_takes_none
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stands_in_for_whatever_breaks() {
+pub(crate) async fn it_stands_in_for_whatever_breaks() {
     for broken in broken().chain([429, 401, 302].map(Line::status)) {
         let rig = knows_ada(SPARE, 60_000).await;
         rig.upstream().always(broken.clone().after(20));
@@ -139,7 +139,7 @@ async fn it_never_hides_that_the_upstream_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-pub(crate) async fn it_is_worth_nothing_past_its_spare_time_or_without_any() {
+async fn it_is_worth_nothing_past_its_spare_time_or_without_any() {
     for (setup, at) in [(SPARE, 360_000), (MINUTE, 60_000)] {
         let rig = knows_ada(setup, at).await;
         rig.upstream().always(Line::status(503));

@@ -230,7 +230,7 @@ pub(crate) async fn an_idempotency_key_makes_it_repeatable_and_stays_the_same() 
 }
 
 #[tokio::test(start_paused = true)]
-pub(crate) async fn repeats_are_a_share_of_first_tries() {
+async fn repeats_are_a_share_of_first_tries() {
     let rig = rig("budget: {ratio: 0.2, per_second: 0, window: 10s}");
     rig.upstream().always(Line::status(503));
     for call in 1..=10 {
