@@ -7,6 +7,7 @@ mod contract;
 mod corpora;
 mod examples;
 mod export;
+mod keys;
 mod load;
 mod operations;
 mod path;

@@ -22,7 +22,7 @@ fn bare(proxy: &TestProxy, form: Form) -> Ask {
 }
 
 #[tokio::test]
-async fn a_user_with_the_right_password_is_let_in_and_no_authority_is_asked() {
+pub(crate) async fn a_user_with_the_right_password_is_let_in_and_no_authority_is_asked() {
     let proxy = Setup::new().caller(DESK).action("caller: desk").start().await;
     for form in Form::ALL {
         for user in ["ivr:pass:word", "web:other-password", "käthe:blaue Straße"] {
@@ -40,7 +40,7 @@ async fn a_user_with_the_right_password_is_let_in_and_no_authority_is_asked() {
 }
 
 #[tokio::test]
-async fn a_wrong_user_or_password_is_refused_and_never_echoed() {
+pub(crate) async fn a_wrong_user_or_password_is_refused_and_never_echoed() {
     let proxy = Setup::new().caller(DESK).action("caller: desk").start().await;
     for form in Form::ALL {
         for user in [
@@ -96,7 +96,7 @@ async fn what_is_not_basic_was_not_shown_and_is_asked_for() {
 }
 
 #[tokio::test]
-async fn another_header_carries_it_with_the_same_word() {
+pub(crate) async fn another_header_carries_it_with_the_same_word() {
     let elsewhere = "desk: {type: basic, header: X-Desk, users: {ivr: \"pass:word\"}}";
     let proxy = Setup::new().caller(elsewhere).action("caller: desk").start().await;
     let form = Form::TUTORIAL;

@@ -81,7 +81,7 @@ async fn a_name_is_read_with_its_escapes_and_without_the_query() {
 }
 
 #[tokio::test]
-async fn the_path_before_the_name_is_the_configured_one() {
+pub(crate) async fn the_path_before_the_name_is_the_configured_one() {
     let proxy = Setup::new().server("base_path: /flows/v1").start().await;
     proxy.works().await;
     let elsewhere = call_path(&proxy, "/data-action/lookup").await;
@@ -112,7 +112,7 @@ async fn every_method_but_post_is_refused_with_the_one_allowed() {
 }
 
 #[tokio::test]
-async fn a_body_may_be_as_long_as_configured_and_not_a_byte_longer() {
+pub(crate) async fn a_body_may_be_as_long_as_configured_and_not_a_byte_longer() {
     let proxy = Setup::new().server("max_body: 1KiB").start().await;
     let filled = |form: Form, length: usize| {
         let body = form.wrap_text("{\"customer_id\":1}");

@@ -106,7 +106,7 @@ async fn called(proxy: &TestProxy, form: Form, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn what_genesys_sends_is_answered_with_a_token_that_lets_its_calls_in() {
+pub(crate) async fn what_genesys_sends_is_answered_with_a_token_that_lets_its_calls_in() {
     let proxy = issuing().await;
     // As the custom auth action of the exported Terraform renders it: the secret is not form-encoded,
     // the body comes in chunks.
@@ -287,7 +287,7 @@ async fn a_token_of_one_scheme_is_none_of_another_though_they_share_the_key() {
 }
 
 #[tokio::test]
-async fn path_lifetime_and_header_are_as_configured() {
+pub(crate) async fn path_lifetime_and_header_are_as_configured() {
     let line = "oauth: {type: issued, path: /v2/token, ttl: 5m, header: X-Token, \
                 clients: {ivr: secret-of-the-ivr}, key: 0123456789abcdef0123456789abcdef}";
     let proxy = Setup::new().caller(line).action("caller: oauth").start().await;

@@ -3,27 +3,27 @@
 
 mod answered;
 mod authorities;
-mod basic;
+pub(crate) mod basic;
 mod callers;
 mod credentials;
 mod inputs;
-mod issued;
+pub(crate) mod issued;
 mod keys;
 mod tiers;
-mod tls;
+pub(crate) mod tls;
 
-mod refused;
+pub(crate) mod refused;
 mod unavailable;
 
-mod form;
+pub(crate) mod form;
 mod malformed;
 
 mod limited;
-mod shed;
+pub(crate) mod shed;
 
 mod replies;
-mod upstream;
-mod way;
+pub(crate) mod upstream;
+pub(crate) mod way;
 mod wrong_bytes;
 
 mod bug;

@@ -40,7 +40,7 @@ async fn no_token_two_or_an_empty_one_is_a_missing_token() {
 }
 
 #[tokio::test]
-async fn a_missing_token_is_called_by_the_header_that_is_configured() {
+pub(crate) async fn a_missing_token_is_called_by_the_header_that_is_configured() {
     let proxy = Setup::new().genesys("header: X-Flow-Token").start().await;
     for form in Form::ALL {
         let missing = proxy.ask(form, 1).send().await;

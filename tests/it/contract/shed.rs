@@ -16,7 +16,7 @@ use crate::support::{beside, client::Answer, eventually, form::Form, in_time, pr
 const SHED: &str = "As many calls as this instance takes are under way";
 
 #[tokio::test]
-async fn a_call_beyond_the_most_that_may_be_under_way_is_shed() {
+pub(crate) async fn a_call_beyond_the_most_that_may_be_under_way_is_shed() {
     let proxy = Setup::new().server("max_in_flight: 1").start().await;
     proxy.works().await;
     proxy.crm_stands(Standing::every(Fault::Hang)).await;
@@ -105,7 +105,7 @@ async fn a_call_beyond_the_most_of_its_organisation_is_shed_whatever_tells_failu
 }
 
 #[tokio::test]
-async fn bodies_beyond_the_bytes_that_may_be_held_are_shed() {
+pub(crate) async fn bodies_beyond_the_bytes_that_may_be_held_are_shed() {
     let proxy =
         Setup::new().server("max_body: 1000B").server("max_bytes_in_flight: 1000B").start().await;
     let half = "x".repeat(990);

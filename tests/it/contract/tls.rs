@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// A caller that trusts `issuer` and shows `issued`.
-fn caller(proxy: &TestProxy, issuer: &Issuer, issued: Option<&Issued>) -> Client {
+pub(crate) fn caller(proxy: &TestProxy, issuer: &Issuer, issued: Option<&Issued>) -> Client {
     let identity = issued.map(|issued| {
         Identity::of_pem(issued.chain.as_bytes(), issued.key.as_bytes()).expect("they are whole")
     });
@@ -31,7 +31,7 @@ fn caller(proxy: &TestProxy, issuer: &Issuer, issued: Option<&Issued>) -> Client
 }
 
 #[tokio::test]
-async fn a_service_with_a_certificate_is_called_over_tls_alone() {
+pub(crate) async fn a_service_with_a_certificate_is_called_over_tls_alone() {
     let (issuer, papers) = (Issuer::new(), Papers::new());
     let identity = papers.identity("server", &issuer.issue(&["127.0.0.1"]));
     let proxy = Setup::new().server(&format!("tls: {{{identity}}}")).start().await;

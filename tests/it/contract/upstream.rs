@@ -41,7 +41,7 @@ async fn a_status_of_the_callers_or_the_upstreams_making_is_passed_on() {
 }
 
 #[tokio::test]
-async fn what_is_ours_to_mend_is_a_bad_gateway() {
+pub(crate) async fn what_is_ours_to_mend_is_a_bad_gateway() {
     let proxy = Setup::new().start().await;
     for status in [401, 403, 407, 300, 301, 302, 304, 307] {
         let detail = format!("External API failed: {status}");

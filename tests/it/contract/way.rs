@@ -54,7 +54,7 @@ async fn is_refused(proxy: &TestProxy, crm: &FakeCrm, front: &Front) {
 }
 
 #[tokio::test]
-async fn an_upstream_signed_by_a_root_of_its_own_is_trusted() {
+pub(crate) async fn an_upstream_signed_by_a_root_of_its_own_is_trusted() {
     let (issuer, papers, crm) = (Issuer::new(), Papers::new(), crm().await);
     let ca = papers.issuer("ca", &issuer);
     for name in ["127.0.0.1", "localhost"] {
@@ -106,7 +106,7 @@ async fn an_upstream_that_speaks_no_tls_is_sent_nothing() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
+pub(crate) async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
     let (theirs, ours, papers, crm) = (Issuer::new(), Issuer::new(), Papers::new(), crm().await);
     let ca = papers.issuer("ca", &theirs);
     let known = papers.identity("known", &ours.issue(&["holdline.example"]));
@@ -134,7 +134,7 @@ async fn an_upstream_that_asks_who_we_are_is_shown_our_certificate() {
 }
 
 #[tokio::test]
-async fn a_proxy_carries_what_is_for_the_upstream() {
+pub(crate) async fn a_proxy_carries_what_is_for_the_upstream() {
     let (issuer, papers, crm) = (Issuer::new(), Papers::new(), crm().await);
     let ca = format!("tls: {{ca: {}}}", papers.issuer("ca", &issuer));
     let front = Front::tls(crm.site.address(), &issuer.issue(&["crm.example"]), None).await;

@@ -3,7 +3,7 @@
 mod genesys;
 mod golden;
 mod openapi;
-mod terraform;
+pub(crate) mod terraform;
 
 use holdline::{
     config::{self, Loaded},

@@ -155,7 +155,7 @@ fn a_data_action_is_that_of_the_importable_file() {
 }
 
 #[test]
-fn the_time_there_is_what_is_written_else_the_second_above_ours() {
+pub(crate) fn the_time_there_is_what_is_written_else_the_second_above_ours() {
     let documents = files("rich", true);
     let body = body(&documents, "holdline.tf");
     for (action, seconds) in [

@@ -3,14 +3,14 @@
 //! The folder mirrors `src/pipeline/`. The world outside is a script and the clock moves only when
 //! everything waits, so a test says exactly when something happens and a run takes no time.
 
-mod authenticate;
-mod validate;
+pub(crate) mod authenticate;
+pub(crate) mod validate;
 
-mod rate_limit;
+pub(crate) mod rate_limit;
 
-mod cache;
+pub(crate) mod cache;
 
-mod upstream;
+pub(crate) mod upstream;
 
 mod map_output;
 

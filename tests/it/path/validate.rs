@@ -65,7 +65,7 @@ async fn what_does_not_fit_the_request_is_refused_before_it_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flat_body_is_the_inputs_themselves() {
+pub(crate) async fn a_flat_body_is_the_inputs_themselves() {
     let rig = Setup { lookup: &["envelope: flat"], ..Setup::PLAIN }.rig();
     assert!(rig.lookup().body(r#"{"id":5}"#).heard().await.result.is_ok());
     assert_eq!(rig.upstream().seen()[0].path, "/v2/users/5");

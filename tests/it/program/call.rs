@@ -86,7 +86,7 @@ async fn what_cannot_be_called_is_said_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_running_service_is_called_and_tells_of_its_stages_where_it_may() {
+pub(crate) async fn a_running_service_is_called_and_tells_of_its_stages_where_it_may() {
     let outside = Outside::start().await;
     for (action, told) in [
         ("    debug_headers: true", "attempt    200"),

@@ -89,7 +89,7 @@ async fn an_unknown_region_ends_serve_and_check_with_the_list_of_the_eighteen() 
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_said_with_the_key_and_the_address() {
+pub(crate) async fn a_port_in_use_is_said_with_the_key_and_the_address() {
     let outside = Outside::start().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

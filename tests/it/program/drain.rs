@@ -196,7 +196,7 @@ async fn end_within(service: Service, at_most: Duration) -> Ended {
 }
 
 #[tokio::test]
-async fn an_upstream_that_hangs_holds_the_end_no_longer_than_the_drain_may_take() {
+pub(crate) async fn an_upstream_that_hangs_holds_the_end_no_longer_than_the_drain_may_take() {
     let outside = Outside::start().await;
     let service = Service::start(
         &outside.yaml(&Wish {
@@ -220,7 +220,7 @@ async fn an_upstream_that_hangs_holds_the_end_no_longer_than_the_drain_may_take(
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_do_not_hold_the_end() {
+pub(crate) async fn connections_that_say_nothing_do_not_hold_the_end() {
     let service = Service::start(&Outside::start().await.yaml(&Wish::default()), &[]).await;
     let mut half = Vec::new();
     for said in ["", "POST /data-action/customer-lookup HTTP/1.1\r\nHost: a\r\n"] {

@@ -3,13 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
 
 mod audit;
-mod call;
+pub(crate) mod call;
 mod check;
-mod cli;
+pub(crate) mod cli;
 mod credentials;
 mod demo;
 
-mod drain;
+pub(crate) mod drain;
 mod explain;
 
 mod metrics;
@@ -18,6 +18,6 @@ mod outcomes;
 mod reload;
 mod secrets;
 mod tls;
-mod traces;
-mod traces_kept;
+pub(crate) mod traces;
+pub(crate) mod traces_kept;
 mod traces_lost;

@@ -148,12 +148,12 @@ fn the_log_line_names(root: &Span, ended: &Ended) {
 }
 
 #[tokio::test]
-async fn a_miss_leaves_a_span_for_every_stage_over_http() {
+pub(crate) async fn a_miss_leaves_a_span_for_every_stage_over_http() {
     a_miss_leaves_a_span_for_every_stage(Protocol::Http).await;
 }
 
 #[tokio::test]
-async fn a_miss_leaves_a_span_for_every_stage_over_grpc() {
+pub(crate) async fn a_miss_leaves_a_span_for_every_stage_over_grpc() {
     a_miss_leaves_a_span_for_every_stage(Protocol::Grpc).await;
 }
 
@@ -298,7 +298,7 @@ async fn a_refresh_behind_a_stale_answer_is_a_trace_of_its_own_linked_to_the_cal
 }
 
 #[tokio::test]
-async fn a_trusted_callers_trace_is_continued() {
+pub(crate) async fn a_trusted_callers_trace_is_continued() {
     let server = "drain: {delay: 0s}, trust_trace_context: true";
     // The caller's word stands over the ratio, both ways.
     let traced = Traced::with(Protocol::Http, 0.0, Wish { server, ..Wish::default() }).await;
@@ -368,7 +368,7 @@ async fn an_upstream_is_sent_the_trace_where_it_shall_be() {
 }
 
 #[tokio::test]
-async fn no_call_leaves_a_span_where_none_is_sampled() {
+pub(crate) async fn no_call_leaves_a_span_where_none_is_sampled() {
     let traced = Traced::with(Protocol::Http, 0.0, Wish::default()).await;
     for customer in 1..=20 {
         assert_eq!(traced.service.status("customer-lookup", customer).await, 200);

@@ -72,7 +72,7 @@ async fn a_call_that_failed_leaves_its_whole_trace_and_a_good_one_none() {
 }
 
 #[tokio::test]
-async fn failures_are_not_kept_where_that_is_switched_off() {
+pub(crate) async fn failures_are_not_kept_where_that_is_switched_off() {
     let (outside, collector, service) =
         start("failures: false", "retry: {attempts: 1}", CACHED).await;
     outside.crm.site.set(Standing::every(Fault::status(503))).await.unwrap();
@@ -82,7 +82,7 @@ async fn failures_are_not_kept_where_that_is_switched_off() {
 }
 
 #[tokio::test]
-async fn a_slow_call_leaves_its_trace_by_what_is_called_slow() {
+pub(crate) async fn a_slow_call_leaves_its_trace_by_what_is_called_slow() {
     for (slower_than, kept) in [("50ms", true), ("30s", false)] {
         let keep = format!("failures: false, slower_than: {slower_than}");
         let (outside, collector, service) = start(&keep, "retry: {attempts: 1}", CACHED).await;

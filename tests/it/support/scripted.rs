@@ -60,6 +60,8 @@ pub(crate) struct Seen {
     pub(crate) at: Duration,
     /// Its method.
     pub(crate) method: String,
+    /// The host that it was for.
+    pub(crate) host: String,
     /// Its path and query.
     pub(crate) path: String,
     /// Its headers.
@@ -329,6 +331,7 @@ impl Script for World {
         let seen = Seen {
             at: time::now().saturating_duration_since(system.began),
             method: request.method().to_string(),
+            host: url.host_str().unwrap_or_default().to_owned(),
             path: format!("{}{query}", url.path()),
             headers: request.headers().clone(),
             body: String::from_utf8(body.to_vec()).expect("the service sends UTF-8"),

@@ -17,7 +17,7 @@ async fn caller(rig: &Rig, token: &str) -> (String, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_question_carries_the_token_as_bearer_and_in_the_body() {
+pub(crate) async fn the_question_carries_the_token_as_bearer_and_in_the_body() {
     let rig = GENESYS.rig();
     rig.lookup().token("abc").heard().await;
     let seen = rig.authority().seen();
@@ -81,7 +81,7 @@ async fn a_caller_whose_time_is_up_leaves_and_the_verdict_is_kept_all_the_same()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_caller_is_the_one_that_the_claims_name() {
+pub(crate) async fn the_caller_is_the_one_that_the_claims_name() {
     let claims = "claims: {org: $.tenant.name, client: $.azp, expires: $.until}";
     let rig = Setup { genesys: &[claims], ..GENESYS }.rig();
     let answer = |inside: Value| {
@@ -128,7 +128,7 @@ async fn a_claim_that_cannot_be_read_is_no_verdict_rather_than_an_absent_claim()
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_organisation_than_the_configured_one_is_refused() {
+pub(crate) async fn another_organisation_than_the_configured_one_is_refused() {
     let rig = Setup { genesys: &["org: acme"], ..GENESYS }.rig();
     assert_eq!(caller(&rig, "ours").await, pair("acme", "ivr"));
     rig.authority().always(Line::active("globex", "ivr"));
@@ -140,7 +140,7 @@ async fn another_organisation_than_the_configured_one_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_not_listed_is_refused_and_so_is_one_that_is_not_named() {
+pub(crate) async fn a_client_that_is_not_listed_is_refused_and_so_is_one_that_is_not_named() {
     let rig = Setup { genesys: &["clients: [ivr, desk]"], ..GENESYS }.rig();
     rig.authority().next(Line::active("acme", "desk")).next(Line::active("acme", "bot"));
     rig.authority().next(Line::json(&json!({"active": true})));

@@ -68,7 +68,7 @@ async fn a_token_holds_for_its_time_to_live_and_not_a_millisecond_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_replica_takes_the_token_and_one_with_another_key_or_name_does_not() {
+pub(crate) async fn another_replica_takes_the_token_and_one_with_another_key_or_name_does_not() {
     let rig = rig_of(CALLER);
     let token = token(&rig);
     assert_eq!(void(&rig_of(CALLER), &token).await, "");
@@ -80,7 +80,7 @@ async fn another_replica_takes_the_token_and_one_with_another_key_or_name_does_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_no_longer_configured_is_refused_at_once() {
+pub(crate) async fn a_client_that_is_no_longer_configured_is_refused_at_once() {
     let token = token(&rig_of(CALLER));
     let without = rig_of(&CALLER.replace("ivr: secret-of-the-ivr, ", ""));
     assert_eq!(void(&without, &token).await, "revoked");

@@ -37,7 +37,7 @@ async fn is_good(rig: &Rig, token: &str) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_good_token_is_taken_at_its_word_and_checked_once() {
+pub(crate) async fn a_good_token_is_taken_at_its_word_and_checked_once() {
     let rig = rig("");
     let token = FIRST.good("ivr");
     assert_eq!(caller(&rig, &token).await, pair("idp", "ivr"));
@@ -55,7 +55,7 @@ async fn a_good_token_is_taken_at_its_word_and_checked_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_token_stands_in_the_header_that_is_named() {
+pub(crate) async fn the_token_stands_in_the_header_that_is_named() {
     let rig = rig("header: X-Token");
     let ask = || rig.lookup().bare();
     assert!(ask().header("x-token", &FIRST.good("ivr")).heard().await.result.is_ok());
@@ -102,7 +102,7 @@ async fn a_token_of_somebody_else_or_for_somebody_else_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_must_have_signed_it_and_for_whom_is_what_is_written() {
+pub(crate) async fn who_must_have_signed_it_and_for_whom_is_what_is_written() {
     let of = |issuer: &str, audience: &str| {
         format!(
             "idp: {{type: jwt, jwks: 'https://authority.test/jwks', issuer: '{issuer}', \
@@ -184,7 +184,7 @@ async fn a_token_does_not_choose_how_it_is_checked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_algorithm_that_is_listed_is_understood_and_no_other() {
+pub(crate) async fn every_algorithm_that_is_listed_is_understood_and_no_other() {
     let (p256, p384, ed) = (Key::p256("p256"), Key::p384("p384"), Key::ed25519("ed"));
     let keys: [(&Key, &[&str]); 4] = [
         (&FIRST, &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]),
@@ -236,7 +236,7 @@ async fn what_is_no_token_by_its_form_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_say_who_calls_and_only_who_is_named_may() {
+pub(crate) async fn claims_say_who_calls_and_only_who_is_named_may() {
     let rig =
         rig("claims: {org: $.tenant, client: $.azp}, org: acme, clients: [ivr, desk], timeout: 1s");
     let token = |more: Value| FIRST.token("RS256", &claims(more));

@@ -1,14 +1,14 @@
 //! Who is calling: headers, keys, lists of schemes. The rest of the stage has files of its own.
 
 mod any;
-mod introspection;
-mod issued;
-mod jwt;
+pub(crate) mod introspection;
+pub(crate) mod issued;
+pub(crate) mod jwt;
 mod keys;
 mod outage;
 mod revoke;
-mod rfc7662;
-mod tokens_me;
+pub(crate) mod rfc7662;
+pub(crate) mod tokens_me;
 mod verdicts;
 
 use std::time::Duration;
@@ -112,7 +112,7 @@ async fn an_authorization_header_carries_its_token_behind_the_word_bearer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_action_without_a_caller_asks_for_nothing() {
+pub(crate) async fn an_action_without_a_caller_asks_for_nothing() {
     let rig = Setup::PLAIN.rig();
     let heard = rig.lookup().bare().heard().await;
     assert_eq!(heard.body(), r#"{"name":"Ada"}"#);
@@ -121,7 +121,7 @@ async fn an_action_without_a_caller_asks_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_judged_here_and_its_caller_belongs_to_the_entry() {
+pub(crate) async fn a_key_is_judged_here_and_its_caller_belongs_to_the_entry() {
     let rig = Setup { caller: "portal", ..Setup::PLAIN }.rig();
     let heard = rig.lookup().header("x-api-key", "web-key").heard().await;
     assert_eq!(heard.decision(Stage::Authenticate), "local");

@@ -34,7 +34,7 @@ fn active(claims: Value) -> Line {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_question_is_a_form_and_says_who_asks() {
+pub(crate) async fn the_question_is_a_form_and_says_who_asks() {
     let rig = rig("");
     rig.lookup().bearer("a+b/c=").heard().await.answer();
     let seen = &rig.authority().seen()[0];
@@ -47,7 +47,7 @@ async fn the_question_is_a_form_and_says_who_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_token_stands_in_authorization_unless_another_header_is_named() {
+pub(crate) async fn the_token_stands_in_authorization_unless_another_header_is_named() {
     let missing = rig("").lookup().heard().await;
     assert_eq!(missing.failure().detail(), "Missing Authorization header");
     let rig = rig("header: X-Genesys-Auth-Token");
@@ -153,7 +153,7 @@ async fn an_authority_that_has_enough_is_left_alone_for_as_long_as_it_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_callers_are_of_one_organisation_unless_a_claim_is_known_to_name_it() {
+pub(crate) async fn all_callers_are_of_one_organisation_unless_a_claim_is_known_to_name_it() {
     let whole = rig("");
     let answer = active(json!({"organization": {"id": "acme"}, "org": "globex"}));
     whole.authority().always(answer.clone());
@@ -171,7 +171,7 @@ async fn all_callers_are_of_one_organisation_unless_a_claim_is_known_to_name_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_named_organisation_and_clients_may_call() {
+pub(crate) async fn only_the_named_organisation_and_clients_may_call() {
     let rig = rig("claims: {org: $.org}, org: acme, clients: [ivr, desk]");
     for (org, client, good) in
         [("acme", "desk", true), ("globex", "ivr", false), ("acme", "bot", false)]

@@ -29,7 +29,7 @@ fn me(org: &str, client: &str) -> Line {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_token_asks_for_itself_and_does_not_keep_itself_from_idling() {
+pub(crate) async fn the_token_asks_for_itself_and_does_not_keep_itself_from_idling() {
     let rig = rig("org: acme");
     assert_eq!(caller(&rig, "abc").await, pair("acme", "ivr"));
     let seen = &rig.authority().seen()[0];
@@ -39,7 +39,7 @@ async fn the_token_asks_for_itself_and_does_not_keep_itself_from_idling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_may_be_asked_elsewhere_and_for_another_header() {
+pub(crate) async fn it_may_be_asked_elsewhere_and_for_another_header() {
     let at = |place: &str| format!("real: {{type: tokens_me, org: acme, {place}}}");
     for (place, path) in [
         ("api_base: 'https://authority.test/gate/', path: /me", "/gate/me?preserveIdleTTL=true"),
@@ -70,7 +70,7 @@ async fn a_bad_token_is_refused_in_the_tutorials_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_good_token_of_another_organisation_or_client_is_refused() {
+pub(crate) async fn the_good_token_of_another_organisation_or_client_is_refused() {
     let both = rig("org: acme, clients: [ivr]");
     let listed = rig("clients: [ivr]");
     for (org, client, of_both, of_listed) in [

@@ -157,7 +157,7 @@ async fn who_led_and_who_followed_is_told_of_a_404_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_wait_for_one_flight_as_may_and_no_more() {
+pub(crate) async fn as_many_wait_for_one_flight_as_may_and_no_more() {
     let rig = Setup { cache: &["ttl: 60s", "max_waiters: 2"], ..MINUTE }.rig();
     rig.upstream().next(Line::hangs());
     let leader = rig.lookup().set_off().await;

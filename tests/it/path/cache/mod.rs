@@ -1,11 +1,11 @@
 //! Known answers: which calls may share one, and for how long it is fresh. What an old one is worth,
 //! shared fetches and purges have files of their own.
 
-mod flight;
+pub(crate) mod flight;
 mod herd;
 mod memo;
-mod purge;
-mod stale;
+pub(crate) mod purge;
+pub(crate) mod stale;
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ async fn an_answer_never_crosses_organisations() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_share_an_answer_is_written() {
+pub(crate) async fn who_may_share_an_answer_is_written() {
     for (shared_by, requests) in [("all", 1), ("org", 2), ("caller", 3)] {
         let rig = two_organisations(shared_by);
         for token in ["a1", "a2", "b1", "a1", "a2", "b1"] {
@@ -191,7 +191,7 @@ async fn all_answers_together_stay_within_the_memory() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_404_is_remembered_only_where_it_is_written() {
+pub(crate) async fn a_404_is_remembered_only_where_it_is_written() {
     let rig = MINUTE.rig();
     rig.upstream().always(Line::status(404));
     for requests in 1..=3 {

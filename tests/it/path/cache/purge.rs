@@ -37,7 +37,7 @@ async fn filled() -> Rig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_purge_by_customer_finds_all_that_is_kept_about_them_and_nothing_else() {
+pub(crate) async fn a_purge_by_customer_finds_all_that_is_kept_about_them_and_nothing_else() {
     let rig = filled().await;
     assert_eq!(rig.purge(&customer("1", "update")), 0);
     assert_eq!(rig.purge(&customer("3", "lookup")), 0);

@@ -34,7 +34,7 @@ fn refreshes(rig: &Rig, result: &str) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_answered_at_once_while_one_refresh_runs() {
+pub(crate) async fn it_is_answered_at_once_while_one_refresh_runs() {
     let rig = knows_ada(REVALIDATED, 60_000).await;
     rig.upstream().always(named("Eve").after(50));
     for heard in rig.lookup().times(10).await {
@@ -89,7 +89,7 @@ async fn a_refresh_has_all_the_time_of_a_call_and_a_caller_in_a_hurry_takes_none
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stands_in_for_whatever_breaks() {
+pub(crate) async fn it_stands_in_for_whatever_breaks() {
     for broken in broken().chain([429, 401, 302].map(Line::status)) {
         let rig = knows_ada(SPARE, 60_000).await;
         rig.upstream().always(broken.clone().after(20));
@@ -164,7 +164,7 @@ async fn it_is_answered_instead_of_a_long_wait_and_the_fetch_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_long_is_too_long_is_written_and_a_caller_in_a_hurry_waits_less() {
+pub(crate) async fn how_long_is_too_long_is_written_and_a_caller_in_a_hurry_waits_less() {
     for (cache, within, waits) in [
         (&["ttl: 60s", "stale_if_error: 5m", "stale_after: 700ms"][..], 5000, 700),
         (&["ttl: 60s", "stale_if_error: 5m"][..], 200, 180),

@@ -32,7 +32,7 @@ fn capped(cache: &[&str]) -> Rig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_call_after_the_last_of_its_organisation_is_shed_before_it_costs_anything() {
+pub(crate) async fn the_call_after_the_last_of_its_organisation_is_shed_before_it_costs_anything() {
     let rig = capped(&["ttl: 60s"]);
     rig.upstream().always(Line::hangs());
     let _first = rig.lookup().token("a1").id(1).set_off().await;

@@ -1,6 +1,6 @@
 //! Limits: exact to the millisecond, by whatever calls have in common.
 
-mod in_flight;
+pub(crate) mod in_flight;
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn passes(ask: Ask) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_passes_and_then_one_call_a_period_to_the_millisecond() {
+pub(crate) async fn a_burst_passes_and_then_one_call_a_period_to_the_millisecond() {
     let rig = limited("key: org, rate: 10/s, burst: 5");
     assert_eq!(passes(rig.lookup()).await, 5);
     let heard = rig.lookup().heard().await;
@@ -71,7 +71,7 @@ async fn a_burst_passes_and_then_one_call_a_period_to_the_millisecond() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_that_is_promised_is_the_one_that_is_needed() {
+pub(crate) async fn the_wait_that_is_promised_is_the_one_that_is_needed() {
     for (rate, period) in [("3/s", 333_333_333), ("7/m", 8_571_428_571)] {
         let rig = limited(&format!("key: org, rate: {rate}, burst: 1"));
         rig.lookup().heard().await;
@@ -85,7 +85,7 @@ async fn the_wait_that_is_promised_is_the_one_that_is_needed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_counted_together_by_what_the_key_says() {
+pub(crate) async fn calls_are_counted_together_by_what_the_key_says() {
     // What still passes after twenty calls of the client a1 about customer 1.
     for (key, other_client, other_org, other_customer) in [
         ("all", 0, 0, 0),
@@ -129,7 +129,7 @@ async fn a_customer_is_one_however_they_are_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_does_not_enforce_only_tells() {
+pub(crate) async fn a_limit_that_does_not_enforce_only_tells() {
     let rig = limited("key: org, rate: 1/s, burst: 5, enforce: false");
     assert_eq!(passes(rig.lookup()).await, 20);
     assert_eq!(rig.lookup().heard().await.decision(Stage::RateLimit), "shadow_limited");
@@ -140,7 +140,7 @@ async fn a_limit_that_does_not_enforce_only_tells() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_limit_that_refuses_ends_it_and_what_was_counted_stays_counted() {
+pub(crate) async fn the_first_limit_that_refuses_ends_it_and_what_was_counted_stays_counted() {
     let setup = Setup {
         limits: &[
             "wide: {key: all, rate: 1/m, burst: 4}",

@@ -33,7 +33,7 @@ async fn the_last_attempt_ends_with_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_is_read_up_to_its_cap_and_not_a_byte_further() {
+pub(crate) async fn a_reply_is_read_up_to_its_cap_and_not_a_byte_further() {
     let crm = ["max_reply: 1KiB"];
     let rig = Setup { crm: &crm, ..Setup::PLAIN }.rig();
     let reply = |length: usize| {

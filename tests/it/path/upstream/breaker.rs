@@ -267,7 +267,7 @@ async fn after_closing_a_growing_part_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_switched_off_never_opens() {
+pub(crate) async fn one_that_is_switched_off_never_opens() {
     let crm = ["retry: {attempts: 1}", "breaker: {enabled: false}"];
     let rig = Setup { crm: &crm, ..Setup::PLAIN }.rig();
     calls(&rig, 100, Line::fails(WireError::Connect)).await;

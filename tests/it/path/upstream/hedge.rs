@@ -145,7 +145,7 @@ async fn nothing_is_late_within_fifty_milliseconds_or_after_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_percentile_may_be_written() {
+pub(crate) async fn any_percentile_may_be_written() {
     let rig = warm(&["hedge: {enabled: true, after: p50}", "retry: {attempts: 2}"]).await;
     rig.upstream().always(ada().after(200));
     rig.lookup().times(80).await;
@@ -178,7 +178,7 @@ async fn a_refresh_is_never_hedged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_of_a_hundred_may_be_hedged() {
+pub(crate) async fn two_of_a_hundred_may_be_hedged() {
     let rig = warm(ONE_TRY).await;
     rig.upstream().always(ada().after(100));
     rig.lookup().times(10).await;

@@ -1,15 +1,15 @@
 //! From valid inputs to a reply: what is sent, and what each way to fail comes to. Retries, the
 //! breaker, the attempt itself, hedges and what an upstream may be asked have files of their own.
 
-mod attempt;
-mod breaker;
-mod credential;
+pub(crate) mod attempt;
+pub(crate) mod breaker;
+pub(crate) mod credential;
 mod forced;
-mod hedge;
+pub(crate) mod hedge;
 mod latency;
 mod not_before;
 mod quota;
-mod retry;
+pub(crate) mod retry;
 mod turn;
 mod worst_case;
 
@@ -32,7 +32,7 @@ use crate::support::{
 const ONCE: &[&str] = &["retry: {attempts: 1}", "breaker: {enabled: false}"];
 
 /// What the action `lookup` answers.
-fn ada() -> Line {
+pub(crate) fn ada() -> Line {
     Line::json(&json!({"name": "Ada"}))
 }
 
@@ -51,12 +51,12 @@ fn held_because_of(rig: &Rig, reason: &str) -> u64 {
 }
 
 /// What the breaker does with attempts.
-fn state(rig: &Rig) -> State {
+pub(crate) fn state(rig: &Rig) -> State {
     rig.condition().breaker.state
 }
 
 /// So many calls, one after the other, to each of which the upstream says this.
-async fn calls(rig: &Rig, number: usize, line: Line) {
+pub(crate) async fn calls(rig: &Rig, number: usize, line: Line) {
     for _ in 0..number {
         rig.upstream().next(line.clone());
         rig.lookup().heard().await;
@@ -64,7 +64,7 @@ async fn calls(rig: &Rig, number: usize, line: Line) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_request_is_the_actions_own_and_carries_nothing_of_the_call() {
+pub(crate) async fn the_request_is_the_actions_own_and_carries_nothing_of_the_call() {
     let crm = ["headers: {X-Tenant: acme, Authorization: '${TOKEN:-Bearer ours}'}"];
     let rig = Setup { crm: &crm, caller: "genesys", ..Setup::PLAIN }.rig();
     let input = json!({"id": 42, "lang": "de & fr/\u{e4}"});
@@ -83,7 +83,7 @@ async fn the_request_is_the_actions_own_and_carries_nothing_of_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_and_headers_are_made_of_the_inputs() {
+pub(crate) async fn a_body_and_headers_are_made_of_the_inputs() {
     let update = [
         "method: PUT",
         "path: /users/{id}",
@@ -101,7 +101,7 @@ async fn a_body_and_headers_are_made_of_the_inputs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_trace_goes_on_only_where_it_may() {
+pub(crate) async fn the_trace_goes_on_only_where_it_may() {
     let context = TraceContext::unsampled(0xabc, 0x123);
     let rig = Setup::PLAIN.rig();
     rig.lookup().traced(context.clone()).heard().await;
@@ -188,7 +188,7 @@ async fn a_trail_tells_each_stage_and_each_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_stands_in_where_the_upstream_is_broken_and_nowhere_else() {
+pub(crate) async fn a_fallback_stands_in_where_the_upstream_is_broken_and_nowhere_else() {
     let rig = Setup { crm: ONCE, lookup: &["fallback: {name: Nobody}"], ..Setup::PLAIN }.rig();
     for broken in [Line::status(503), Line::status(401), Line::fails(WireError::Connect)] {
         rig.upstream().next(broken);

@@ -66,7 +66,7 @@ async fn what_would_come_out_the_same_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_causes_that_are_written_are_repeated() {
+pub(crate) async fn only_the_causes_that_are_written_are_repeated() {
     for (cause, requests) in [
         (Line::status(500), 2),
         (Line::fails(WireError::Connect), 2),
@@ -82,7 +82,7 @@ async fn only_the_causes_that_are_written_are_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ceiling_doubles_up_to_its_top_and_attempts_end_at_their_number() {
+pub(crate) async fn the_ceiling_doubles_up_to_its_top_and_attempts_end_at_their_number() {
     let rig = rig("attempts: 10");
     rig.upstream().always(Line::status(503));
     let heard = rig.lookup().heard().await;
@@ -95,7 +95,7 @@ async fn the_ceiling_doubles_up_to_its_top_and_attempts_end_at_their_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_is_any_part_of_the_ceiling() {
+pub(crate) async fn the_wait_is_any_part_of_the_ceiling() {
     for (roll, wait) in [(0.0, 0), (0.9, 180)] {
         let crm = ["retry: {backoff: {first: 200ms}}"];
         let rig = Setup { crm: &crm, chance: Chance::Loaded(roll), ..Setup::PLAIN }.rig();
@@ -217,7 +217,7 @@ async fn what_changes_something_is_repeated_only_where_it_was_never_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idempotency_key_makes_it_repeatable_and_stays_the_same() {
+pub(crate) async fn an_idempotency_key_makes_it_repeatable_and_stays_the_same() {
     let rig = rig("idempotency_key: Idempotency-Key");
     rig.upstream().next(Line::status(503)).next(Line::fails(WireError::Reset));
     assert!(rig.ask("update").heard().await.result.is_ok());
@@ -242,7 +242,7 @@ async fn repeats_are_a_share_of_first_tries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_few_repeats_a_second_are_always_allowed() {
+pub(crate) async fn a_few_repeats_a_second_are_always_allowed() {
     let rig = rig("attempts: 2, budget: {ratio: 0, per_second: 0.3, window: 10s}");
     rig.upstream().always(Line::status(503));
     for _ in 0..10 {

@@ -30,7 +30,7 @@ async fn a_token_is_asked_for_when_it_is_first_needed_and_once_for_all_who_wait(
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_asked_for_by_a_form_and_our_client_is_named_by_basic() {
+pub(crate) async fn it_is_asked_for_by_a_form_and_our_client_is_named_by_basic() {
     let rig = with_tokens();
     assert!(rig.lookup().heard().await.result.is_ok());
     let seen = &rig.issuer().seen()[0];

@@ -1,6 +1,6 @@
 //! How attempts prove who we are, and what becomes of a call while no token is to be had.
 
-mod issuer;
+pub(crate) mod issuer;
 mod not_taken;
 
 use std::time::Duration;
@@ -54,7 +54,7 @@ fn refused(heard: &Heard) -> u128 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_written_goes_with_each_attempt_in_its_own_header() {
+pub(crate) async fn what_is_written_goes_with_each_attempt_in_its_own_header() {
     for (auth, header, value) in [
         ("{type: none}", "authorization", ""),
         ("{type: bearer, token: '${T:-abc.DEF-1}'}", "authorization", "Bearer abc.DEF-1"),
