@@ -217,7 +217,8 @@ impl Authority {
         self.contact.hold(wait)
     }
 
-    fn refused(&self, result: &'static str, how: How) -> (Unproven, How) {
+    /// What the bearer of a token that is not good is told.
+    pub(super) fn refused(&self, result: &'static str, how: How) -> (Unproven, How) {
         let asked = matches!(how, How::Remote | How::Coalesced);
         let detail = match introspection(&self.scheme).dialect {
             Dialect::Tutorial | Dialect::TokensMe => BAD_GENESYS_TOKEN,

@@ -28,7 +28,7 @@ use crate::{
 use basic::Shown;
 
 /// What a token begins with. Another form will begin otherwise.
-const FORM: &str = "hl1.";
+pub(super) const FORM: &str = "hl1.";
 /// What is signed besides the token's own fields, so that the key signs nothing else by accident.
 const PURPOSE: &[u8] = b"holdline.token.1";
 /// Characters of a token: one with the longest name that a head can carry.

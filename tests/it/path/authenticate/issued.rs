@@ -180,3 +180,25 @@ async fn beside_others_on_the_same_header_a_token_of_ours_decides_what_is_told()
     let expired = heard(&rig, &token).await;
     assert_eq!(expired.outcome(), Outcome::Unauthenticated, "another can be fetched");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_ours_waits_for_no_authority_and_none_sees_it() {
+    let setup = Setup {
+        genesys: &["header: Authorization"],
+        caller: "[genesys, portal, oauth]",
+        ..Setup::PLAIN
+    };
+    let yaml = setup.yaml().replace("callers:\n", &format!("callers:\n  oauth: {CALLER}\n"));
+    let rig = Rig::of(&yaml, setup.room, setup.chance);
+    rig.authority().always(crate::support::scripted::Line::hangs());
+    let token = token(&rig);
+    let good = heard(&rig, &token).await;
+    assert_eq!((good.outcome(), good.at), (Outcome::Ok, 0));
+    let key = rig.lookup().bearer("opaque").header("x-api-key", "web-key").heard().await;
+    assert_eq!((key.outcome(), key.at), (Outcome::Ok, 0), "nor does a key");
+    rig.pipeline.revoke(Revoke::Token(&token));
+    assert_eq!(void(&rig, &token).await, "revoked");
+    let torn = heard(&rig, "hl1.torn").await;
+    assert_eq!(torn.outcome(), Outcome::Forbidden);
+    assert_eq!(rig.authority().count(), 0);
+}
