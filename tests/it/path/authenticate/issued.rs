@@ -83,9 +83,51 @@ async fn another_replica_takes_the_token_and_one_with_another_key_or_name_does_n
 async fn a_client_that_is_no_longer_configured_is_refused_at_once() {
     let token = token(&rig_of(CALLER));
     let without = rig_of(&CALLER.replace("ivr: secret-of-the-ivr, ", ""));
-    assert_eq!(void(&without, &token).await, "revoked");
-    let other_secret = rig_of(&CALLER.replace("ivr: secret-of-the-ivr", "ivr: another-one-of-ivr"));
-    assert_eq!(void(&other_secret, &token).await, "", "a new secret is for the next token");
+    assert_eq!(void(&without, &token).await, "invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_secret_ends_the_tokens_of_its_client_everywhere_and_of_no_other() {
+    let rig = rig_of(CALLER);
+    let (ivr, web) = (token(&rig), grant(&rig, "web", "secret-of-the-web").expect("right"));
+    let replica = rig_of(&CALLER.replace("ivr: secret-of-the-ivr", "ivr: another-one-of-ivr"));
+    let reloaded = rig.reload(&[("ivr: secret-of-the-ivr", "ivr: another-one-of-ivr")]);
+    for rig in [replica, reloaded] {
+        assert_eq!((void(&rig, &ivr).await, void(&rig, &web).await), ("invalid", ""));
+        let next = grant(&rig, "ivr", "another-one-of-ivr").expect("right");
+        assert_eq!(void(&rig, &next).await, "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_while_not_configured_is_so_when_configured_again() {
+    let out = ("ivr: secret-of-the-ivr, ", "");
+    let back = ("{web: ", "{ivr: secret-of-the-ivr, web: ");
+    for client in [Some("ivr"), None] {
+        let rig = rig_of(CALLER);
+        let token = token(&rig);
+        let without = rig.reload(&[out]);
+        without.pipeline.revoke(Revoke::Of { caller: None, client });
+        let again = without.reload(&[back]);
+        assert_eq!(void(&again, &token).await, "revoked", "{client:?}");
+        let next = grant(&again, "ivr", "secret-of-the-ivr").expect("right");
+        assert_eq!(void(&again, &next).await, "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn made_up_names_that_are_cut_off_do_not_add_up() {
+    let rig = rig_of(CALLER);
+    let token = token(&rig);
+    let cut = |client: &str| {
+        rig.pipeline.revoke(Revoke::Of { caller: None, client: Some(client) }).clients
+    };
+    for number in 0..200 {
+        assert_eq!(cut(&format!("{number}{}", "x".repeat(256))), 0);
+    }
+    assert_eq!(void(&rig, &token).await, "");
+    assert_eq!(cut("ivr"), 1);
+    assert_eq!(void(&rig, &token).await, "revoked");
 }
 
 #[tokio::test(start_paused = true)]
