@@ -34,12 +34,14 @@ pub(super) const FORM: &str = "hl1.";
 const PURPOSE: &[u8] = b"holdline.token.1";
 /// Characters of a token: one with the longest name that a head can carry.
 const LONGEST: usize = 4096;
-/// Wrong secrets for one client: so many at once, then one each period. A secret that is long enough
-/// is not found at that rate; a right one fetched beside a few wrong ones still passes.
+/// Wrong secrets for one client: so many at once, then one each period. A short secret that is right
+/// waits with them, or it would be found; fetched beside a few wrong ones it still passes.
 const GUESSES: QuotaPolicy = QuotaPolicy {
     period: Duration::from_millis(100),
     burst: NonZeroU32::new(50).expect("fifty is not zero"),
 };
+/// Characters of a secret that nobody finds by trying, however fast.
+const LONG: usize = 16;
 /// What a request for a token comes to.
 const RESULTS: &[&str] =
     &["issued", "invalid_client", "throttled", "invalid_request", "unavailable"];
@@ -93,7 +95,7 @@ pub struct Grant {
 pub enum Denied {
     /// There is no such client, or the secret is not its own.
     Wrong,
-    /// So many wrong secrets were shown that this one was not looked at.
+    /// So many wrong secrets were shown that this one, right or wrong, is not told of.
     Throttled {
         /// After how long the next is.
         retry_after: Duration,
@@ -139,16 +141,24 @@ impl Issuer {
     /// [`Denied`].
     pub fn grant(&self, shown: &[Shown]) -> Result<Grant, Denied> {
         let policy = policy_of(&self.scheme);
-        let guess = self.guesses[self.line_of(shown)].take(time::now(), Duration::ZERO, 0);
-        // Given back where the secret is right.
-        let guess = guess.map_err(|used| Denied::Throttled { retry_after: used.retry_after })?;
         let found = shown.iter().fold(None, |found, shown| {
-            let owner = basic::owner(&policy.clients, shown);
+            let owner = basic::owner(&policy.clients, shown).zip(Some(shown));
             if owner.is_some() { owner } else { found }
         });
-        let Some(client) = found else {
-            guess.spend();
-            return Err(Denied::Wrong);
+        let client = match found {
+            // It was not found by trying: who has it waits for nobody who tries.
+            Some((client, shown)) if shown.secret.chars().count() >= LONG => client,
+            other => {
+                let guess = self.guesses[self.line_of(shown)].take(time::now(), Duration::ZERO, 0);
+                let guess =
+                    guess.map_err(|used| Denied::Throttled { retry_after: used.retry_after })?;
+                // Given back where the secret is right.
+                let Some((client, _)) = other else {
+                    guess.spend();
+                    return Err(Denied::Wrong);
+                };
+                client
+            }
         };
         let issued = self.now().max(self.cut_off(client).saturating_add(1));
         let expires = issued + millis(policy.ttl);

@@ -184,16 +184,29 @@ async fn who_is_cut_off_gets_in_again_with_a_token_of_the_same_moment() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_secret_that_is_right_is_not_held_up_by_wrong_ones() {
+    for (secret, granted) in [("fifteen-letters", false), ("sixteen--letters", true)] {
+        let rig = rig_of(&CALLER.replace("secret-of-the-ivr", secret));
+        while grant(&rig, "ivr", "wrong-secret") == Err(Denied::Wrong) {}
+        for _ in 0..100 {
+            assert_eq!(grant(&rig, "ivr", secret).is_ok(), granted, "{secret}");
+        }
+        let wrong = grant(&rig, "ivr", "a-wrong-secret-that-is-long");
+        assert!(matches!(wrong, Err(Denied::Throttled { .. })), "{wrong:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn wrong_secrets_are_looked_at_fifty_times_and_then_ten_times_a_second() {
-    let rig = rig_of(CALLER);
+    let rig = rig_of(&CALLER.replace("secret-of-the-ivr", "ivr-secret"));
     let wrong = |client| grant(&rig, client, "wrong-secret").expect_err("it is wrong");
     for _ in 0..50 {
         assert_eq!(wrong("ivr"), Denied::Wrong);
     }
     let retry_after = Duration::from_millis(100);
     assert_eq!(wrong("ivr"), Denied::Throttled { retry_after });
-    // Not even the right one is, or it would be found by trying.
-    let right = || grant(&rig, "ivr", "secret-of-the-ivr");
+    // Not even the right one is, where it is short, or it would be found by trying.
+    let right = || grant(&rig, "ivr", "ivr-secret");
     assert_eq!(right(), Err(Denied::Throttled { retry_after }));
     assert!(grant(&rig, "web", "secret-of-the-web").is_ok(), "each client has a line of its own");
     rig.until(100).await;
