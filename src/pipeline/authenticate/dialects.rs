@@ -109,7 +109,7 @@ pub(super) fn health(dialect: &Dialect, reply: &Reply) -> Verdict {
         (500.., _) => Verdict::Failure(FailureKind::Other),
         (200, _) => Verdict::Success,
         // It will not talk to us: of no use until somebody mends that.
-        (400 | 401 | 403, Dialect::Rfc7662(_)) => Verdict::Failure(FailureKind::Other),
+        _ if refuses_us(dialect, reply) => Verdict::Failure(FailureKind::Other),
         (401 | 403, _) => Verdict::Success,
         _ => Verdict::None,
     }
@@ -118,7 +118,14 @@ pub(super) fn health(dialect: &Dialect, reply: &Reply) -> Verdict {
 /// Whether a reply says that our own credentials are not those of a client that may ask.
 pub(super) fn refuses_us(dialect: &Dialect, reply: &Reply) -> bool {
     let asks_as_a_client = matches!(dialect, Dialect::Rfc7662(_));
-    asks_as_a_client && matches!(reply.status().as_u16(), 400 | 401 | 403)
+    asks_as_a_client
+        && match reply.status().as_u16() {
+            401 | 403 => true,
+            // Or it is the token that it cannot read, and anybody can send one of those.
+            400 => serde_json::from_slice::<Value>(reply.body())
+                .is_ok_and(|answer| answer["error"] == "invalid_client"),
+            _ => false,
+        }
 }
 
 /// Whether its limit counts each token by itself: others are not held by it.

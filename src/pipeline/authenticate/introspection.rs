@@ -4,7 +4,10 @@
 //! refused here, questions are bounded in number and time, a breaker gives a failing authority a
 //! rest, and a question goes on when its caller hangs up, because others wait for it too.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tracing::Instrument;
 
@@ -21,7 +24,7 @@ use crate::{
         verdicts::{Remembered, Verdicts},
     },
     telemetry::meters::Moment,
-    time::{self, Deadline, Wall},
+    time::{self, Deadline, Instant, Wall},
 };
 
 /// Bytes of an authority's answer that are read.
@@ -31,6 +34,9 @@ const MAX_ANSWER: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Calls that may wait for one question.
 const MAX_WAITERS: usize = 5_000;
+
+/// How long after a warning the same is worth another.
+const WARN_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a question came to.
 #[derive(Debug, Clone)]
@@ -52,6 +58,8 @@ pub(super) struct Authority {
     background: Background,
     wall: Wall,
     last_success: Moment,
+    /// When it was last said that it refuses us.
+    warned: Warned,
 }
 
 impl Authority {
@@ -71,6 +79,7 @@ impl Authority {
             background: around.background.clone(),
             wall: around.wall,
             last_success: Moment::of_authority(around.registry, scheme.name.as_str()),
+            warned: Warned::default(),
             scheme: Arc::clone(scheme),
         }))
     }
@@ -201,7 +210,7 @@ impl Authority {
     /// What becomes of a reply that is no verdict: after how long it may be worth asking again.
     fn left_alone(&self, print: Fingerprint, reply: &Reply) -> Duration {
         let dialect = &introspection(&self.scheme).dialect;
-        if dialects::refuses_us(dialect, reply) {
+        if dialects::refuses_us(dialect, reply) && self.warned.is_due(time::now()) {
             tracing::warn!(
                 caller = self.scheme.name.as_str(),
                 status = reply.status().as_u16(),
@@ -217,7 +226,8 @@ impl Authority {
         self.contact.hold(wait)
     }
 
-    fn refused(&self, result: &'static str, how: How) -> (Unproven, How) {
+    /// What the bearer of a token that is not good is told.
+    pub(super) fn refused(&self, result: &'static str, how: How) -> (Unproven, How) {
         let asked = matches!(how, How::Remote | How::Coalesced);
         let detail = match introspection(&self.scheme).dialect {
             Dialect::Tutorial | Dialect::TokensMe => BAD_GENESYS_TOKEN,
@@ -232,9 +242,40 @@ impl Authority {
     }
 }
 
+/// When something was warned of last.
+#[derive(Debug, Default)]
+struct Warned(Mutex<Option<Instant>>);
+
+impl Warned {
+    /// Whether that is long enough ago; if so, it is warned of now.
+    fn is_due(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| now >= last + WARN_AGAIN);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+}
+
 fn introspection(scheme: &Scheme) -> &Introspection {
     match &scheme.proof {
         Proof::Introspection(policy) => policy,
         _ => unreachable!("an authority is made for introspection only"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_is_warned_of_once_a_minute() {
+        let (warned, start) = (Warned::default(), time::now());
+        let due = |seconds| warned.is_due(start + Duration::from_secs(seconds));
+        assert_eq!(
+            [0, 1, 59, 60, 61, 119, 120].map(due),
+            [true, false, false, true, false, false, true]
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! Tokens that are issued here: what User Defined (OAuth) of Genesys Cloud fetches, and shows with
 //! each call.
 //!
-//! A token is what it says (when it was issued, when it ends, for whom) and a signature under that
-//! and the scheme's name. So it is checked without a table, by any replica that has the key, and no
-//! scheme takes the token of another. What has to be remembered is only who is cut off: for each
-//! client the instant up to which its tokens do not hold.
+//! A token is what it says (when it was issued, when it ends, for whom) and a signature under that,
+//! the scheme's name and the client's secret. So it is checked without a table, by any replica that
+//! has the key, no scheme takes the token of another, and a new secret ends the tokens that the old
+//! one has fetched. What has to be remembered is only who is cut off: for all and for each client the
+//! instant up to which tokens do not hold.
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -28,25 +29,45 @@ use crate::{
 use basic::Shown;
 
 /// What a token begins with. Another form will begin otherwise.
-const FORM: &str = "hl1.";
+pub(super) const FORM: &str = "hl1.";
 /// What is signed besides the token's own fields, so that the key signs nothing else by accident.
 const PURPOSE: &[u8] = b"holdline.token.1";
 /// Characters of a token: one with the longest name that a head can carry.
 const LONGEST: usize = 4096;
-/// Wrong secrets for one client: so many at once, then one each period. A secret that is long enough
-/// is not found at that rate; a right one fetched beside a few wrong ones still passes.
+/// Wrong secrets for one client: so many at once, then one each period. A short secret that is right
+/// waits with them, or it would be found; fetched beside a few wrong ones it still passes.
 const GUESSES: QuotaPolicy = QuotaPolicy {
     period: Duration::from_millis(100),
     burst: NonZeroU32::new(50).expect("fifty is not zero"),
 };
+/// Characters of a secret that nobody finds by trying, however fast.
+const LONG: usize = 16;
 /// What a request for a token comes to.
 const RESULTS: &[&str] =
     &["issued", "invalid_client", "throttled", "invalid_request", "unavailable"];
 /// No token holds longer than the configuration allows, so that nothing older has to be remembered.
 const OLDEST: Duration = Duration::from_secs(48 * 3600);
 
-/// The instant up to which a client's tokens do not hold, in milliseconds since 1970.
-type CutOff = BTreeMap<Arc<str>, u64>;
+/// Bytes of the name of a client that can be cut off although nobody has that name now.
+const LONGEST_NAME: usize = 256;
+/// How many such are remembered.
+const MOST_NAMES: usize = 10_000;
+
+/// The instants up to which tokens do not hold, in milliseconds since 1970.
+#[derive(Debug, Clone, Default)]
+struct CutOff {
+    /// Anybody's.
+    all: u64,
+    /// A client's, where that is later. The client need not be configured: it may be again.
+    named: BTreeMap<Arc<str>, u64>,
+}
+
+impl CutOff {
+    /// Up to when those of `client` do not hold.
+    fn of(&self, client: &str) -> u64 {
+        self.named.get(client).copied().unwrap_or_default().max(self.all)
+    }
+}
 
 /// Issues tokens, and knows them again.
 #[derive(Debug)]
@@ -74,7 +95,7 @@ pub struct Grant {
 pub enum Denied {
     /// There is no such client, or the secret is not its own.
     Wrong,
-    /// So many wrong secrets were shown that this one was not looked at.
+    /// So many wrong secrets were shown that this one, right or wrong, is not told of.
     Throttled {
         /// After how long the next is.
         retry_after: Duration,
@@ -84,7 +105,7 @@ pub enum Denied {
 impl Issuer {
     /// Prepares the tokens of `scheme`.
     pub(super) fn new(scheme: &Arc<Scheme>, around: &Surroundings<'_>) -> Self {
-        let policy = issued(scheme);
+        let policy = policy_of(scheme);
         let now = time::now();
         let guesses = (0..=policy.clients.len()).map(|_| Quota::new(GUESSES, now));
         Self {
@@ -106,7 +127,7 @@ impl Issuer {
 
     /// The path at which clients fetch tokens.
     pub fn path(&self) -> &str {
-        &issued(&self.scheme).path
+        &policy_of(&self.scheme).path
     }
 
     /// Counts a request for a token by the word for what it came to.
@@ -119,26 +140,34 @@ impl Issuer {
     /// # Errors
     /// [`Denied`].
     pub fn grant(&self, shown: &[Shown]) -> Result<Grant, Denied> {
-        let policy = issued(&self.scheme);
-        let guess = self.guesses[self.line_of(shown)].take(time::now(), Duration::ZERO, 0);
-        // Given back where the secret is right.
-        let guess = guess.map_err(|used| Denied::Throttled { retry_after: used.retry_after })?;
+        let policy = policy_of(&self.scheme);
         let found = shown.iter().fold(None, |found, shown| {
-            let owner = basic::owner(&policy.clients, shown);
+            let owner = basic::owner(&policy.clients, shown).zip(Some(shown));
             if owner.is_some() { owner } else { found }
         });
-        let Some(client) = found else {
-            guess.spend();
-            return Err(Denied::Wrong);
+        let client = match found {
+            // It was not found by trying: who has it waits for nobody who tries.
+            Some((client, shown)) if shown.secret.chars().count() >= LONG => client,
+            other => {
+                let guess = self.guesses[self.line_of(shown)].take(time::now(), Duration::ZERO, 0);
+                let guess =
+                    guess.map_err(|used| Denied::Throttled { retry_after: used.retry_after })?;
+                // Given back where the secret is right.
+                let Some((client, _)) = other else {
+                    guess.spend();
+                    return Err(Denied::Wrong);
+                };
+                client
+            }
         };
-        let issued = self.now().max(self.cut_off(client).map_or(0, |until| until + 1));
+        let issued = self.now().max(self.cut_off(client).saturating_add(1));
         let expires = issued + millis(policy.ttl);
         Ok(Grant { token: self.write(client, issued, expires).into(), lasts: policy.ttl })
     }
 
     /// In which line a guess stands: that of the client it names, or the last.
     fn line_of(&self, shown: &[Shown]) -> usize {
-        let clients = &issued(&self.scheme).clients;
+        let clients = &policy_of(&self.scheme).clients;
         clients.iter().enumerate().fold(clients.len(), |line, (at, known)| {
             let named = shown.iter().fold(false, |it, shown| {
                 it | same_secret(known.client.as_bytes(), shown.client.as_bytes())
@@ -150,7 +179,7 @@ impl Issuer {
     /// Who the bearer of `token` is.
     pub(super) fn identify(&self, token: &str) -> Result<Identified, (Unproven, How)> {
         let void = |result| (Unproven::Void { result }, How::Local);
-        let policy = issued(&self.scheme);
+        let policy = policy_of(&self.scheme);
         let Some((issued, expires, client, signature)) = read(token) else {
             return Err(void("malformed"));
         };
@@ -164,8 +193,7 @@ impl Issuer {
         if self.now() >= expires {
             return Err(void("expired"));
         }
-        let known = policy.clients.iter().any(|known| known.client == client);
-        if !known || self.cut_off(client).is_some_and(|until| issued <= until) {
+        if issued <= self.cut_off(client) {
             return Err(void("revoked"));
         }
         let caller = Caller { org: self.scheme.name.shared(), client: client.into() };
@@ -173,21 +201,32 @@ impl Issuer {
     }
 
     /// From now on no token holds that was issued to that client, or to any, before. Returns how many
-    /// clients that are.
+    /// clients that are; who is not configured now is not counted, but is cut off as well.
     pub(super) fn cut(&self, only: Option<&str>) -> u64 {
-        let (now, clients) = (self.now(), &issued(&self.scheme).clients);
-        let meant = || clients.iter().filter(|known| only.is_none_or(|only| known.client == only));
+        let (now, clients) = (self.now(), &policy_of(&self.scheme).clients);
+        let meant = clients.iter().filter(|known| only.is_none_or(|only| known.client == only));
+        let meant = meant.count() as u64;
         self.cut_off.rcu(|before| {
             let mut after = CutOff::clone(before);
-            after.retain(|_, until| now.saturating_sub(*until) < millis(OLDEST));
-            for known in meant() {
-                let until = after.entry(known.client.as_str().into()).or_default();
-                // What was issued since the last time, perhaps in this very millisecond, is one later.
-                *until = now.max(*until + 1);
+            after.named.retain(|_, until| now.saturating_sub(*until) < millis(OLDEST));
+            // What was issued since the last time, perhaps in this very millisecond, is one later.
+            match only {
+                None => {
+                    let last = after.named.values().fold(after.all, |last, until| last.max(*until));
+                    after = CutOff { all: now.max(last + 1), named: BTreeMap::new() };
+                }
+                Some(client) => {
+                    let known = meant > 0 || after.named.contains_key(client);
+                    let fits = client.len() <= LONGEST_NAME && after.named.len() < MOST_NAMES;
+                    if known || fits {
+                        let until = now.max(after.of(client) + 1);
+                        after.named.insert(client.into(), until);
+                    }
+                }
             }
             after
         });
-        meant().count() as u64
+        meant
     }
 
     /// The same for the client to whom `token` was issued, if it holds.
@@ -203,8 +242,8 @@ impl Issuer {
         self
     }
 
-    fn cut_off(&self, client: &str) -> Option<u64> {
-        self.cut_off.load().get(client).copied()
+    fn cut_off(&self, client: &str) -> u64 {
+        self.cut_off.load().of(client)
     }
 
     fn write(&self, client: &str, issued: u64, expires: u64) -> String {
@@ -214,15 +253,20 @@ impl Issuer {
         format!("{FORM}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// What is signed: length-prefixed, so that nothing moves from one field to the next.
+    /// What is signed: length-prefixed, so that nothing moves from one field to the next. Nothing is
+    /// ever signed for a client that is not configured, as one without a secret.
     fn fields(&self, client: &str, issued: u64, expires: u64) -> Fields {
+        let clients = &policy_of(&self.scheme).clients;
+        let known = clients.iter().find(|known| known.client == client);
+        let secret = known.map(|known| known.secret.expose_secret().as_bytes());
         let mut fields = Fields::new();
         fields
             .push(PURPOSE)
             .push(self.scheme.name.as_str().as_bytes())
             .push(&issued.to_be_bytes())
             .push(&expires.to_be_bytes())
-            .push(client.as_bytes());
+            .push(client.as_bytes())
+            .push_option(secret);
         fields
     }
 
@@ -244,7 +288,7 @@ fn read(token: &str) -> Option<(u64, u64, Vec<u8>, [u8; SigningKey::SIGNATURE])>
     Some((u64::from_be_bytes(*issued), u64::from_be_bytes(*expires), client.to_vec(), *signature))
 }
 
-fn issued(scheme: &Scheme) -> &Issued {
+fn policy_of(scheme: &Scheme) -> &Issued {
     match &scheme.proof {
         Proof::Issued(policy) => policy,
         Proof::Introspection(_) | Proof::Jwt(_) | Proof::ApiKey(_) | Proof::Basic(_) => {

@@ -22,7 +22,7 @@ pub use issued::{Denied, Grant, Issuer};
 pub use revoke::{Revoke, Revoked};
 pub use word::Word;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     background::Background,
@@ -34,7 +34,7 @@ use crate::{
     time::Wall,
 };
 
-use prover::{Checked, Prover};
+use prover::{Checked, Prover, Reach};
 use verdicts::Verdicts;
 
 /// What the bearer of a bad token of Genesys Cloud is told.
@@ -222,31 +222,42 @@ impl Schemes {
         })
     }
 
-    /// Proves who makes `call`. Of several schemes any one will do.
+    /// Proves who makes `call`. Of several schemes any one will do; those that ask nobody come first.
     ///
     /// # Errors
-    /// [`Unproven`]; of several reasons the one that the caller can do least about.
+    /// [`Unproven`]; of several reasons the one that the caller can do least about, of equal ones the
+    /// first that is written.
     pub async fn identify(&self, call: &Call) -> Result<Identified, Unproven> {
         let Action { callers, .. } = &*call.action;
         if callers.is_empty() {
             return Ok(Identified { caller: Arc::clone(&self.nobody), how: How::Open });
         }
-        let mut worst: Option<(Unproven, How)> = None;
-        for checked in callers.iter().filter_map(|name| self.schemes.get(name)) {
-            match checked.identify(&call.headers, call.deadline).await {
-                Ok(identified) => {
-                    self.meters.judged("valid", identified.how.as_str());
-                    return Ok(identified);
-                }
-                Err(unproven) => {
-                    worst = Some(match worst {
-                        Some(known) if known.0.weight() >= unproven.0.weight() => known,
-                        _ => unproven,
-                    });
+        let mut worst: Option<(usize, (Unproven, How))> = None;
+        // Who can tell alone is asked first, wherever it is written: what is good here waits for no
+        // authority, and none is shown what is another's.
+        for reach in Reach::NEAREST_FIRST {
+            let known = callers.iter().filter_map(|name| self.schemes.get(name));
+            let asked = known.enumerate().filter(|(_, checked)| checked.prover.reach() == reach);
+            for (place, checked) in asked {
+                match checked.identify(&call.headers, call.deadline).await {
+                    Ok(identified) => {
+                        self.meters.judged("valid", identified.how.as_str());
+                        return Ok(identified);
+                    }
+                    Err(unproven) => {
+                        let rank = |(place, (unproven, _)): &(usize, (Unproven, How))| {
+                            (unproven.weight(), Reverse(*place))
+                        };
+                        let reason = (place, unproven);
+                        worst = Some(match worst {
+                            Some(known) if rank(&known) >= rank(&reason) => known,
+                            _ => reason,
+                        });
+                    }
                 }
             }
         }
-        let (unproven, how) = worst.unwrap_or((bad_key(), How::Local));
+        let (unproven, how) = worst.map_or((bad_key(), How::Local), |(_, reason)| reason);
         self.meters.judged(unproven.result(), how.as_str());
         Err(unproven)
     }

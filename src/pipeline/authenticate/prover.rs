@@ -11,7 +11,7 @@ use crate::{
         Caller, How, Identified, Surroundings, Unproven, Word, api_key, bad_key, bad_password,
         basic::{self, Shown},
         introspection::Authority,
-        issued::Issuer,
+        issued::{self, Issuer},
         jwt::Verifier,
         verdicts::Verdicts,
         word::single,
@@ -39,7 +39,32 @@ pub(super) enum Prover {
     Issuer(Arc<Issuer>),
 }
 
+/// How far one has to go for a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Nowhere.
+    Here,
+    /// At times for keys, never with the token.
+    Keys,
+    /// To somebody else, with the token.
+    Away,
+}
+
+impl Reach {
+    /// In the order in which they are asked.
+    pub(super) const NEAREST_FIRST: [Self; 3] = [Self::Here, Self::Keys, Self::Away];
+}
+
 impl Prover {
+    /// How far it has to go.
+    pub(super) fn reach(&self) -> Reach {
+        match self {
+            Self::Keys | Self::Issuer(_) => Reach::Here,
+            Self::Verifier(_) => Reach::Keys,
+            Self::Authority(_) => Reach::Away,
+        }
+    }
+
     /// For `scheme`, after the one `before` of the same name.
     pub(super) fn new(
         scheme: &Arc<Scheme>,
@@ -86,6 +111,10 @@ impl Checked {
             Ok(Identified { caller: Arc::new(caller), how: How::Local })
         };
         match (&self.prover, &self.scheme.proof) {
+            // A token of ours is nobody else's to see.
+            (Prover::Authority(authority), _) if proof.starts_with(issued::FORM) => {
+                Err(authority.refused("malformed", How::Local))
+            }
             (Prover::Authority(authority), _) => authority.identify(proof, deadline).await,
             (Prover::Issuer(issuer), _) => issuer.identify(proof),
             (Prover::Verifier(verifier), Proof::Jwt(policy)) => {

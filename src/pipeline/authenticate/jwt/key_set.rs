@@ -17,7 +17,7 @@ use crate::{
 const MOST_KEYS: usize = 64;
 /// Keys with which one token is tried. Many, and tokens without a key's name would be work for
 /// nothing.
-const MOST_TRIED: usize = 4;
+const MOST_TRIED: usize = 16;
 
 /// The usable keys of a set.
 #[derive(Debug)]
@@ -107,7 +107,10 @@ impl Key {
         };
         let (kind, key, parts) = match (text("kty")?, text("crv")) {
             ("RSA", _) => {
-                let (n, e) = (bytes("n")?, bytes("e")?);
+                // Some write a zero before a number whose first bit is set; no more than the number
+                // is wanted here.
+                let number = |member: &str| bytes(member).map(without_leading_zeros);
+                let (n, e) = (number("n")?, number("e")?);
                 // From 2048 bits on; fewer are broken, more than 8192 only slow.
                 let fits = (256..=1024).contains(&n.len()) && (1..=8).contains(&e.len());
                 let key = fits.then(|| DecodingKey::from_rsa_raw_components(&n, &e))?;
@@ -165,6 +168,12 @@ impl Key {
     }
 }
 
+fn without_leading_zeros(mut number: Vec<u8>) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.drain(..zeros);
+    number
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -172,7 +181,7 @@ mod tests {
     use super::*;
 
     fn rsa(more: &Value) -> Value {
-        let mut key = json!({"kty": "RSA", "n": "A".repeat(342), "e": "AQAB"});
+        let mut key = json!({"kty": "RSA", "n": format!("w{}", "A".repeat(341)), "e": "AQAB"});
         for (member, value) in more.as_object().unwrap() {
             key[member] = value.clone();
         }
@@ -195,7 +204,9 @@ mod tests {
             rsa(&json!({"alg": "RSA-OAEP"})),
             rsa(&json!({"alg": "HS256"})),
             rsa(&json!({"alg": "none"})),
-            rsa(&json!({"n": "A".repeat(170)})),
+            rsa(&json!({"n": format!("w{}", "A".repeat(169))})),
+            rsa(&json!({"n": "A".repeat(342)})),
+            rsa(&json!({"e": "AAAA"})),
             rsa(&json!({"n": "not base64!"})),
             rsa(&json!({"n": 7})),
             json!({"kty": "EC", "crv": "P-521", "x": coordinate, "y": coordinate}),

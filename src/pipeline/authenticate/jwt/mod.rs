@@ -75,18 +75,20 @@ impl Verifier {
         };
         let (mut known, mut how) = self.keys.current(deadline).await?;
         loop {
-            match known.set.check(&token, algorithm) {
-                Signature::Good => break,
-                Signature::Forged => {
-                    self.verdicts.refuse(self.print(known.epoch, text), era);
-                    return Err(refused("invalid", how));
-                }
-                Signature::OfAnotherKey => match self.keys.newer(&known, deadline).await? {
-                    Some(newer) => (known, how) = newer,
-                    // Its key may come at any moment, so nothing is remembered of it.
-                    None => return Err(refused("invalid", how)),
-                },
+            let signature = known.set.check(&token, algorithm);
+            if signature == Signature::Good {
+                break;
             }
+            // A key may be replaced under its old name, too.
+            if let Some(newer) = self.keys.newer(&known, deadline).await? {
+                (known, how) = newer;
+                continue;
+            }
+            // A key that nobody knows may come at any moment, so nothing is remembered of it.
+            if signature == Signature::Forged {
+                self.verdicts.refuse(self.print(known.epoch, text), era);
+            }
+            return Err(refused("invalid", how));
         }
         let print = self.print(known.epoch, text);
         let unreadable = Unfit { result: "invalid", for_good: true };

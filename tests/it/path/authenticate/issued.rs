@@ -83,9 +83,51 @@ pub(crate) async fn another_replica_takes_the_token_and_one_with_another_key_or_
 pub(crate) async fn a_client_that_is_no_longer_configured_is_refused_at_once() {
     let token = token(&rig_of(CALLER));
     let without = rig_of(&CALLER.replace("ivr: secret-of-the-ivr, ", ""));
-    assert_eq!(void(&without, &token).await, "revoked");
-    let other_secret = rig_of(&CALLER.replace("ivr: secret-of-the-ivr", "ivr: another-one-of-ivr"));
-    assert_eq!(void(&other_secret, &token).await, "", "a new secret is for the next token");
+    assert_eq!(void(&without, &token).await, "invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_secret_ends_the_tokens_of_its_client_everywhere_and_of_no_other() {
+    let rig = rig_of(CALLER);
+    let (ivr, web) = (token(&rig), grant(&rig, "web", "secret-of-the-web").expect("right"));
+    let replica = rig_of(&CALLER.replace("ivr: secret-of-the-ivr", "ivr: another-one-of-ivr"));
+    let reloaded = rig.reload(&[("ivr: secret-of-the-ivr", "ivr: another-one-of-ivr")]);
+    for rig in [replica, reloaded] {
+        assert_eq!((void(&rig, &ivr).await, void(&rig, &web).await), ("invalid", ""));
+        let next = grant(&rig, "ivr", "another-one-of-ivr").expect("right");
+        assert_eq!(void(&rig, &next).await, "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_while_not_configured_is_so_when_configured_again() {
+    let out = ("ivr: secret-of-the-ivr, ", "");
+    let back = ("{web: ", "{ivr: secret-of-the-ivr, web: ");
+    for client in [Some("ivr"), None] {
+        let rig = rig_of(CALLER);
+        let token = token(&rig);
+        let without = rig.reload(&[out]);
+        without.pipeline.revoke(Revoke::Of { caller: None, client });
+        let again = without.reload(&[back]);
+        assert_eq!(void(&again, &token).await, "revoked", "{client:?}");
+        let next = grant(&again, "ivr", "secret-of-the-ivr").expect("right");
+        assert_eq!(void(&again, &next).await, "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn made_up_names_that_are_cut_off_do_not_add_up() {
+    let rig = rig_of(CALLER);
+    let token = token(&rig);
+    let cut = |client: &str| {
+        rig.pipeline.revoke(Revoke::Of { caller: None, client: Some(client) }).clients
+    };
+    for number in 0..200 {
+        assert_eq!(cut(&format!("{number}{}", "x".repeat(256))), 0);
+    }
+    assert_eq!(void(&rig, &token).await, "");
+    assert_eq!(cut("ivr"), 1);
+    assert_eq!(void(&rig, &token).await, "revoked");
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,16 +184,29 @@ async fn who_is_cut_off_gets_in_again_with_a_token_of_the_same_moment() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_secret_that_is_right_is_not_held_up_by_wrong_ones() {
+    for (secret, granted) in [("fifteen-letters", false), ("sixteen--letters", true)] {
+        let rig = rig_of(&CALLER.replace("secret-of-the-ivr", secret));
+        while grant(&rig, "ivr", "wrong-secret") == Err(Denied::Wrong) {}
+        for _ in 0..100 {
+            assert_eq!(grant(&rig, "ivr", secret).is_ok(), granted, "{secret}");
+        }
+        let wrong = grant(&rig, "ivr", "a-wrong-secret-that-is-long");
+        assert!(matches!(wrong, Err(Denied::Throttled { .. })), "{wrong:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn wrong_secrets_are_looked_at_fifty_times_and_then_ten_times_a_second() {
-    let rig = rig_of(CALLER);
+    let rig = rig_of(&CALLER.replace("secret-of-the-ivr", "ivr-secret"));
     let wrong = |client| grant(&rig, client, "wrong-secret").expect_err("it is wrong");
     for _ in 0..50 {
         assert_eq!(wrong("ivr"), Denied::Wrong);
     }
     let retry_after = Duration::from_millis(100);
     assert_eq!(wrong("ivr"), Denied::Throttled { retry_after });
-    // Not even the right one is, or it would be found by trying.
-    let right = || grant(&rig, "ivr", "secret-of-the-ivr");
+    // Not even the right one is, where it is short, or it would be found by trying.
+    let right = || grant(&rig, "ivr", "ivr-secret");
     assert_eq!(right(), Err(Denied::Throttled { retry_after }));
     assert!(grant(&rig, "web", "secret-of-the-web").is_ok(), "each client has a line of its own");
     rig.until(100).await;
@@ -179,4 +234,26 @@ async fn beside_others_on_the_same_header_a_token_of_ours_decides_what_is_told()
     rig.until(3_600_000).await;
     let expired = heard(&rig, &token).await;
     assert_eq!(expired.outcome(), Outcome::Unauthenticated, "another can be fetched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_ours_waits_for_no_authority_and_none_sees_it() {
+    let setup = Setup {
+        genesys: &["header: Authorization"],
+        caller: "[genesys, portal, oauth]",
+        ..Setup::PLAIN
+    };
+    let yaml = setup.yaml().replace("callers:\n", &format!("callers:\n  oauth: {CALLER}\n"));
+    let rig = Rig::of(&yaml, setup.room, setup.chance);
+    rig.authority().always(crate::support::scripted::Line::hangs());
+    let token = token(&rig);
+    let good = heard(&rig, &token).await;
+    assert_eq!((good.outcome(), good.at), (Outcome::Ok, 0));
+    let key = rig.lookup().bearer("opaque").header("x-api-key", "web-key").heard().await;
+    assert_eq!((key.outcome(), key.at), (Outcome::Ok, 0), "nor does a key");
+    rig.pipeline.revoke(Revoke::Token(&token));
+    assert_eq!(void(&rig, &token).await, "revoked");
+    let torn = heard(&rig, "hl1.torn").await;
+    assert_eq!(torn.outcome(), Outcome::Forbidden);
+    assert_eq!(rig.authority().count(), 0);
 }

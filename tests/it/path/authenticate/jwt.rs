@@ -1,5 +1,6 @@
 //! Tokens that prove themselves: what is good, and each way not to be.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use holdline::telemetry::stage::Stage;
 use serde_json::{Value, json};
 
@@ -150,8 +151,13 @@ async fn a_token_that_is_not_signed_by_its_issuer_is_refused() {
     assert!(is_good(&rig, &good).await);
     let before = rig.authority().count();
     rig.until(60_000).await;
+    for token in &forged {
+        assert_eq!(why(&rig, token).await, "invalid");
+    }
+    assert_eq!(rig.authority().count(), before + 1, "its key may have been replaced");
+    rig.until(89_999).await;
     assert_eq!(why(&rig, &forged[1]).await, "invalid");
-    assert_eq!(rig.authority().count(), before, "a bad signature is no reason to fetch keys");
+    assert_eq!(rig.authority().count(), before + 1, "but forgers are no attack on the issuer");
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,6 +227,26 @@ async fn a_token_that_names_no_key_is_tried_with_those_that_fit() {
     let rig = with("", &[&p256, &SECOND, &FIRST]);
     let nameless = FIRST.signed(&json!({"alg": "RS256"}), &claims(json!({})));
     assert!(is_good(&rig, &nameless).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_names_no_key_is_tried_with_all_of_sixteen() {
+    let others: [_; 15] = std::array::from_fn(|_| Key::p256("other"));
+    let own = Key::p256("own");
+    let rig = with("", &others.iter().chain([&own]).collect::<Vec<_>>());
+    assert!(is_good(&rig, &own.signed(&json!({"alg": "ES256"}), &claims(json!({})))).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_numbers_are_written_with_leading_zeros_is_the_same_key() {
+    let rig = rig("");
+    let mut key = FIRST.public();
+    for member in ["n", "e"] {
+        let bytes = URL_SAFE_NO_PAD.decode(key[member].as_str().unwrap()).unwrap();
+        key[member] = URL_SAFE_NO_PAD.encode([&[0, 0], &*bytes].concat()).into();
+    }
+    rig.authority().always(Line::json(&json!({ "keys": [key] })));
+    assert!(is_good(&rig, &FIRST.good("ivr")).await);
 }
 
 #[tokio::test(start_paused = true)]

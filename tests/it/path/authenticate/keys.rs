@@ -93,6 +93,19 @@ async fn an_issuer_that_hangs_or_is_down_is_given_up_and_then_given_a_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_replaced_under_its_name_is_taken_at_once_and_its_forerunner_no_more() {
+    let rig = rig();
+    let before = FIRST.good("ivr");
+    assert!(heard(&rig, &before).await.result.is_ok());
+    rig.until(30_000).await;
+    let next = Key::rsa("first");
+    rig.authority().always(keys(&[&next]));
+    assert!(heard(&rig, &next.good("ivr")).await.result.is_ok());
+    assert_eq!(refused(&heard(&rig, &before).await), "invalid");
+    assert_eq!(rig.authority().count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_are_renewed_behind_the_calls_every_ten_minutes() {
     let rig = rig();
     let token = lasting(&FIRST, "ivr");

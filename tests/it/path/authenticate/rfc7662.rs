@@ -68,6 +68,20 @@ async fn an_active_token_is_asked_about_once_and_never_past_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_of_which_nobody_says_when_it_ends_is_asked_about_every_five_minutes() {
+    for (keys, holds) in [("", 300_000), ("cache: {ttl: 20m}", 1_200_000)] {
+        let rig = rig(keys);
+        let decision =
+            async || rig.lookup().bearer("a").heard().await.decision(Stage::Authenticate);
+        assert_eq!(decision().await, "remote");
+        rig.until(holds - 1).await;
+        assert_eq!(decision().await, "cache", "{keys}");
+        rig.until(holds).await;
+        assert_eq!(decision().await, "remote", "{keys}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_inactive_token_is_refused_and_so_it_stays_for_a_moment() {
     let rig = rig("");
     rig.authority().always(Line::json(&json!({"active": false})));
@@ -125,9 +139,10 @@ async fn what_does_not_say_active_in_so_many_words_is_no_verdict() {
 #[tokio::test(start_paused = true)]
 async fn credentials_of_ours_that_are_refused_are_no_word_about_the_token() {
     let rig = rig("");
-    for status in [401, 403, 400] {
-        rig.authority().next(Line::status(status));
-        assert_eq!(unavailable(&rig.lookup().bearer("a").heard().await), SOON, "{status}");
+    let invalid_client = Line::status(400).body(r#"{"error": "invalid_client"}"#);
+    for refusal in [Line::status(401), Line::status(403), invalid_client] {
+        rig.authority().next(refusal.clone());
+        assert_eq!(unavailable(&rig.lookup().bearer("a").heard().await), SOON, "{refusal:?}");
     }
     assert!(rig.lookup().bearer("a").heard().await.result.is_ok(), "nothing of it is remembered");
     // And an authority that will not talk to us is not hammered with what it will refuse.
@@ -138,6 +153,21 @@ async fn credentials_of_ours_that_are_refused_are_no_word_about_the_token() {
     assert_eq!(rig.authority().count(), 4 + 7);
     let known = rig.lookup().bearer("a").heard().await;
     assert_eq!(known.decision(Stage::Authenticate), "cache");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_that_cannot_read_a_strangers_token_goes_on_being_asked() {
+    let rig = rig("");
+    for body in ["", "<html>", r#"{"error": "invalid_request"}"#, r#"["invalid_client"]"#] {
+        rig.authority().always(Line::status(400).body(body));
+        for number in 0..10 {
+            let heard = rig.lookup().bearer(&format!("garbage-{number}")).heard().await;
+            assert_eq!(unavailable(&heard), SOON, "{body}");
+        }
+    }
+    rig.authority().always(active(json!({})));
+    assert!(rig.lookup().bearer("a").heard().await.result.is_ok());
+    assert_eq!(rig.authority().count(), 41);
 }
 
 #[tokio::test(start_paused = true)]
