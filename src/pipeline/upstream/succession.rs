@@ -79,11 +79,8 @@ pub(super) fn login(
     before: Option<&Lane>,
     around: &Surroundings<'_>,
 ) -> Result<Login, ClientError> {
-    let asks_alike = |lane: &&Lane| {
-        lane.upstream.credential == upstream.credential && connects_alike(&lane.upstream, upstream)
-    };
-    match before.filter(asks_alike) {
-        Some(lane) => Ok(lane.login.clone()),
+    match before.filter(|lane| lane.upstream.credential == upstream.credential) {
+        Some(lane) => lane.login.succeed(&lane.upstream, upstream, around),
         None => Login::new(upstream, around),
     }
 }
