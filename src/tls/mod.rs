@@ -70,6 +70,11 @@ impl Identity {
         self.0.validity
     }
 
+    /// The certificate that says who it is, in DER.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        &self.0.chain[0]
+    }
+
     /// Chain and key as one PEM text without anything else.
     pub(crate) fn to_pem(&self) -> SecretString {
         let Papers { chain, key, .. } = &*self.0;

@@ -2,6 +2,7 @@
 
 mod issuer;
 mod not_taken;
+mod reload;
 
 use std::time::Duration;
 
