@@ -241,6 +241,11 @@ impl ServerTls {
         &self.identity
     }
 
+    /// Whose certificate a client must show; `None`: nobody's.
+    pub(crate) fn clients(&self) -> Option<&Roots> {
+        self.clients.as_ref()
+    }
+
     /// What handshakes are made with.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
