@@ -98,11 +98,22 @@ fn guard(upstream: &Upstream, before: Option<&Lane>, around: &Surroundings<'_>) 
     {
         return Arc::clone(known);
     }
-    let (breaker, now) = (breaker(upstream, around), time::now());
-    if let Some(forced) = known.snapshot(now).forced {
-        breaker.force(now, forced);
-    }
+    let breaker = breaker(upstream, around);
+    force_alike(&breaker, known);
     breaker
+}
+
+/// Puts that force on `breaker` that is on the one `before` it, or none.
+pub(super) fn force_alike(breaker: &Breaker, before: &Breaker) {
+    let now = time::now();
+    let forced = before.snapshot(now).forced;
+    if forced == breaker.snapshot(now).forced {
+        return;
+    }
+    match forced {
+        Some(forced) => breaker.force(now, forced),
+        None => breaker.release(now),
+    }
 }
 
 fn attempt_meters(upstream: &Upstream, around: &Surroundings<'_>) -> Arc<AttemptMeters> {
