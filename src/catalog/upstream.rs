@@ -51,6 +51,11 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// Where the configuration names the certificate that it is shown.
+    pub fn certificate_place(&self) -> String {
+        format!("upstreams.{}.tls", self.name)
+    }
+
     /// What stands for the one who asks it, as far as it tells askers apart: it may answer another one
     /// otherwise. What only proves who that is (a password, a client secret) is left out.
     pub fn asker(&self, key: &FingerprintKey) -> Fingerprint {

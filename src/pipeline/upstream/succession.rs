@@ -65,7 +65,7 @@ pub(super) fn client(
         None => {
             let (way, connect) = (&upstream.way, upstream.timeouts.connect);
             if let Some(identity) = &way.identity {
-                let place = format!("upstreams.{}.tls", upstream.name);
+                let place = upstream.certificate_place();
                 tell_expiry(around.registry, &place, identity.validity().ends);
             }
             Client::along(way, connect, upstream.pool, &around.transport)
