@@ -13,6 +13,7 @@ use crate::{
             BreakerPolicy, ConcurrencyPolicy, HedgePolicy, QuotaPolicy, RetryPolicy, Timeouts,
         },
     },
+    fingerprint::{Fields, Fingerprint, FingerprintKey},
     tls::{Identity, Roots},
 };
 
@@ -47,6 +48,41 @@ pub struct Upstream {
     pub max_reply: usize,
     /// Whether it is sent our trace context.
     pub propagate_trace: bool,
+}
+
+impl Upstream {
+    /// Where the configuration names the certificate that it is shown.
+    pub fn certificate_place(&self) -> String {
+        format!("upstreams.{}.tls", self.name)
+    }
+
+    /// What stands for the one who asks it, as far as it tells askers apart: it may answer another one
+    /// otherwise. What only proves who that is (a password, a client secret) is left out.
+    pub fn asker(&self, key: &FingerprintKey) -> Fingerprint {
+        let mut fields = Fields::new();
+        fields.push(b"asker").push(&self.headers.len().to_be_bytes());
+        for (name, value) in &self.headers {
+            fields.push(name.as_str().as_bytes()).push(value.as_bytes());
+        }
+        fields.push_option(self.way.identity.as_ref().map(Identity::certificate));
+        match &self.credential {
+            Credential::None => fields.push(b"none"),
+            Credential::Bearer { token } => fields.push(b"bearer").push(token.expose().as_bytes()),
+            Credential::Basic { user, password: _ } => {
+                fields.push(b"basic").push(user.expose().as_bytes())
+            }
+            Credential::Header { name, value } => {
+                fields.push(b"header").push(name.as_str().as_bytes());
+                fields.push(value.expose().as_bytes())
+            }
+            Credential::OAuth2(ours) => {
+                fields.push(b"oauth2").push(ours.token_url.as_str().as_bytes());
+                fields.push(ours.client_id.expose().as_bytes());
+                fields.push_option(ours.scope.as_deref().map(str::as_bytes))
+            }
+        };
+        key.of(fields.bytes())
+    }
 }
 
 /// How a system is reached, its address aside. By itself: directly, and trusting whom the machine

@@ -11,7 +11,7 @@ use crate::{
     config::{
         json::json,
         links::{Part, refuse_unknown_inputs},
-        node::Content,
+        node::{Content, Scalar},
         section::{Section, Value},
         upstreams::holds_credentials,
         values::{choice, header_name},
@@ -52,7 +52,10 @@ pub(super) fn request(
         let parsed = UrlTemplate::parse(text);
         let template = parsed.map_err(|why| refuse_template(value, &why, TEMPLATE)).ok()?;
         note(&mut sent, value, template.names(), inputs)?;
-        Some(template)
+        Some(match value.content() {
+            Content::Scalar(Scalar { written: Some(written), .. }) => template.written_as(written),
+            _ => template,
+        })
     });
     let upstreams_own = upstream.as_ref().and_then(|name| upstreams.get(name.as_str()));
     let credential = upstreams_own.and_then(|upstream| upstream.credential.header());

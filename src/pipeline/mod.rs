@@ -241,17 +241,18 @@ impl Pipeline {
                 chance: *chance,
             },
         )?;
-        let actions = catalog.actions.values();
         let cache = match before {
-            Some(before) => before.cache.succeed(actions.clone(), registry),
+            Some(before) => before.cache.succeed(&catalog, registry),
             None => {
                 let background = background.clone();
-                AnswerCache::new(actions.clone(), *room, registry, background, *chance)
+                AnswerCache::new(&catalog, *room, registry, background, *chance)
             }
         };
         let orgs = before.map(|before| &before.orgs);
         let orgs = orgs.filter(|orgs| orgs.most() == *max_in_flight_per_org).cloned();
-        let mapping_failures = actions
+        let mapping_failures = catalog
+            .actions
+            .values()
             .map(|action| {
                 (action.name.clone(), meters::mapping_meters(registry, action.name.as_str()))
             })

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use crate::mechanism::breaker::Force;
 use crate::{
-    catalog::{name::Name, upstream::Upstream},
+    catalog::{credential::Credential, name::Name, upstream::Upstream},
     mechanism::breaker::{Forced, State},
     pipeline::{
         Pipeline,
@@ -15,6 +15,7 @@ use crate::{
         upstream::Condition,
     },
     telemetry::{
+        certificates::tell_gone,
         meters::PurgeMeters,
         metrics::{self as table, Definition, Registry},
     },
@@ -173,6 +174,19 @@ impl Pipeline {
         for (name, _) in old.upstreams.iter().filter(|(_, upstream)| has_quota(upstream)) {
             if !new.upstreams.get(name).is_some_and(|upstream| has_quota(upstream)) {
                 registry.gauge(&table::QUOTA_LEFT, &[name.as_str()]).set(0.0);
+            }
+        }
+        for (name, upstream) in &old.upstreams {
+            let next = new.upstreams.get(name);
+            if upstream.way.identity.is_some()
+                && next.is_none_or(|next| next.way.identity.is_none())
+            {
+                tell_gone(registry, &upstream.certificate_place());
+            }
+            if matches!(upstream.credential, Credential::OAuth2(_))
+                && next.is_none_or(|next| next.credential != upstream.credential)
+            {
+                registry.gauge(&table::CREDENTIAL_EXPIRY, &[name.as_str()]).set(0.0);
             }
         }
         for name in old.upstreams.keys().filter(|name| !new.upstreams.contains_key(*name)) {

@@ -25,7 +25,7 @@ impl Pipeline {
     /// Ends what this pipeline has to itself, once `successor` is in force. Calls and fetches under
     /// way go on, and keep it until they end.
     pub fn retire(&self, successor: &Self, registry: &Registry) {
-        successor.fetcher.upstreams.take_over();
+        successor.fetcher.upstreams.take_over(&self.fetcher.upstreams);
         self.cache.retire(&successor.cache);
         self.unobserve(successor, registry);
     }

@@ -91,7 +91,7 @@ catalogue! {
     TLS_HANDSHAKES = counter("holdline_tls_handshakes_total", &["result"],
         "TLS handshakes of callers, by how they ended.");
     CERTIFICATE_EXPIRY = gauge("holdline_tls_certificate_expiry_timestamp_seconds",
-        &["certificate"], "When the first certificate of a chain of ours expires, by its place in the configuration.");
+        &["certificate"], "When the first certificate of a chain of ours expires, by its place in the configuration; 0: it is not there any more.");
     STAGE_DURATION = histogram("holdline_stage_duration_seconds", STAGE, &["stage"],
         "How long each stage of a call takes.");
     TOKEN_VALIDATIONS = counter("holdline_token_validations_total", &["result", "source"],

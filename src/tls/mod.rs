@@ -70,6 +70,11 @@ impl Identity {
         self.0.validity
     }
 
+    /// The certificate that says who it is, in DER.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        &self.0.chain[0]
+    }
+
     /// Chain and key as one PEM text without anything else.
     pub(crate) fn to_pem(&self) -> SecretString {
         let Papers { chain, key, .. } = &*self.0;
@@ -234,6 +239,11 @@ impl ServerTls {
     /// Who the listener is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Whose certificate a client must show; `None`: nobody's.
+    pub(crate) fn clients(&self) -> Option<&Roots> {
+        self.clients.as_ref()
     }
 
     /// What handshakes are made with.

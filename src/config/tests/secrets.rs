@@ -112,3 +112,13 @@ fn secrets_at_fault_are_named_by_their_place() {
     let report = parse("f", &good_but("web: another-key", "web: \"${KEY}\""), &env).unwrap_err();
     assert!(!report.to_string().contains("a b"), "{report}");
 }
+
+#[test]
+fn what_a_variable_puts_into_a_path_is_sent_and_not_told() {
+    let env = |name: &str| (name == "API_KEY").then(|| "s3cr3t".to_owned());
+    let path = "/users/{customer_id}?key=${API_KEY}";
+    let loaded = parse("f", &good_but("/users/{customer_id}", path), &env).unwrap();
+    let mut urls = loaded.catalog.actions.values().map(|action| &action.request.url);
+    let url = urls.find(|url| url.text() == path).expect("it is told as it is written");
+    assert!(format!("{url:?}").contains("s3cr3t"), "it is sent");
+}

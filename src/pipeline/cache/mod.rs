@@ -31,7 +31,7 @@ use bytes::Bytes;
 
 use crate::{
     background::Background,
-    catalog::{action::Action, name::Name, policy::CachePolicy},
+    catalog::{Catalog, action::Action, name::Name, policy::CachePolicy},
     chance::Chance,
     fingerprint::{Fingerprint, FingerprintKey},
     mechanism::flight::Boarding,
@@ -190,7 +190,8 @@ pub struct Asked<'a> {
 pub struct AnswerCache<E> {
     memory: Arc<Memory>,
     shelves: BTreeMap<Name, Arc<Shelf<E>>>,
-    customers: FingerprintKey,
+    /// For whatever must not be kept itself: whose data it is, as whom we ask.
+    fingerprints: FingerprintKey,
     stores: Arc<CacheMeters>,
     purges: Arc<Purges>,
     background: Background,
@@ -198,19 +199,20 @@ pub struct AnswerCache<E> {
 }
 
 impl<E: FetchFailure> AnswerCache<E> {
-    /// An empty cache for those of `actions` that have a policy.
-    pub fn new<'a>(
-        actions: impl Iterator<Item = &'a Arc<Action>>,
+    /// An empty cache for those actions that have a policy.
+    pub fn new(
+        catalog: &Catalog,
         room: Room,
         registry: &Registry,
         background: Background,
         chance: Chance,
     ) -> Arc<Self> {
         let stores = Arc::new(CacheMeters::new(registry, "response"));
+        let fingerprints = FingerprintKey::random();
         Arc::new(Self {
-            shelves: succession::shelves(actions, &BTreeMap::new(), registry),
+            shelves: succession::shelves(catalog, &BTreeMap::new(), &fingerprints, registry),
             memory: Arc::new(Memory::new(room, Arc::clone(&stores))),
-            customers: FingerprintKey::random(),
+            fingerprints,
             stores,
             purges: Arc::default(),
             background,
@@ -369,6 +371,6 @@ impl<E: FetchFailure> AnswerCache<E> {
     /// Whose data the answer to these inputs is.
     fn customer(&self, policy: &CachePolicy, input: &ValidInput) -> Option<Fingerprint> {
         let value = input.inputs().get(policy.customer.as_deref()?)?;
-        Some(self.customers.of(value.as_text().as_bytes()))
+        Some(self.fingerprints.of(value.as_text().as_bytes()))
     }
 }

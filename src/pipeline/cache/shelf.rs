@@ -60,6 +60,8 @@ pub(super) struct Shelf<E> {
     pub(super) meters: Arc<ActionCacheMeters>,
     /// What its answers are made of, and how they are kept.
     revision: Fingerprint,
+    /// As whom we ask for them.
+    asker: Fingerprint,
     policy: CachePolicy,
     /// Whether nothing is kept on it any more.
     retired: AtomicBool,
@@ -88,6 +90,7 @@ impl<E: FetchFailure> Shelf<E> {
     pub(super) fn new(
         action: &Action,
         policy: &CachePolicy,
+        asker: Fingerprint,
         meters: Arc<ActionCacheMeters>,
     ) -> Self {
         Self {
@@ -95,19 +98,23 @@ impl<E: FetchFailure> Shelf<E> {
             memos: Memos::default(),
             meters,
             revision: action.revision,
+            asker,
             policy: policy.clone(),
             retired: AtomicBool::new(false),
         }
     }
 
     /// Whether it is as good as a new one for `action`.
-    pub(super) fn is_for(&self, action: &Action, policy: &CachePolicy) -> bool {
-        !self.is_retired() && self.revision == action.revision && self.policy == *policy
+    pub(super) fn is_for(&self, action: &Action, policy: &CachePolicy, asker: Fingerprint) -> bool {
+        !self.is_retired()
+            && (self.revision, self.asker) == (action.revision, asker)
+            && self.policy == *policy
     }
 
     /// Whether what `other` has kept is found here, and by its customers too.
     pub(super) fn has_the_entries_of(&self, other: &Self) -> bool {
-        let (one, other, alike) = (&self.policy, &other.policy, self.revision == other.revision);
+        let alike = (self.revision, self.asker) == (other.revision, other.asker);
+        let (one, other) = (&self.policy, &other.policy);
         alike
             && (&one.key, one.shared_by, &one.customer)
                 == (&other.key, other.shared_by, &other.customer)

@@ -7,22 +7,19 @@ use std::{
 };
 
 use crate::{
-    catalog::{action::Action, name::Name},
+    catalog::{Catalog, name::Name},
+    fingerprint::FingerprintKey,
     pipeline::cache::{AnswerCache, FetchFailure, shelf::Shelf},
     telemetry::{meters::ActionCacheMeters, metrics::Registry},
 };
 
 impl<E: FetchFailure> AnswerCache<E> {
-    /// The cache for `actions` after this one, over the same entries. Nothing of this one is changed.
-    pub fn succeed<'a>(
-        &self,
-        actions: impl Iterator<Item = &'a Arc<Action>>,
-        registry: &Registry,
-    ) -> Arc<Self> {
+    /// The cache for `catalog` after this one, over the same entries. Nothing of this one is changed.
+    pub fn succeed(&self, catalog: &Catalog, registry: &Registry) -> Arc<Self> {
         Arc::new(Self {
-            shelves: shelves(actions, &self.shelves, registry),
+            shelves: shelves(catalog, &self.shelves, &self.fingerprints, registry),
             memory: Arc::clone(&self.memory),
-            customers: self.customers.clone(),
+            fingerprints: self.fingerprints.clone(),
             stores: Arc::clone(&self.stores),
             purges: Arc::clone(&self.purges),
             background: self.background.clone(),
@@ -31,7 +28,7 @@ impl<E: FetchFailure> AnswerCache<E> {
     }
 
     /// Removes what `successor`, which is in force by now, has no use for: the entries of actions that
-    /// are gone or answer something else. What is still being fetched for them is told to those who
+    /// are gone or answer something else, or are asked for as somebody else. What is still being fetched for them is told to those who
     /// wait and not kept.
     pub fn retire(&self, successor: &Self) {
         let mut gone = BTreeSet::new();
@@ -52,23 +49,25 @@ impl<E: FetchFailure> AnswerCache<E> {
     }
 }
 
-/// A shelf for each of `actions` that keeps its answers: the one of `before`, where it still fits.
-pub(super) fn shelves<'a, E: FetchFailure>(
-    actions: impl Iterator<Item = &'a Arc<Action>>,
+/// A shelf for each action of `catalog` that keeps its answers: the one of `before`, where it still fits.
+pub(super) fn shelves<E: FetchFailure>(
+    catalog: &Catalog,
     before: &BTreeMap<Name, Arc<Shelf<E>>>,
+    fingerprints: &FingerprintKey,
     registry: &Registry,
 ) -> BTreeMap<Name, Arc<Shelf<E>>> {
-    let shelves = actions.filter_map(|action| {
+    let shelves = catalog.actions.values().filter_map(|action| {
         let policy = action.cache.as_ref()?;
+        let asker = catalog.upstreams[action.upstream.as_str()].asker(fingerprints);
         let known = before.get(&action.name);
-        let shelf = match known.filter(|shelf| shelf.is_for(action, policy)) {
+        let shelf = match known.filter(|shelf| shelf.is_for(action, policy, asker)) {
             Some(shelf) => Arc::clone(shelf),
             None => {
                 let meters = known.map(|shelf| Arc::clone(&shelf.meters));
                 let meters = meters.unwrap_or_else(|| {
                     Arc::new(ActionCacheMeters::new(registry, action.name.as_str()))
                 });
-                Arc::new(Shelf::new(action, policy, meters))
+                Arc::new(Shelf::new(action, policy, asker, meters))
             }
         };
         Some((action.name.clone(), shelf))

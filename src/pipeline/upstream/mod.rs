@@ -130,11 +130,15 @@ impl Upstreams {
         Ok(Self(lanes.collect::<Result<_, _>>()?))
     }
 
-    /// Takes over from what was in force before, once this is: what is shared with it goes by the
-    /// settings of this one.
-    pub(crate) fn take_over(&self) {
-        for lane in self.0.values() {
-            lane.links.breaker.lease(lane.upstream.breaker.lease);
+    /// Takes over from what was in force `before`, once this is: what is shared with it goes by the
+    /// settings of this one, and what was pressed there while this one was built holds here.
+    pub(crate) fn take_over(&self, before: &Self) {
+        for (name, lane) in &self.0 {
+            let breaker = &lane.links.breaker;
+            breaker.lease(lane.upstream.breaker.lease);
+            if let Some(before) = before.0.get(name) {
+                succession::force_alike(breaker, &before.links.breaker);
+            }
         }
     }
 

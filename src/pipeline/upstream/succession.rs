@@ -65,7 +65,7 @@ pub(super) fn client(
         None => {
             let (way, connect) = (&upstream.way, upstream.timeouts.connect);
             if let Some(identity) = &way.identity {
-                let place = format!("upstreams.{}.tls", upstream.name);
+                let place = upstream.certificate_place();
                 tell_expiry(around.registry, &place, identity.validity().ends);
             }
             Client::along(way, connect, upstream.pool, &around.transport)
@@ -79,11 +79,8 @@ pub(super) fn login(
     before: Option<&Lane>,
     around: &Surroundings<'_>,
 ) -> Result<Login, ClientError> {
-    let asks_alike = |lane: &&Lane| {
-        lane.upstream.credential == upstream.credential && connects_alike(&lane.upstream, upstream)
-    };
-    match before.filter(asks_alike) {
-        Some(lane) => Ok(lane.login.clone()),
+    match before.filter(|lane| lane.upstream.credential == upstream.credential) {
+        Some(lane) => lane.login.succeed(&lane.upstream, upstream, around),
         None => Login::new(upstream, around),
     }
 }
@@ -101,11 +98,22 @@ fn guard(upstream: &Upstream, before: Option<&Lane>, around: &Surroundings<'_>) 
     {
         return Arc::clone(known);
     }
-    let (breaker, now) = (breaker(upstream, around), time::now());
-    if let Some(forced) = known.snapshot(now).forced {
-        breaker.force(now, forced);
-    }
+    let breaker = breaker(upstream, around);
+    force_alike(&breaker, known);
     breaker
+}
+
+/// Puts that force on `breaker` that is on the one `before` it, or none.
+pub(super) fn force_alike(breaker: &Breaker, before: &Breaker) {
+    let now = time::now();
+    let forced = before.snapshot(now).forced;
+    if forced == breaker.snapshot(now).forced {
+        return;
+    }
+    match forced {
+        Some(forced) => breaker.force(now, forced),
+        None => breaker.release(now),
+    }
 }
 
 fn attempt_meters(upstream: &Upstream, around: &Surroundings<'_>) -> Arc<AttemptMeters> {

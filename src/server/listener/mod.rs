@@ -39,6 +39,7 @@ use crate::{
     time::{Instant, now},
 };
 
+use tls::Generation;
 pub use tls::Tls;
 
 /// The least that hyper takes as the size of a connection's buffer, in bytes.
@@ -199,20 +200,23 @@ impl Host {
     /// Serves one connection to its end, the handshake before it included. A panic in the
     /// application ends it and nothing else.
     async fn receive(&self, socket: TcpStream, peer: SocketAddr) {
-        let Some(tls) = &self.tls else { return self.converse(socket, peer).await };
+        let Some(tls) = &self.tls else {
+            return self.converse(socket, peer, Generation::of_all()).await;
+        };
         let shaken = tokio::select! {
             biased;
             () = self.lifecycle.reached(Phase::Closing) => None,
             shaken = tls.handshake(socket) => shaken,
         };
-        if let Some(stream) = shaken {
-            self.converse(stream, peer).await;
+        if let Some((stream, generation)) = shaken {
+            self.converse(stream, peer, generation).await;
         }
     }
 
     /// Answers what comes on `stream`. Errors are the client's doing (it hung up, was too slow, or
-    /// spoke no HTTP) and end it quietly.
-    async fn converse<S>(&self, stream: S, peer: SocketAddr)
+    /// spoke no HTTP) and end it quietly. Once its generation is over it ends as at
+    /// [`Phase::Closing`].
+    async fn converse<S>(&self, stream: S, peer: SocketAddr, generation: Generation)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -229,6 +233,7 @@ impl Host {
             biased;
             ended = connection.as_mut() => return note_end(ended),
             () = self.lifecycle.reached(Phase::Closing) => {}
+            () = generation.over() => {}
         }
         connection.as_mut().graceful_shutdown();
         // Once more, so that one that rests says farewell (over TLS its absence is an error). hyper

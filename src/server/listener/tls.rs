@@ -1,5 +1,6 @@
 //! TLS on a listener: one handshake a connection, within its time. The certificate can be replaced
-//! while connections are open; they keep the one that they began with.
+//! while connections are open; they keep the one that they began with, until it is another one that
+//! says whose certificate clients must show: then they end.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -8,6 +9,7 @@ use rustls::Error;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::watch,
     time::timeout_at,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -19,7 +21,7 @@ use crate::{
         metrics::{self, Registry},
     },
     time::now,
-    tls::ServerTls,
+    tls::{Roots, ServerTls},
 };
 
 /// How handshakes end, as they are counted.
@@ -32,6 +34,8 @@ pub struct Tls(Arc<Parts>);
 
 struct Parts {
     terms: ArcSwap<Terms>,
+    /// Raised whenever it is others whom clients must be known to.
+    generation: watch::Sender<u64>,
     registry: Arc<Registry>,
     results: Words,
 }
@@ -41,11 +45,14 @@ struct Terms {
     acceptor: TlsAcceptor,
     /// From accept to the end of the handshake.
     handshake_timeout: Duration,
+    /// Whose certificate a client must show.
+    clients: Option<Roots>,
 }
 
 impl Terms {
     fn new(tls: &ServerTls, handshake_timeout: Duration) -> Self {
-        Self { acceptor: TlsAcceptor::from(tls.config()), handshake_timeout }
+        let (acceptor, clients) = (TlsAcceptor::from(tls.config()), tls.clients().cloned());
+        Self { acceptor, handshake_timeout, clients }
     }
 }
 
@@ -61,6 +68,7 @@ impl Tls {
         let count = |result| registry.counter(&metrics::TLS_HANDSHAKES, &[result]);
         let parts = Parts {
             terms: ArcSwap::from_pointee(Terms::new(tls, handshake_timeout)),
+            generation: watch::Sender::new(0),
             registry: Arc::clone(registry),
             results: Words::new(&RESULTS, count),
         };
@@ -69,9 +77,13 @@ impl Tls {
         listener
     }
 
-    /// Puts others in force, for connections that are accepted from now on.
+    /// Puts others in force, for connections that are accepted from now on. Where clients must show
+    /// another's certificate than before, those that are open answer what they were asked and end.
     pub fn put(&self, tls: &ServerTls, handshake_timeout: Duration) {
-        self.0.terms.store(Arc::new(Terms::new(tls, handshake_timeout)));
+        let before = self.0.terms.swap(Arc::new(Terms::new(tls, handshake_timeout)));
+        if before.clients.as_ref() != tls.clients() {
+            self.0.generation.send_modify(|generation| *generation += 1);
+        }
         self.tell(tls);
     }
 
@@ -81,14 +93,19 @@ impl Tls {
 
     /// The connection over `socket`, once both sides are who they say. `None` where that failed,
     /// which has been counted; all of it takes as long as a handshake may, no longer.
-    pub(super) async fn handshake(&self, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
+    pub(super) async fn handshake(
+        &self,
+        socket: TcpStream,
+    ) -> Option<(TlsStream<TcpStream>, Generation)> {
+        // Before the terms: one that is begun in between ends too soon, rather than not at all.
+        let generation = Generation(Some(self.0.generation.subscribe()));
         let terms = self.0.terms.load_full();
         let until = now() + terms.handshake_timeout;
         let accepting = terms.acceptor.accept(socket).into_fallible();
         match timeout_at(until, accepting).await {
             Ok(Ok(stream)) => {
                 self.0.results.count("ok");
-                Some(stream)
+                Some((stream, generation))
             }
             Ok(Err((error, socket))) => {
                 self.0.results.count(result_of(&error));
@@ -101,6 +118,27 @@ impl Tls {
                 None
             }
         }
+    }
+}
+
+/// Whom a connection was made for: those whose certificate was good then.
+pub(super) struct Generation(Option<watch::Receiver<u64>>);
+
+impl Generation {
+    /// That of a connection without TLS, which nothing ends.
+    pub(super) fn of_all() -> Self {
+        Self(None)
+    }
+
+    /// Waits until it is over; it stays so.
+    pub(super) async fn over(self) {
+        if let Some(mut raised) = self.0
+            && raised.changed().await.is_ok()
+        {
+            return;
+        }
+        // Nobody is there who could raise it.
+        std::future::pending().await
     }
 }
 

@@ -91,6 +91,17 @@ async fn what_an_operator_has_forced_stays_forced_whatever_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_operator_presses_during_a_reload_holds_after_it() {
+    let (rig, hour) = (rig(), Duration::from_secs(3600));
+    let press = || drop(rig.pipeline.force_breaker("crm", Force::Open, hour, None));
+    let forced = rig.reload_while(&[("run: 2", "run: 3")], press);
+    assert_eq!(state(&forced), State::ForcedOpen);
+    let press = || drop(forced.pipeline.release_breaker("crm"));
+    let released = forced.reload_while(&[("run: 3", "run: 4")], press);
+    assert_eq!(released.condition().breaker.forced, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_has_the_place_for_as_long_as_its_attempt_takes_by_now() {
     let rig = with_open_breaker().await.reload(&[("attempt: 2s", "attempt: 4s")]);
     rig.upstream().always(Line::json(&json!({"name": "Ada"})).after(3_900));

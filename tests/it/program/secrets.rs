@@ -26,6 +26,7 @@ const PASSWORD: &str = "planted-password-4e1b7709cc";
 const CLIENT_SECRET: &str = "planted-secret-0d9f31b2a6";
 const SIGNING_KEY: &str = "planted-signing-7a30c1e5b84d92f6";
 const CREDENTIAL: &str = "planted-credential-6612aa";
+const PATH_KEY: &str = "planted-path-27e5d0c913";
 const CUSTOMER: u64 = 918_273_645_546_372_819;
 const MISSING: u64 = 918_273_645_000_000_404;
 const PHONE: &str = "4915123456789";
@@ -33,7 +34,7 @@ const PHONE: &str = "4915123456789";
 /// Everything that must stay inside.
 fn planted() -> Vec<String> {
     let keys = [API_KEY, ADMIN_TOKEN, PASSWORD, CLIENT_SECRET, SIGNING_KEY, CREDENTIAL];
-    let texts = [&keys[..], &[PLANTED_TOKEN, REFUSED_TOKEN, PHONE]].concat();
+    let texts = [&keys[..], &[PLANTED_TOKEN, REFUSED_TOKEN, PATH_KEY, PHONE]].concat();
     let customers = [CUSTOMER, MISSING].map(|customer| customer.to_string());
     texts.iter().map(|text| (*text).to_owned()).chain(customers).collect()
 }
@@ -97,7 +98,7 @@ impl Talkative {
     caller: portal
     limits: [seldom]
     input: {customer_id: {type: string, required: true, maxLength: 20}}
-    request: {upstream: crm, method: GET, path: '/users/{customer_id}'}
+    request: {upstream: crm, method: GET, path: '/users/{customer_id}?key=${PATH_KEY}'}
     output: {phone: {type: string, from: $.phone}}
   by-password:
     caller: [desk, oauth]
@@ -119,6 +120,7 @@ impl Talkative {
             ("RUST_LOG", "trace"),
             ("RUST_BACKTRACE", "1"),
             ("OTEL_EXPORTER_OTLP_HEADERS", &*headers),
+            ("PATH_KEY", PATH_KEY),
         ];
         let service = Service::start(&yaml, &env).await;
         Self { outside, collector, service }

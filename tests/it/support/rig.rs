@@ -170,20 +170,30 @@ impl Rig {
 
     /// What is in force after a reload: the same configuration, but for these texts in it.
     pub(crate) fn reload(&self, edits: &[(&str, &str)]) -> Self {
+        self.reload_while(edits, || ())
+    }
+
+    /// The same, and that happens between what is built and what is put in force.
+    pub(crate) fn reload_while(&self, edits: &[(&str, &str)], meanwhile: impl FnOnce()) -> Self {
         let yaml = edits.iter().fold(self.yaml.to_string(), |yaml, (from, to)| {
             assert!(yaml.contains(from), "{from} is not in\n{yaml}");
             yaml.replacen(from, to, 1)
         });
-        self.reload_whole(&yaml)
+        self.replaced(&yaml, meanwhile)
     }
 
     /// What is in force after a reload of that configuration.
     pub(crate) fn reload_whole(&self, yaml: &str) -> Self {
+        self.replaced(yaml, || ())
+    }
+
+    fn replaced(&self, yaml: &str, meanwhile: impl FnOnce()) -> Self {
         let loaded = load(yaml);
         let per_org = loaded.settings.server.max_in_flight_per_org;
         let around = (&self.registry, &self.background, &self.world);
         let parts = parts(around, self.began, per_org, self.beside);
         let pipeline = self.pipeline.succeed(loaded.catalog, &parts).expect("a pipeline");
+        meanwhile();
         self.pipeline.retire(&pipeline, &self.registry);
         Self { pipeline, yaml: yaml.into(), ..self.clone() }
     }

@@ -48,6 +48,13 @@ impl UrlTemplate {
         Ok(Self { text: text.to_owned(), segments, query })
     }
 
+    /// The same, told to people as `written`: what it was parsed from may hold what a variable of the
+    /// environment holds, and that may be a secret.
+    #[must_use]
+    pub fn written_as(self, written: &str) -> Self {
+        Self { text: written.to_owned(), ..self }
+    }
+
     /// The template as written: the `url.template` of spans.
     pub fn text(&self) -> &str {
         &self.text

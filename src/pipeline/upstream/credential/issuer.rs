@@ -103,6 +103,11 @@ fn way(upstream: &Upstream, ours: &ClientCredentials) -> Way {
     Way { roots, identity: None, proxy: upstream.way.proxy.clone() }
 }
 
+/// Whether the issuer of `ours` is reached from the one upstream as from the other.
+pub(super) fn is_reached_alike(one: &Upstream, other: &Upstream, ours: &ClientCredentials) -> bool {
+    one.timeouts.connect == other.timeouts.connect && way(one, ours) == way(other, ours)
+}
+
 impl Issuer {
     pub(super) fn new(
         upstream: &Upstream,

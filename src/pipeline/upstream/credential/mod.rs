@@ -66,6 +66,24 @@ impl Header {
 }
 
 impl Login {
+    /// This one of `before`, for `upstream`, which has the same credential. A token that was issued
+    /// stays good, however its issuer is reached from now on.
+    pub(super) fn succeed(
+        &self,
+        before: &Upstream,
+        upstream: &Upstream,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, ClientError> {
+        match (self, &upstream.credential) {
+            (Self::Issued(tokens), Credential::OAuth2(ours))
+                if !issuer::is_reached_alike(before, upstream, ours) =>
+            {
+                Ok(Self::Issued(tokens.succeed(upstream, ours, around)?))
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+
     /// Prepares it; no token is asked for before the first is needed.
     pub(super) fn new(upstream: &Upstream, around: &Surroundings<'_>) -> Result<Self, ClientError> {
         Ok(match &upstream.credential {

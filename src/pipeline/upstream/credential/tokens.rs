@@ -87,7 +87,8 @@ type Landed = Result<Arc<Token>, NotIssued>;
 pub(in super::super) struct Tokens {
     upstream: Box<str>,
     issuer: Issuer,
-    state: Mutex<State>,
+    /// Shared with those before and after it to whom the same is issued.
+    state: Arc<Mutex<State>>,
     flights: Flights<(), Landed>,
     background: Background,
     chance: Chance,
@@ -129,10 +130,29 @@ impl Tokens {
         ours: &ClientCredentials,
         around: &Surroundings<'_>,
     ) -> Result<Arc<Self>, ClientError> {
+        Self::with(Arc::default(), upstream, ours, around)
+    }
+
+    /// The same token, from now on asked for on the way of `upstream`.
+    pub(super) fn succeed(
+        &self,
+        upstream: &Upstream,
+        ours: &ClientCredentials,
+        around: &Surroundings<'_>,
+    ) -> Result<Arc<Self>, ClientError> {
+        Self::with(Arc::clone(&self.state), upstream, ours, around)
+    }
+
+    fn with(
+        state: Arc<Mutex<State>>,
+        upstream: &Upstream,
+        ours: &ClientCredentials,
+        around: &Surroundings<'_>,
+    ) -> Result<Arc<Self>, ClientError> {
         Ok(Arc::new(Self {
             upstream: upstream.name.as_str().into(),
             issuer: Issuer::new(upstream, ours, &around.transport, around.wall)?,
-            state: Mutex::default(),
+            state,
             flights: Flights::new(MAX_WAITERS),
             background: around.background.clone(),
             chance: around.chance,

@@ -256,6 +256,32 @@ async fn a_certificate_is_replaced_while_connections_are_open() {
 }
 
 #[tokio::test]
+async fn connections_end_once_clients_must_show_another_certificate() {
+    let (issuer, other) = (Issuer::new(), Issuer::new());
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, limits()).await;
+    let (site, caller) = (&guarded.site, Caller::trusting(&issuer));
+    let mut idle = caller.connect(site).await;
+    idle.send(GET).await;
+    idle.answer().await;
+    let mut asking = caller.connect(site).await;
+    asking.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    site.entered.notified().await;
+    guarded.tls.put(&shown(&issuer, None), LONG);
+    idle.send(GET).await;
+    assert!(idle.answer().await.ends_with("ok"), "our own certificate ends nothing");
+
+    guarded.tls.put(&shown(&issuer, Some(&other)), LONG);
+    assert_eq!(idle.rest().await, "");
+    asking.send(GET).await;
+    site.leave.notify_one();
+    let answer = asking.rest().await;
+    assert_closing(&answer, "200");
+    assert!(answer.ends_with("done"), "what is asked behind it is not answered: {answer}");
+    works(&caller.showing(other.issue(&[HOST])), site).await;
+    guarded.stop(&[("ok", 3)]).await;
+}
+
+#[tokio::test]
 async fn the_end_of_a_certificate_is_told() {
     let issuer = Issuer::new();
     let registry = Registry::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use holdline::{client::WireError, mechanism::breaker::State, telemetry::outcome::Outcome};
 use serde_json::{Value, json};
 
-use super::{super::state, not_possible, refused, tokens, with_tokens};
+use super::{super::state, OAUTH2, not_possible, refused, tokens, with_tokens};
 use crate::support::{rig::Setup, scripted::Line};
 
 #[tokio::test(start_paused = true)]
@@ -206,4 +206,23 @@ async fn a_call_waits_for_a_token_as_long_as_it_has_time_and_the_question_goes_o
     let heard = rig.lookup().heard().await;
     assert_eq!((not_possible(&heard), heard.at), (1_000, 5_000));
     assert_eq!((rig.issuer().in_flight(), rig.tasks()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_stays_good_however_its_issuer_is_reached_after_a_reload() {
+    let rig =
+        Setup { crm: &[OAUTH2, "timeouts: {connect: 1s, attempt: 2s}"], ..Setup::PLAIN }.rig();
+    rig.issuer().next(Line::token(7, 3600));
+    assert!(rig.lookup().heard().await.result.is_ok());
+    for (from, to) in [
+        ("connect: 1s", "connect: 500ms"),
+        ("timeouts:", "pool: {idle: 3}\n    timeouts:"),
+        ("https://crm.test", "https://erp.test"),
+    ] {
+        let after = rig.reload(&[(from, to)]);
+        assert!(after.lookup().heard().await.result.is_ok(), "{to}");
+        assert_eq!((rig.issuer().count(), &**tokens(&rig).last().unwrap()), (1, "token-7"), "{to}");
+    }
+    rig.reload(&[("'hold line'", "'another'")]).lookup().heard().await;
+    assert_eq!(rig.issuer().count(), 2, "it was issued to somebody else");
 }

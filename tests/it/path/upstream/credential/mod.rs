@@ -2,6 +2,7 @@
 
 pub(crate) mod issuer;
 mod not_taken;
+mod reload;
 
 use std::time::Duration;
 
