@@ -139,8 +139,14 @@ fn limits(
                 continue;
             };
             if inputs.is_some_and(|inputs| !inputs.contains(&&**input)) {
-                let what =
-                    format!("counts by the input {}, which this action has not", shown(input));
+                // The name may be out of a variable, which is not shown.
+                let limit = known.written(name.as_str());
+                let what = match limit.is_some_and(Value::holds_outside) {
+                    true => "counts by an input that this action has not".to_owned(),
+                    false => {
+                        format!("counts by the input {}, which this action has not", shown(input))
+                    }
+                };
                 item.refuse(what, "add the input, or remove the limit");
             }
         }
@@ -201,6 +207,9 @@ fn fallback(section: &Section<'_>, outputs: Option<&Outputs<'_>>) -> Option<Opti
             .check(&object)
             .map_err(|wrong| {
                 wrong.into_iter().for_each(|what| {
+                    let output = section.value("output");
+                    let hidden = output.is_some_and(|output| output.holds_outside());
+                    let what = if hidden { "breaks what the outputs say".to_owned() } else { what };
                     value.refuse_key(what, "write values that fit the outputs");
                 });
             })

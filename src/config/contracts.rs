@@ -136,6 +136,9 @@ pub(super) fn contract(section: &Section<'_>) -> Option<Contract> {
 /// Refuses the entry of that name.
 fn refuse_named(entries: &[(&str, Value<'_>)], name: &str, what: &str, instead: &str) {
     if let Some((_, value)) = entries.iter().find(|(known, _)| *known == name) {
+        // The sentence quotes the keywords, and what a variable holds is not shown.
+        let hidden = value.holds_outside();
+        let what = if hidden { "has what does not fit, a variable in it" } else { what };
         value.refuse_key(what, instead);
     }
 }

@@ -102,6 +102,12 @@ fn body(
 /// The reason may say itself what to write instead.
 fn refuse_template(value: &Value<'_>, why: &BadTemplate, instead: &str) {
     let why = why.to_string();
+    // The reason may quote the text, and what a variable holds is not shown.
+    if value.holds_outside() {
+        let what = "is no template as it should be, with a variable put in";
+        value.refuse(what, instead);
+        return;
+    }
     match why.split_once(": write ").or_else(|| why.split_once("; write ")) {
         Some((what, instead)) => value.refuse(what, format!("write {instead}")),
         None => value.refuse(why, instead),
@@ -165,10 +171,6 @@ fn header_value(value: &Value<'_>) -> Option<HeaderTemplate> {
         return None;
     }
     const INSTEAD: &str = "write visible ASCII, with {name} for an input";
-    // The reason may quote the text, and what a variable holds may be a credential.
-    let refuse = |why: BadTemplate| match scalar.expanded {
-        true => value.refuse("is no value of a header", INSTEAD),
-        false => refuse_template(value, &why, INSTEAD),
-    };
+    let refuse = |why: BadTemplate| refuse_template(value, &why, INSTEAD);
     HeaderTemplate::parse(&scalar.text).map_err(refuse).ok()
 }
