@@ -12,6 +12,7 @@ use crate::{
         json::json,
         links::{Part, refuse_unknown_inputs},
         node::Content,
+        secrets,
         section::{Section, Value},
         upstreams::holds_credentials,
         values::{choice, header_name},
@@ -51,6 +52,7 @@ pub(super) fn request(
         let text = value.plain("must be a path", "write it like /users/{customer_id}")?;
         let parsed = UrlTemplate::parse(text);
         let template = parsed.map_err(|why| refuse_template(value, &why, TEMPLATE)).ok()?;
+        warn_of_secrets(value, text);
         note(&mut sent, value, template.names(), inputs)?;
         Some(template)
     });
@@ -75,6 +77,18 @@ pub(super) fn request(
         body,
     });
     Some(Request { upstream, template, sent })
+}
+
+/// Warns of a secret in the query that stands in the file itself.
+fn warn_of_secrets(value: &Value<'_>, path: &str) {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut clear = pairs.filter(|(name, held)| {
+        secrets::is_name_of_one(name) && !held.is_empty() && !held.contains('{')
+    });
+    if clear.next().is_some() && !value.is_from_outside() {
+        value.warn("is a secret in the clear", "write ${NAME} in its place");
+    }
 }
 
 /// `body`, each of its texts for itself, so that each fault has its place.

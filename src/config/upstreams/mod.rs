@@ -140,7 +140,7 @@ pub(super) fn holds_credentials(name: &HeaderName) -> bool {
 
 fn header_value(value: &Value<'_>, name: Option<&HeaderName>) -> Option<HeaderValue> {
     let scalar = value.scalar("must be the value of a header", "write one line of text")?;
-    if name.is_some_and(holds_credentials) {
+    if name.is_some_and(|name| holds_credentials(name) || secrets::is_name_of_one(name.as_str())) {
         secrets::marked(value, scalar);
     }
     let visible = scalar.text.bytes().all(|c| c == b' ' || c.is_ascii_graphic());
