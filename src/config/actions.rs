@@ -8,6 +8,7 @@ use crate::{
     catalog::{
         action::{Action, Envelope, Failures},
         caller::Scheme,
+        contract::Contract,
         limit::{Limit, LimitKey},
         name::Name,
         upstream::Upstream,
@@ -65,6 +66,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let fallback = fallback(section, output.as_ref());
     if section.is_good_so_far() {
         warn_of_unused_inputs(section, sent, parts.limits);
+        warn_of_optional_segments(section, input.as_ref(), asked.as_ref());
     }
     if envelope == Some(Envelope::Flat) {
         ["input", "output"].iter().for_each(|key| warn_of_undescribed(&section.section(key)));
@@ -236,6 +238,22 @@ fn warn_of_unused_inputs(section: &Section<'_>, sent: &[String], limits: &Part<'
             let what = "is used nowhere: neither in the request nor by a limit";
             value.warn_key(what, format!("write {{{name}}} in the request, or remove it"));
         }
+    }
+}
+
+/// Warns of inputs that may be left out by their contract, and without which there is no address.
+fn warn_of_optional_segments(
+    section: &Section<'_>,
+    input: Option<&Contract>,
+    asked: Option<&Request>,
+) {
+    let template = asked.and_then(|asked| asked.template.as_ref());
+    let (Some(input), Some(template)) = (input, template) else { return };
+    let optional = input.fields().iter().filter(|field| !field.required);
+    let optional = optional.filter(|field| template.places(&field.name).path);
+    let names: Vec<&str> = optional.map(|field| &*field.name).collect();
+    for (_, value) in section.section("input").entries().filter(|(name, _)| names.contains(name)) {
+        value.warn_key("is needed by the path", "write `required: true`");
     }
 }
 
