@@ -70,6 +70,7 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     }
     if envelope == Some(Envelope::Flat) {
         ["input", "output"].iter().for_each(|key| warn_of_undescribed(&section.section(key)));
+        warn_of_unshaped(&section.section("output"));
     }
     section.strays(&["upstream", "method", "path", "headers", "body"], "request");
     section.strays(&["ttl", "stale_while_revalidate", "stale_if_error", "not_found"], "cache");
@@ -269,6 +270,22 @@ fn warn_of_undescribed(section: &Section<'_>) {
         let names: Vec<&str> = bare.iter().map(|name| &**name).collect();
         let what = format!("has no description of {}", listed(&names));
         section.warn(what, "describe each in one sentence: Genesys shows it to who builds a flow");
+    }
+}
+
+/// Warns of lists and objects of which Genesys, which takes flat answers as they are, cannot know what is
+/// in them.
+fn warn_of_unshaped(output: &Section<'_>) {
+    for (of, lacking) in [("array", "items"), ("object", "properties")] {
+        for (_, value) in output.entries() {
+            let section = value.section();
+            let kind = section.value("type");
+            let is = |kind: &Value<'_>| matches!(kind.content(), Content::Scalar(kind) if kind.text == of);
+            if kind.is_some_and(|kind| is(&kind)) && section.value(lacking).is_none() {
+                let what = format!("is an {of} without {lacking}, which Genesys cannot have");
+                value.warn_key(what, format!("write `{lacking}` with the type of what is in it"));
+            }
+        }
     }
 }
 
