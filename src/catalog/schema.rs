@@ -53,6 +53,10 @@ impl Schema {
         if keywords.keys().all(|keyword| ANNOTATIONS.contains(&keyword.as_str())) {
             return Ok(None);
         }
+        let impossible = impossible(form, keywords);
+        if !impossible.is_empty() {
+            return Err(impossible);
+        }
         let mut json = keywords.clone();
         json.insert("type".to_owned(), form.name().into());
         let json = Value::Object(json);
@@ -204,6 +208,54 @@ fn refuse_unfit(form: Form, keyword: &str, value: Option<&Value>, wrong: &mut Ve
     if values.iter().any(|value| !form.fits(value)) {
         wrong.push(format!("{keyword} has a value that is not of type {}", form.name()));
     }
+}
+
+/// What no value could ever satisfy, of keywords that are each right for themselves.
+fn impossible(form: Form, keywords: &Map<String, Value>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let at = |keyword: &str| keywords.get(keyword).and_then(Value::as_f64);
+    for (least, most) in
+        [("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties")]
+    {
+        if let (Some(low), Some(high)) = (at(least), at(most))
+            && low > high
+        {
+            wrong.push(format!("{least} is above {most}: no value fits"));
+        }
+    }
+    let whole = form == Kind::Integer.into();
+    for (least, low_out) in [("minimum", false), ("exclusiveMinimum", true)] {
+        for (most, high_out) in [("maximum", false), ("exclusiveMaximum", true)] {
+            let (Some(low), Some(high)) = (at(least), at(most)) else { continue };
+            let empty = if whole {
+                let first = if low_out { low.floor() + 1.0 } else { low.ceil() };
+                let last = if high_out { high.ceil() - 1.0 } else { high.floor() };
+                first > last
+            } else {
+                low > high || (low == high && (low_out || high_out))
+            };
+            if empty {
+                wrong.push(format!("{least} and {most} leave no value between them"));
+            }
+        }
+    }
+    for keyword in ["enum", "const"] {
+        let values = match (keyword, keywords.get(keyword)) {
+            (_, None) => continue,
+            ("enum", Some(Value::Array(values))) => values.as_slice(),
+            (_, Some(value)) => std::slice::from_ref(value),
+        };
+        if values.is_empty() {
+            wrong.push(format!("{keyword} is empty: no value fits"));
+        }
+        let mut others = keywords.clone();
+        others.remove(keyword);
+        let validator = build(&Value::Object(others));
+        if validator.is_ok_and(|others| values.iter().any(|value| !others.is_valid(value))) {
+            wrong.push(format!("{keyword} has a value that the other keywords refuse"));
+        }
+    }
+    wrong
 }
 
 fn compile_sentence(error: &jsonschema::ValidationError<'_>) -> String {

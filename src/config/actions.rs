@@ -8,6 +8,7 @@ use crate::{
     catalog::{
         action::{Action, Envelope, Failures},
         caller::Scheme,
+        contract::Contract,
         limit::{Limit, LimitKey},
         name::Name,
         upstream::Upstream,
@@ -65,9 +66,11 @@ pub(super) fn action(name: Name, section: &Section<'_>, parts: Parts<'_, '_>) ->
     let fallback = fallback(section, output.as_ref());
     if section.is_good_so_far() {
         warn_of_unused_inputs(section, sent, parts.limits);
+        warn_of_optional_segments(section, input.as_ref(), asked.as_ref());
     }
     if envelope == Some(Envelope::Flat) {
         ["input", "output"].iter().for_each(|key| warn_of_undescribed(&section.section(key)));
+        warn_of_unshaped(&section.section("output"));
     }
     section.strays(&["upstream", "method", "path", "headers", "body"], "request");
     section.strays(&["ttl", "stale_while_revalidate", "stale_if_error", "not_found"], "cache");
@@ -139,8 +142,14 @@ fn limits(
                 continue;
             };
             if inputs.is_some_and(|inputs| !inputs.contains(&&**input)) {
-                let what =
-                    format!("counts by the input {}, which this action has not", shown(input));
+                // The name may be out of a variable, which is not shown.
+                let limit = known.written(name.as_str());
+                let what = match limit.is_some_and(Value::holds_outside) {
+                    true => "counts by an input that this action has not".to_owned(),
+                    false => {
+                        format!("counts by the input {}, which this action has not", shown(input))
+                    }
+                };
                 item.refuse(what, "add the input, or remove the limit");
             }
         }
@@ -201,6 +210,9 @@ fn fallback(section: &Section<'_>, outputs: Option<&Outputs<'_>>) -> Option<Opti
             .check(&object)
             .map_err(|wrong| {
                 wrong.into_iter().for_each(|what| {
+                    let output = section.value("output");
+                    let hidden = output.is_some_and(|output| output.holds_outside());
+                    let what = if hidden { "breaks what the outputs say".to_owned() } else { what };
                     value.refuse_key(what, "write values that fit the outputs");
                 });
             })
@@ -230,6 +242,22 @@ fn warn_of_unused_inputs(section: &Section<'_>, sent: &[String], limits: &Part<'
     }
 }
 
+/// Warns of inputs that may be left out by their contract, and without which there is no address.
+fn warn_of_optional_segments(
+    section: &Section<'_>,
+    input: Option<&Contract>,
+    asked: Option<&Request>,
+) {
+    let template = asked.and_then(|asked| asked.template.as_ref());
+    let (Some(input), Some(template)) = (input, template) else { return };
+    let optional = input.fields().iter().filter(|field| !field.required);
+    let optional = optional.filter(|field| template.places(&field.name).path);
+    let names: Vec<&str> = optional.map(|field| &*field.name).collect();
+    for (_, value) in section.section("input").entries().filter(|(name, _)| names.contains(name)) {
+        value.warn_key("is needed by the path", "write `required: true`");
+    }
+}
+
 /// Warns of what Genesys would show without a word to whoever builds a flow. Flat answers are those
 /// that it takes as they are.
 fn warn_of_undescribed(section: &Section<'_>) {
@@ -242,6 +270,22 @@ fn warn_of_undescribed(section: &Section<'_>) {
         let names: Vec<&str> = bare.iter().map(|name| &**name).collect();
         let what = format!("has no description of {}", listed(&names));
         section.warn(what, "describe each in one sentence: Genesys shows it to who builds a flow");
+    }
+}
+
+/// Warns of lists and objects of which Genesys, which takes flat answers as they are, cannot know what is
+/// in them.
+fn warn_of_unshaped(output: &Section<'_>) {
+    for (of, lacking) in [("array", "items"), ("object", "properties")] {
+        for (_, value) in output.entries() {
+            let section = value.section();
+            let kind = section.value("type");
+            let is = |kind: &Value<'_>| matches!(kind.content(), Content::Scalar(kind) if kind.text == of);
+            if kind.is_some_and(|kind| is(&kind)) && section.value(lacking).is_none() {
+                let what = format!("is an {of} without {lacking}, which Genesys cannot have");
+                value.warn_key(what, format!("write `{lacking}` with the type of what is in it"));
+            }
+        }
     }
 }
 

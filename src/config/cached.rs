@@ -49,7 +49,10 @@ pub(super) fn cache(value: &Value<'_>, around: Around<'_>) -> Option<CachePolicy
     let every = around.inputs.unwrap_or_default().iter().map(|name| (*name).to_owned()).collect();
     let key = section.read("key", every, |value| each_once(value, "write a list of inputs", named));
     let customer = section.optional("customer", named);
-    refuse_shared_entries(section, around.sent, customer.as_ref());
+    // Names that could not be held against the inputs may be anything, a variable's secret among it.
+    if around.inputs.is_some() {
+        refuse_shared_entries(section, around.sent, customer.as_ref());
+    }
     let shared_by = section.read("shared_by", SharedBy::Org, |value| choice(value, &SHARED));
     let time = |key, default| section.read(key, default, duration);
     let stale_while_revalidate = time("stale_while_revalidate", Duration::ZERO);

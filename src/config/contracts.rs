@@ -136,6 +136,9 @@ pub(super) fn contract(section: &Section<'_>) -> Option<Contract> {
 /// Refuses the entry of that name.
 fn refuse_named(entries: &[(&str, Value<'_>)], name: &str, what: &str, instead: &str) {
     if let Some((_, value)) = entries.iter().find(|(known, _)| *known == name) {
+        // The sentence quotes the keywords, and what a variable holds is not shown.
+        let hidden = value.holds_outside();
+        let what = if hidden { "has what does not fit, a variable in it" } else { what };
         value.refuse_key(what, instead);
     }
 }
@@ -253,6 +256,9 @@ fn output(name: &str, value: &Value<'_>) -> Option<Output> {
     let section = value.section();
     let form = section.required("type", WRITE_FORM, |value| choice(value, &FORMS));
     let source = source(&section, form);
+    if let (Some(Form::Array), Some(_), Some(from)) = (form, &source, section.value("from")) {
+        warn_of_many(&from);
+    }
     let description = section.read("description", String::new(), text);
     let own = ["type", "from", "default", "value", "description"];
     let more = match form {
@@ -298,6 +304,40 @@ fn source(section: &Section<'_>, form: Option<Form>) -> Option<Source> {
     }
 }
 
+/// Warns of a path that finds many values where a list is wanted: only the first of them is given.
+fn warn_of_many(from: &Value<'_>) {
+    let Content::Scalar(path) = from.content() else { return };
+    if let Some(before) = before_many(&path.text) {
+        let instead = match before {
+            "$" => "write the path of the list itself, such as $.lines".to_owned(),
+            _ if from.is_from_outside() => "write the path of the list itself".to_owned(),
+            list => format!("write {list}"),
+        };
+        from.warn("finds many values and gives the first", instead);
+    }
+}
+
+/// What stands before the first part of a JSONPath that may find several: `*`, `..`, a filter, a slice
+/// or a choice. `None`: it finds one at most.
+fn before_many(path: &str) -> Option<&str> {
+    let (mut quote, mut part, mut before) = (None, 0, '$');
+    let mut letters = path.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (Some(_), '\\') => drop(letters.next()),
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, '.') if before == '.' => return Some(&path[..part]),
+            (None, '.' | '[') => part = at,
+            (None, '*' | '?' | ':' | ',') => return Some(&path[..part]),
+            (None, _) => {}
+        }
+        before = letter;
+    }
+    None
+}
+
 /// A default or fixed value. What a variable holds is a text where a text is wanted, digits or not.
 fn constant(value: &Value<'_>, form: Option<Form>) -> Option<Json> {
     match value.content() {
@@ -322,6 +362,30 @@ pub(super) fn refuse_unfit_for_outcome(section: &Section<'_>, mapping: &Mapping)
         if bare {
             let what = "has no default, and `failures: outcome` answers with every output";
             value.refuse_key(what, "add a default");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before_many;
+
+    #[test]
+    fn a_path_to_many_ends_before_the_part_that_finds_them() {
+        for (path, before) in [
+            ("$.lines", None),
+            ("$.lines[0].sku", None),
+            ("$['a*b'].c", None),
+            ("$[\"a\\\"?,\"].c", None),
+            ("$.lines[*].sku", Some("$.lines")),
+            ("$.lines.*", Some("$.lines")),
+            ("$.a[?@.b == 'x']", Some("$.a")),
+            ("$.a[1:3]", Some("$.a")),
+            ("$.a[0,1]", Some("$.a")),
+            ("$.a..sku", Some("$.a")),
+            ("$..sku", Some("$")),
+        ] {
+            assert_eq!(before_many(path), before, "{path}");
         }
     }
 }

@@ -8,10 +8,9 @@ use crate::{
         name::Name,
     },
     config::{
-        nearest::write_one_of,
         node::Content,
         section::{Section, Value},
-        values::{count, flag, rate, shown},
+        values::{count, flag, rate},
     },
 };
 
@@ -65,8 +64,8 @@ fn key(value: &Value<'_>) -> Option<LimitKey> {
             Some(_) | None => {
                 let known = ["all", "org", "caller", "action", "input.NAME"];
                 value.refuse(
-                    format!("{} is no key of a limit", shown(text)),
-                    write_one_of(text, known),
+                    format!("{} is no key of a limit", value.shown(text)),
+                    value.one_of(text, known),
                 );
                 return None;
             }

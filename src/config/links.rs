@@ -12,7 +12,6 @@ use crate::{
     config::{
         nearest::write_one_of,
         section::{Section, Value},
-        values::shown,
     },
 };
 
@@ -66,9 +65,9 @@ impl<'n, T> Part<'n, T> {
             let instead = if self.written.is_empty() {
                 format!("add it below `{kind}s`")
             } else {
-                write_one_of(text, self.written.keys().copied())
+                value.one_of(text, self.written.keys().copied())
             };
-            value.refuse(format!("there is no {kind} {}", shown(text)), instead);
+            value.refuse(format!("there is no {kind} {}", value.shown(text)), instead);
             return None;
         }
         self.named.borrow_mut().insert(text.to_owned());
@@ -117,9 +116,9 @@ pub(super) fn refuse_unknown_inputs<'a>(
             let instead = if inputs.is_empty() {
                 "add it below `input`".to_owned()
             } else {
-                write_one_of(name, inputs.iter().copied())
+                value.one_of(name, inputs.iter().copied())
             };
-            value.refuse(format!("there is no input {}", shown(name)), instead);
+            value.refuse(format!("there is no input {}", value.shown(name)), instead);
             all_known = None;
         }
     }

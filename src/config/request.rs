@@ -12,6 +12,7 @@ use crate::{
         json::json,
         links::{Part, refuse_unknown_inputs},
         node::{Content, Scalar},
+        secrets,
         section::{Section, Value},
         upstreams::holds_credentials,
         values::{choice, header_name},
@@ -51,6 +52,7 @@ pub(super) fn request(
         let text = value.plain("must be a path", "write it like /users/{customer_id}")?;
         let parsed = UrlTemplate::parse(text);
         let template = parsed.map_err(|why| refuse_template(value, &why, TEMPLATE)).ok()?;
+        warn_of_secrets(value, text);
         note(&mut sent, value, template.names(), inputs)?;
         Some(match value.content() {
             Content::Scalar(Scalar { written: Some(written), .. }) => template.written_as(written),
@@ -80,6 +82,18 @@ pub(super) fn request(
     Some(Request { upstream, template, sent })
 }
 
+/// Warns of a secret in the query that stands in the file itself.
+fn warn_of_secrets(value: &Value<'_>, path: &str) {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut clear = pairs.filter(|(name, held)| {
+        secrets::is_name_of_one(name) && !held.is_empty() && !held.contains('{')
+    });
+    if clear.next().is_some() && !value.is_from_outside() {
+        value.warn("is a secret in the clear", "write ${NAME} in its place");
+    }
+}
+
 /// `body`, each of its texts for itself, so that each fault has its place.
 fn body(
     value: &Value<'_>,
@@ -105,6 +119,12 @@ fn body(
 /// The reason may say itself what to write instead.
 fn refuse_template(value: &Value<'_>, why: &BadTemplate, instead: &str) {
     let why = why.to_string();
+    // The reason may quote the text, and what a variable holds is not shown.
+    if value.holds_outside() {
+        let what = "is no template as it should be, with a variable put in";
+        value.refuse(what, instead);
+        return;
+    }
     match why.split_once(": write ").or_else(|| why.split_once("; write ")) {
         Some((what, instead)) => value.refuse(what, format!("write {instead}")),
         None => value.refuse(why, instead),
@@ -168,10 +188,6 @@ fn header_value(value: &Value<'_>) -> Option<HeaderTemplate> {
         return None;
     }
     const INSTEAD: &str = "write visible ASCII, with {name} for an input";
-    // The reason may quote the text, and what a variable holds may be a credential.
-    let refuse = |why: BadTemplate| match scalar.expanded {
-        true => value.refuse("is no value of a header", INSTEAD),
-        false => refuse_template(value, &why, INSTEAD),
-    };
+    let refuse = |why: BadTemplate| refuse_template(value, &why, INSTEAD);
     HeaderTemplate::parse(&scalar.text).map_err(refuse).ok()
 }

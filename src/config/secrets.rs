@@ -64,6 +64,14 @@ pub(super) fn marked(value: &Value<'_>, scalar: &Scalar) {
     }
 }
 
+/// Whether what goes by that name is most likely a secret, by one of its words: `X-Api-Key`,
+/// `access_token`.
+pub(super) fn is_name_of_one(name: &str) -> bool {
+    const WORDS: [&str; 6] = ["apikey", "auth", "key", "password", "secret", "token"];
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    words.map(str::to_ascii_lowercase).any(|word| WORDS.contains(&&*word))
+}
+
 /// The text, where it is of that form; otherwise what to write instead.
 pub(super) fn fitting<'n>(
     value: &Value<'_>,

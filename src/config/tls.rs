@@ -86,17 +86,19 @@ fn read<T>(value: &Value<'_>, reader: impl FnOnce(&[u8]) -> Result<T, Unusable>)
         return None;
     }
     let path = &scalar.text;
+    let named = format!("the file {path}");
+    let shown = format!("the file {}", value.written_outside().unwrap_or(path));
     let bytes = match expand::file(path, LARGEST, PATH, value.findings()) {
         Ok(bytes) => bytes,
         Err(wrong) => {
-            value.refuse(wrong.what, wrong.instead);
+            value.refuse(wrong.what.replacen(&named, &shown, 1), wrong.instead);
             return None;
         }
     };
     match reader(&bytes) {
         Ok(read) => Some(read),
         Err(error) => {
-            value.refuse(format!("the file {path} {error}"), instead(error));
+            value.refuse(format!("{shown} {error}"), instead(error));
             None
         }
     }

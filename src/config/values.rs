@@ -67,7 +67,8 @@ pub(super) fn choice<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Option<
     let text = value.plain("must be one word", &write_one_of("", words()))?;
     let found = known.iter().find(|(word, _)| *word == text).map(|(_, chosen)| *chosen);
     if found.is_none() {
-        value.refuse(format!("{} is none of its words", shown(text)), write_one_of(text, words()));
+        let what = format!("{} is none of its words", value.shown(text));
+        value.refuse(what, value.one_of(text, words()));
     }
     found
 }
@@ -80,7 +81,8 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
     let text = value.plain(WHAT, INSTEAD)?;
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     if unit.is_empty() && !text.is_empty() && text.len() < 12 {
-        value.refuse("has no unit", format!("write `{text}s` or `{text}ms`"));
+        let instead = format!("write `{text}s` or `{text}ms`");
+        value.refuse("has no unit", if value.is_from_outside() { INSTEAD } else { &instead });
         return None;
     }
     if unit.len() == text.len() || !matches!(unit, "ms" | "s" | "m" | "h") {
@@ -92,7 +94,8 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
             "h" | "hr" | "hour" | "hours" => Some("h"),
             _ => None,
         };
-        let instead = meant.filter(|_| !number.is_empty() && number.len() < 12);
+        let instead =
+            meant.filter(|_| !number.is_empty() && number.len() < 12 && !value.is_from_outside());
         let instead = instead.map(|unit| format!("write `{number}{unit}`"));
         value.refuse(WHAT, instead.unwrap_or_else(|| INSTEAD.to_owned()));
         return None;
@@ -138,7 +141,8 @@ pub(super) fn size(value: &Value<'_>) -> Option<u64> {
                 "" | "b" | "byte" | "bytes" => Some("B"),
                 _ => None,
             };
-            let instead = meant.filter(|_| !number.is_empty() && number.len() < 20);
+            let instead = meant
+                .filter(|_| !number.is_empty() && number.len() < 20 && !value.is_from_outside());
             let instead = instead.map(|unit| format!("write `{number}{unit}`"));
             value.refuse(WHAT, instead.unwrap_or_else(|| INSTEAD.to_owned()));
             return None;
@@ -186,6 +190,7 @@ pub(super) fn rate(value: &Value<'_>) -> Option<Duration> {
     let Some((number, seconds)) = parts else {
         let (number, unit) = text.split_once('/').unwrap_or((text, ""));
         let digits = (1..9).contains(&number.len()) && number.bytes().all(|c| c.is_ascii_digit());
+        let digits = digits && !value.is_from_outside();
         let instead = match unit.to_ascii_lowercase().as_str() {
             "s" | "sec" | "second" if digits => format!("write `{number}/s`"),
             "m" | "min" | "minute" if digits => format!("write `{number}/m`"),
@@ -320,6 +325,7 @@ pub(super) fn json_path(value: &Value<'_>) -> Option<JsonPath> {
             let what = format!("is no JSONPath from its character {} on", error.position() + 1);
             let rooted = format!("$.{text}");
             let meant = error.position() == 0 && JsonPath::parse(&rooted).is_ok();
+            let meant = meant && !value.is_from_outside();
             let instead = if meant { format!("write `{rooted}`") } else { INSTEAD.to_owned() };
             value.refuse(what, instead);
             None

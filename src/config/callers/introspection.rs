@@ -19,7 +19,7 @@ use crate::{
         nearest::{by_distance, listed},
         secrets::{self, secret},
         section::{Section, Value},
-        values::{base_url, count, shown, span, url, word},
+        values::{base_url, count, span, url, word},
     },
 };
 
@@ -148,10 +148,12 @@ fn region(value: &Value<'_>) -> Option<String> {
     let words = || REGIONS.iter().map(|(name, _)| *name);
     let text = value.plain("must be a region of Genesys Cloud", "write it like eu-west-1")?;
     if region::api_base(text).is_none() {
-        let nearest: Vec<_> =
-            by_distance(text, words()).into_iter().map(|(_, name)| name).collect();
+        let nearest: Vec<_> = by_distance(if value.is_from_outside() { "" } else { text }, words())
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
         let instead = format!("write one of {}", listed(&nearest));
-        value.refuse(format!("{} is no region of Genesys Cloud", shown(text)), instead);
+        value.refuse(format!("{} is no region of Genesys Cloud", value.shown(text)), instead);
         return None;
     }
     Some(text.to_owned())

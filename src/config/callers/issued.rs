@@ -73,15 +73,17 @@ pub(in crate::config) fn refuse_taken_paths(callers: &Part<'_, Scheme>, base_pat
             .strip_prefix(base_path)
             .is_some_and(|rest| matches!(rest.as_bytes(), [] | [b'/', ..]));
         let same = paths[..at].iter().find(|(_, other)| other == path);
+        let Some(scheme) = callers.written(name.as_str()).map(Value::section) else { continue };
+        let written = scheme.value("path");
+        let path = written.as_ref().map_or_else(|| shown(path), |written| written.shown(path));
         let what = match same {
-            _ if below => format!("tokens are fetched at {}, where the actions are", shown(path)),
+            _ if below => format!("tokens are fetched at {path}, where the actions are"),
             Some((other, _)) => {
-                format!("tokens are fetched at {}, as those of callers.{other}", shown(path))
+                format!("tokens are fetched at {path}, as those of callers.{other}")
             }
             None => continue,
         };
-        let Some(scheme) = callers.written(name.as_str()).map(Value::section) else { continue };
-        match scheme.value("path") {
+        match written {
             Some(written) => written.refuse(what, "write another path"),
             None => scheme.refuse(what, "write another `path`"),
         }

@@ -17,8 +17,8 @@ use crate::{
         name::Name,
     },
     config::{
-        section::Section,
-        values::{choice, header},
+        section::{Section, Value},
+        values::{self, choice},
     },
 };
 
@@ -44,6 +44,28 @@ const TYPES: [(&str, Type); 7] = [
 ];
 
 const TYPE: &str = "write introspection, rfc7662, tokens_me, jwt, api_key, basic or issued";
+
+/// The header of a caller's proof: not one that is read for what it is, whoever calls.
+fn header(value: &Value<'_>) -> Option<(HeaderName, String)> {
+    const READ: [&str; 10] = [
+        "accept",
+        "accept-encoding",
+        "content-encoding",
+        "content-type",
+        "date",
+        "expect",
+        "traceparent",
+        "tracestate",
+        "x-deadline-ms",
+        "x-request-id",
+    ];
+    let (name, text) = values::header(value)?;
+    if READ.contains(&name.as_str()) {
+        value.refuse("is a header that has a meaning of its own here", "write another name");
+        return None;
+    }
+    Some((name, text))
+}
 
 /// One way to prove who is calling.
 pub(super) fn scheme(name: Name, section: &Section<'_>) -> Option<Scheme> {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use secrecy::ExposeSecret as _;
+use serde_json::Value as Json;
 
 use crate::{catalog::caller::Proof, config::parse};
 
@@ -121,4 +122,57 @@ fn what_a_variable_puts_into_a_path_is_sent_and_not_told() {
     let mut urls = loaded.catalog.actions.values().map(|action| &action.request.url);
     let url = urls.find(|url| url.text() == path).expect("it is told as it is written");
     assert!(format!("{url:?}").contains("s3cr3t"), "it is sent");
+}
+
+/// Where the scalars of `json` are, as JSON pointers.
+fn leaves(json: &Json, at: &str, found: &mut Vec<String>) {
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match json {
+        Json::Object(map) => {
+            map.iter()
+                .for_each(|(key, below)| leaves(below, &format!("{at}/{}", escaped(key)), found));
+        }
+        Json::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(n, item)| leaves(item, &format!("{at}/{n}"), found));
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => found.push(at.to_owned()),
+    }
+}
+
+/// It may be a secret: put in place of each value of a file with every key, in each form in which a
+/// reader would make advice of it.
+#[test]
+fn what_a_variable_holds_is_never_told_wherever_it_is_put() {
+    let mut told = 0;
+    for held in
+        ["zq9", "$zq9[", "/zq9/{zq9}/{", "/zq9", "990099", "990099 sec", "990099kb", "990099/min"]
+    {
+        let env = |name: &str| match name {
+            "LEAK" => Some(held.to_owned()),
+            "SECRET" => Some("a-secret-of-more-than-32-characters".to_owned()),
+            "DIR" => Some("/nowhere".to_owned()),
+            "KEY" => Some("another-secret-of-more-than-32-characters".to_owned()),
+            _ => None,
+        };
+        for yaml in [super::GOOD, include_str!("../schema/tests/maximal.yaml")] {
+            let whole = super::json_of(yaml);
+            let mut places = Vec::new();
+            leaves(&whole, "", &mut places);
+            for place in places {
+                let mut changed = whole.clone();
+                *changed.pointer_mut(&place).unwrap() = "${LEAK}".into();
+                let report = match parse("f", &changed.to_string(), &env) {
+                    Ok(loaded) => format!("{:?}", loaded.warnings),
+                    Err(report) => report.to_string(),
+                };
+                let leaks = report.contains("zq9") || report.contains("990099");
+                assert!(!leaks, "{place}: {held}: {report}");
+                told += usize::from(report.contains("LEAK"));
+            }
+        }
+    }
+    assert!(told > 500, "{told}");
 }

@@ -23,9 +23,7 @@ use crate::{
         secrets,
         section::{Section, Value},
         tls,
-        values::{
-            self, base_url, bytes, count, duration, flag, header_name, rate, ratio, shown, span,
-        },
+        values::{self, base_url, bytes, count, duration, flag, header_name, rate, ratio, span},
     },
 };
 
@@ -142,7 +140,7 @@ pub(super) fn holds_credentials(name: &HeaderName) -> bool {
 
 fn header_value(value: &Value<'_>, name: Option<&HeaderName>) -> Option<HeaderValue> {
     let scalar = value.scalar("must be the value of a header", "write one line of text")?;
-    if name.is_some_and(holds_credentials) {
+    if name.is_some_and(|name| holds_credentials(name) || secrets::is_name_of_one(name.as_str())) {
         secrets::marked(value, scalar);
     }
     let visible = scalar.text.bytes().all(|c| c == b' ' || c.is_ascii_graphic());
@@ -212,8 +210,8 @@ fn retry_on(value: &Value<'_>) -> Option<RetryOn> {
         }
         _ => {
             value.refuse(
-                format!("{} is no cause to repeat", shown(text)),
-                write_one_of(text, CAUSES),
+                format!("{} is no cause to repeat", value.shown(text)),
+                value.one_of(text, CAUSES),
             );
             None
         }
@@ -360,7 +358,8 @@ fn hedge(section: &Section<'_>, retry: Option<&RetryPolicy>) -> Option<Option<He
         let text = value.plain("must be a percentile", INSTEAD)?;
         let percent = text.strip_prefix('p').and_then(|digits| digits.parse::<u8>().ok());
         let Some(percent) = percent.filter(|percent| (50..=99).contains(percent)) else {
-            value.refuse(format!("{} is no percentile from p50 to p99", shown(text)), INSTEAD);
+            let what = format!("{} is no percentile from p50 to p99", value.shown(text));
+            value.refuse(what, INSTEAD);
             return None;
         };
         Some(f64::from(percent) / 100.0)

@@ -80,7 +80,8 @@ async fn an_unknown_region_ends_serve_and_check_with_the_list_of_the_eighteen() 
     for command in ["serve", "check"] {
         let ended = Program::run(&[command], &[("GENESYS_REGION", "mars-1")]).await;
         assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(ended.err.contains("`mars-1` is no region of Genesys Cloud"), "{ended:?}");
+        assert!(ended.err.contains("is no region of Genesys Cloud"), "{ended:?}");
+        assert!(!ended.err.contains("mars-1"), "what a variable holds is not told: {ended:?}");
         for (region, _) in REGIONS {
             assert!(ended.err.contains(&format!("`{region}`")), "{region}: {ended:?}");
         }
