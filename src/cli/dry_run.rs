@@ -14,7 +14,7 @@ use crate::{
         policy::{CachePolicy, SharedBy},
         upstream::Upstream,
     },
-    cli::{DryRunArgs, inputs, load},
+    cli::{DryRunArgs, inputs, load, out},
 };
 
 /// Shows it.
@@ -28,10 +28,10 @@ pub(super) fn run(args: &DryRunArgs) -> anyhow::Result<()> {
         None => inputs::pairs(&args.inputs, Some(action))?,
     };
     let inputs = accept(action, given)?;
-    println!("{}", request(action, &catalog.upstreams[action.upstream.as_str()], &inputs)?);
-    println!("\n{}", key(action, &inputs));
+    out::line(request(action, &catalog.upstreams[action.upstream.as_str()], &inputs)?)?;
+    out::line(format_args!("\n{}", key(action, &inputs)))?;
     if let Some(reply) = &args.reply {
-        println!("\n{}", answer(action, reply)?);
+        out::line(format_args!("\n{}", answer(action, reply)?))?;
     }
     Ok(())
 }

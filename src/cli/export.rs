@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use url::Url;
 
 use crate::{
-    cli::load,
+    cli::{load, out},
     config::{self, Loaded},
     export::{Document, Site, genesys, openapi, terraform},
     settings::Settings,
@@ -42,14 +42,13 @@ pub(super) fn run(
             let what = "these are several files: write -o DIR, into which they go";
             return Err(anyhow!("{what}"));
         };
-        print!("{}", only.text);
-        return Ok(());
+        return out::whole(&only.text);
     };
     fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
     for Document { name, text } in &documents {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
-        println!("{}", path.display());
+        out::line(path.display())?;
     }
     Ok(())
 }

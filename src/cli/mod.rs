@@ -1,5 +1,5 @@
 //! The command line; the only code that sees both configuration and service.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where people are told")]
+#![expect(clippy::print_stderr, reason = "this is where people are told")]
 
 mod call;
 mod check;
@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod inputs;
 mod load;
+mod out;
 mod probe;
 mod reload;
 mod serve;
@@ -183,17 +184,13 @@ pub fn run() -> ExitCode {
         Command::DryRun(args) => dry_run::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => serve::run(args.config.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Check(args) => {
-            return check::run(args.config.config.as_deref(), args.strict, args.format);
-        }
-        Command::Explain(args) => {
-            return explain::run(&args.action, args.config.config.as_deref());
-        }
+        Command::Check(args) => check::run(args.config.config.as_deref(), args.strict, args.format),
+        Command::Explain(args) => explain::run(&args.action, args.config.config.as_deref()),
         Command::Export(args) => {
             let (file, folder) = (args.config.config.as_deref(), args.output.as_deref());
             export::run(args.kind, file, folder, args.url.as_ref()).map(|()| ExitCode::SUCCESS)
         }
-        Command::Probe(args) => return probe::run(args.address, args.ready),
+        Command::Probe(args) => probe::run(args.address, args.ready),
     };
     match result {
         Ok(code) => code,

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::cli::{CallArgs, serve};
+use crate::cli::{CallArgs, out, serve};
 
 use waterfall::{Bar, draw, millis};
 
@@ -35,12 +35,12 @@ pub(super) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     runtime.shutdown_background();
-    show(&called);
+    show(&called)?;
     Ok(if called.status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The answer goes to standard output, for other programs; all about it to standard error.
-fn show(called: &Called) {
+fn show(called: &Called) -> anyhow::Result<()> {
     let reason = http::StatusCode::from_u16(called.status).ok();
     let reason = reason.and_then(|status| status.canonical_reason()).unwrap_or_default();
     eprintln!("{} {reason} after {}", called.status, millis(called.took));
@@ -50,14 +50,15 @@ fn show(called: &Called) {
         }
     }
     match serde_json::from_slice::<Value>(&called.body) {
-        Ok(json) => println!("{json:#}"),
-        Err(_) => println!("{}", String::from_utf8_lossy(&called.body)),
+        Ok(json) => out::line(format_args!("{json:#}"))?,
+        Err(_) => out::line(String::from_utf8_lossy(&called.body))?,
     }
     if called.bars.is_empty() {
         eprintln!("no trail: the action's debug_headers are off");
     } else {
         eprint!("{}", draw(&called.bars, called.took));
     }
+    Ok(())
 }
 
 /// The headers of a call with that proof.
