@@ -65,7 +65,7 @@ fn documents(
         Kind::Schema => Ok(vec![schema()]),
         Kind::Openapi => {
             let Loaded { catalog, settings, .. } = loaded()?;
-            let here = format!("http://{}", settings.server.reached_at());
+            let here = settings.server.origin();
             let site = site(&settings, origin, &here);
             Ok(vec![openapi::file(&catalog, site)])
         }
@@ -90,7 +90,8 @@ fn documents(
 /// Where the actions are: at `origin`, or at `otherwise` where nobody has said it.
 fn site<'a>(settings: &'a Settings, origin: Option<&'a Origin>, otherwise: &'a str) -> Site<'a> {
     let origin = origin.map_or(otherwise, |origin| &origin.0);
-    Site { origin, base_path: &settings.server.base_path }
+    let asks_for_certificates = settings.server.asks_for_certificates();
+    Site { origin, base_path: &settings.server.base_path, asks_for_certificates }
 }
 
 fn schema() -> Document {
