@@ -25,6 +25,8 @@ use crate::{
 use page::Page;
 use words::{count, list, rate, span};
 
+pub(super) use words::host;
+
 /// Explains the action of that name; 1 where the configuration is wrong or has no such action.
 pub(super) fn run(name: &str, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let (catalog, server) = match load::load(file) {
@@ -143,7 +145,7 @@ fn proof(scheme: &Scheme) -> String {
         }
         Proof::Jwt(jwt) => signed(scheme, jwt),
         Proof::Introspection(authority) => {
-            let host = authority.url.host_str().unwrap_or_default();
+            let host = host(&authority.url);
             let only = admitted(&authority.admission);
             let verdicts = &authority.verdicts;
             format!(
