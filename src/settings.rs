@@ -76,6 +76,17 @@ impl ServerSettings {
             self.listen.to_string()
         }
     }
+
+    /// Its address from this machine with the scheme that it speaks, such as `http://localhost:8080`.
+    pub fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.reached_at())
+    }
+
+    /// Whether who connects must show a certificate.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(ServerTls::asks_for_certificates)
+    }
 }
 
 /// How the data plane stops.

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
-    cli::load,
+    cli::{load, out},
     config::{self, problem::Problem},
 };
 
@@ -49,7 +49,7 @@ impl<'a> Finding<'a> {
 }
 
 /// Checks it.
-pub(super) fn run(file: Option<&Path>, strict: bool, format: Format) -> ExitCode {
+pub(super) fn run(file: Option<&Path>, strict: bool, format: Format) -> anyhow::Result<ExitCode> {
     let file = load::named(file);
     let (problems, warnings, actions, report) = match load::load(file) {
         Ok(loaded) => (Vec::new(), loaded.warnings, loaded.catalog.actions.len(), None),
@@ -67,23 +67,26 @@ pub(super) fn run(file: Option<&Path>, strict: bool, format: Format) -> ExitCode
             problems.sort_by_key(|finding| (finding.line, finding.column));
             let findings = Findings { file: &name, ok, problems, actions };
             let json = serde_json::to_string_pretty(&findings);
-            println!("{}", json.expect("texts and numbers make JSON"));
+            out::line(json.expect("texts and numbers make JSON"))?;
         }
         Format::Human => match report {
             Some(report) => eprintln!("{report}"),
-            None => tell(file, &warnings, actions),
+            None => tell(file, &warnings, actions)?,
         },
     }
-    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Says that it is accepted, in words.
-fn tell(file: Option<&Path>, warnings: &[Problem], actions: usize) {
+fn tell(file: Option<&Path>, warnings: &[Problem], actions: usize) -> anyhow::Result<()> {
     let name = file.map_or_else(|| "the built-in action".to_owned(), |f| f.display().to_string());
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
     let warnings = warnings.len();
     let plural = |n: usize| if n == 1 { "" } else { "s" };
-    println!("{name}: {actions} action{}, {warnings} warning{}", plural(actions), plural(warnings));
+    let (actions_end, warnings_end) = (plural(actions), plural(warnings));
+    out::line(format_args!(
+        "{name}: {actions} action{actions_end}, {warnings} warning{warnings_end}"
+    ))
 }

@@ -16,7 +16,7 @@ use crate::{
     catalog::upstream::Pool,
     chance::Chance,
     cli::{
-        DemoArgs,
+        DemoArgs, out,
         serve::{self, Running, Signals},
         traffic::{Traffic, TrafficSettings, screen::Screen},
     },
@@ -45,7 +45,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             serve::start(configure(args, &world)?, sink(), None).await?;
         let addresses = proxy.addresses();
         let customers = CrmSettings::default().customers;
-        println!("{}", lines_to_try(&addresses, &world, customers));
+        out::line(lines_to_try(&addresses, &world, customers))?;
         let stop = CancellationToken::new();
         let mut traffic = pin!(drive(args, addresses.public, customers, stop.clone()));
         tokio::select! {

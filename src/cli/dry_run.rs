@@ -1,7 +1,7 @@
 //! `dry-run`: the request that would be sent, which calls would share its answer, and what would be
 //! made of a reply. Nothing is sent.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, anyhow};
 use http::HeaderValue;
@@ -9,16 +9,18 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     catalog::{
-        action::{Action, Envelope},
+        action::Action,
         contract::{Inputs, Problem},
+        credential::Credential,
         policy::{CachePolicy, SharedBy},
         upstream::Upstream,
     },
-    cli::{DryRunArgs, inputs, load},
+    cli::{DryRunArgs, call, explain, inputs, load, out},
+    server::rehearsal::{self, Foreseen},
 };
 
-/// Shows it.
-pub(super) fn run(args: &DryRunArgs) -> anyhow::Result<()> {
+/// Shows it; 1 where the inputs would be refused, or the reply would not be answered with outputs.
+pub(super) fn run(args: &DryRunArgs) -> anyhow::Result<ExitCode> {
     let loaded = load::load(args.config.config.as_deref())
         .map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
     let catalog = &loaded.catalog;
@@ -28,12 +30,12 @@ pub(super) fn run(args: &DryRunArgs) -> anyhow::Result<()> {
         None => inputs::pairs(&args.inputs, Some(action))?,
     };
     let inputs = accept(action, given)?;
-    println!("{}", request(action, &catalog.upstreams[action.upstream.as_str()], &inputs)?);
-    println!("\n{}", key(action, &inputs));
-    if let Some(reply) = &args.reply {
-        println!("\n{}", answer(action, reply)?);
+    out::line(request(action, &catalog.upstreams[action.upstream.as_str()], &inputs)?)?;
+    out::line(format_args!("\n{}", key(action, &inputs)))?;
+    match &args.reply {
+        Some(reply) => answer(action, reply),
+        None => Ok(ExitCode::SUCCESS),
     }
-    Ok(())
 }
 
 fn accept(action: &Action, given: serde_json::Map<String, Value>) -> anyhow::Result<Inputs> {
@@ -71,6 +73,16 @@ fn request(action: &Action, upstream: &Upstream, inputs: &Inputs) -> anyhow::Res
         let secret = value.is_sensitive();
         text.push_str(&format!("\n{name}: {}", if secret { "(secret)" } else { shown(value) }));
     }
+    match &upstream.credential {
+        Credential::OAuth2(ours) => {
+            let host = explain::host(&ours.token_url);
+            text.push_str(&format!("\nauthorization: (a token that {host} issues)"));
+        }
+        other => {
+            let header = other.header().map(|name| format!("\n{name}: (secret)"));
+            text.push_str(&header.unwrap_or_default());
+        }
+    }
     // These are the inputs' own, which whoever runs this has written.
     for (name, value) in &rendered.headers {
         text.push_str(&format!("\n{name}: {}", shown(value)));
@@ -106,15 +118,16 @@ fn key(action: &Action, inputs: &Inputs) -> String {
     text
 }
 
-/// What would be answered if the upstream said what is in `file`.
-fn answer(action: &Action, file: &Path) -> anyhow::Result<String> {
+/// Shows what would be answered if the upstream said what is in `file`.
+fn answer(action: &Action, file: &Path) -> anyhow::Result<ExitCode> {
     let reply = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
-    let mapped = action.output.apply(&reply).context("the reply would be answered with 502")?;
-    let outputs: Value = serde_json::from_slice(&mapped)?;
-    Ok(match (action.envelope, outputs) {
-        (Envelope::Data, outputs) => format!("{:#}", serde_json::json!({ "data": outputs })),
-        (Envelope::Flat, outputs) => format!("{outputs:#}"),
-    })
+    let Foreseen { status, outcome, body } = rehearsal::foresee(action, &reply);
+    let outcome = outcome.as_str();
+    out::line(format_args!("\n{}", pretty(&body)))?;
+    if let Err(error) = action.output.apply(&reply) {
+        eprintln!("{error}: answered with {status}, {outcome}");
+    }
+    Ok(if call::is_answer(outcome) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn pretty(json: &[u8]) -> String {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use url::Url;
 
 use crate::{
-    cli::load,
+    cli::{load, out},
     config::{self, Loaded},
     export::{Document, Site, genesys, openapi, terraform},
     settings::Settings,
@@ -42,14 +42,13 @@ pub(super) fn run(
             let what = "these are several files: write -o DIR, into which they go";
             return Err(anyhow!("{what}"));
         };
-        print!("{}", only.text);
-        return Ok(());
+        return out::whole(&only.text);
     };
     fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
     for Document { name, text } in &documents {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
-        println!("{}", path.display());
+        out::line(path.display())?;
     }
     Ok(())
 }
@@ -66,7 +65,7 @@ fn documents(
         Kind::Schema => Ok(vec![schema()]),
         Kind::Openapi => {
             let Loaded { catalog, settings, .. } = loaded()?;
-            let here = format!("http://{}", settings.server.reached_at());
+            let here = settings.server.origin();
             let site = site(&settings, origin, &here);
             Ok(vec![openapi::file(&catalog, site)])
         }
@@ -91,7 +90,8 @@ fn documents(
 /// Where the actions are: at `origin`, or at `otherwise` where nobody has said it.
 fn site<'a>(settings: &'a Settings, origin: Option<&'a Origin>, otherwise: &'a str) -> Site<'a> {
     let origin = origin.map_or(otherwise, |origin| &origin.0);
-    Site { origin, base_path: &settings.server.base_path }
+    let asks_for_certificates = settings.server.asks_for_certificates();
+    Site { origin, base_path: &settings.server.base_path, asks_for_certificates }
 }
 
 fn schema() -> Document {

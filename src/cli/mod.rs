@@ -1,5 +1,5 @@
 //! The command line; the only code that sees both configuration and service.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where people are told")]
+#![expect(clippy::print_stderr, reason = "this is where people are told")]
 
 mod call;
 mod check;
@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod inputs;
 mod load;
+mod out;
 mod probe;
 mod reload;
 mod serve;
@@ -20,7 +21,6 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use http::HeaderName;
 use secrecy::SecretString;
-use url::Url;
 
 use crate::{client, demo::notation::FaultFlag};
 
@@ -111,14 +111,14 @@ struct CallArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// Call a running service, such as http://127.0.0.1:8080/data-action; without it, the call is made
-    /// in this process
+    /// in this process. With -c, the configuration says how it is called
     #[arg(long, value_name = "URL")]
-    url: Option<Url>,
+    url: Option<call::Service>,
     /// What proves the caller: a token or key. Without it, a key that the configuration knows
     #[arg(long, value_name = "TOKEN", env = "HOLDLINE_TOKEN", hide_env_values = true)]
     token: Option<SecretString>,
-    /// The header for the token; without it, that of the action's caller, with --url
-    /// X-Genesys-Auth-Token
+    /// The header for the token; without it, that of the action's caller, and X-Genesys-Auth-Token
+    /// with --url and without -c
     #[arg(long, value_name = "NAME")]
     header: Option<HeaderName>,
     /// The action at --url takes its inputs flat, not below `data`
@@ -180,20 +180,16 @@ pub fn run() -> ExitCode {
     client::install_tls();
     let result = match Cli::parse().command {
         Command::Call(args) => call::run(&args),
-        Command::DryRun(args) => dry_run::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::DryRun(args) => dry_run::run(&args),
         Command::Serve(args) => serve::run(args.config.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Check(args) => {
-            return check::run(args.config.config.as_deref(), args.strict, args.format);
-        }
-        Command::Explain(args) => {
-            return explain::run(&args.action, args.config.config.as_deref());
-        }
+        Command::Check(args) => check::run(args.config.config.as_deref(), args.strict, args.format),
+        Command::Explain(args) => explain::run(&args.action, args.config.config.as_deref()),
         Command::Export(args) => {
             let (file, folder) = (args.config.config.as_deref(), args.output.as_deref());
             export::run(args.kind, file, folder, args.url.as_ref()).map(|()| ExitCode::SUCCESS)
         }
-        Command::Probe(args) => return probe::run(args.address, args.ready),
+        Command::Probe(args) => probe::run(args.address, args.ready),
     };
     match result {
         Ok(code) => code,

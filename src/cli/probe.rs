@@ -8,15 +8,17 @@ use std::{
     time::Duration,
 };
 
+use crate::cli::out;
+
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks; 0 for yes.
-pub(super) fn run(address: SocketAddr, ready: bool) -> ExitCode {
+pub(super) fn run(address: SocketAddr, ready: bool) -> anyhow::Result<ExitCode> {
     let path = if ready { "/readyz" } else { "/livez" };
-    match ask(address, path) {
+    Ok(match ask(address, path) {
         Ok(200) => {
-            println!("{address}{path}: yes");
+            out::line(format_args!("{address}{path}: yes"))?;
             ExitCode::SUCCESS
         }
         Ok(status) => {
@@ -27,7 +29,7 @@ pub(super) fn run(address: SocketAddr, ready: bool) -> ExitCode {
             eprintln!("{address}{path}: no answer ({error})");
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 fn ask(address: SocketAddr, path: &str) -> io::Result<u16> {

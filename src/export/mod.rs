@@ -24,6 +24,8 @@ pub struct Site<'a> {
     pub origin: &'a str,
     /// What stands before the action's name in the path, such as `/data-action`.
     pub base_path: &'a str,
+    /// Whether who connects must show a certificate.
+    pub asks_for_certificates: bool,
 }
 
 impl Site<'_> {

@@ -66,8 +66,17 @@ fn section(path: &str, operation: &Value, schemes: &Value, out: &mut String) {
 
 /// What proves the caller, as HTML.
 fn proofs(security: &Value, schemes: &Value) -> String {
-    let names = security.as_array().into_iter().flatten().flat_map(members).map(|(name, _)| name);
+    let is_certificate = |name: &str| schemes[name]["type"] == "mutualTLS";
+    let named = security.as_array().into_iter().flatten().flat_map(members).map(|(name, _)| name);
+    let names: Vec<_> = named.collect();
+    // With a certificate, it stands beside every other proof, and alone where there is none.
+    let certificate = match names.iter().any(|name| is_certificate(name.as_str())) {
+        true => " Whoever connects shows a certificate.",
+        false => "",
+    };
     let ways: Vec<_> = names
+        .into_iter()
+        .filter(|name| !is_certificate(name.as_str()))
         .map(|name| {
             let scheme = &schemes[name];
             let what = scheme["description"].as_str().unwrap_or_default();
@@ -75,11 +84,12 @@ fn proofs(security: &Value, schemes: &Value) -> String {
             format!("{}: {}, in <code>{}</code>", escaped(name), escaped(what), escaped(header))
         })
         .collect();
-    match &ways[..] {
+    let told = match &ways[..] {
         [] => "Anybody may call it.".to_owned(),
         [only] => format!("Callers prove themselves by {only}."),
         several => format!("Callers prove themselves by any of: {}.", several.join("; ")),
-    }
+    };
+    told + certificate
 }
 
 /// A table of the members of an object, which may stand in an envelope.

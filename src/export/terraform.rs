@@ -37,7 +37,7 @@ pub fn files(
     }
     let mut blocks = vec![provider(), Block::new("provider", &["genesyscloud"])];
     for scheme in used.values() {
-        blocks.extend(integration(*scheme));
+        blocks.extend(integration(*scheme, site));
     }
     blocks.extend(catalog.actions.values().map(|action| data_action(catalog, action, site)));
     let mut variables = vec![address(site, is_placed)];
@@ -69,12 +69,17 @@ fn provider() -> Block {
 }
 
 /// The integration of a scheme, with its credential, and what fetches its tokens.
-fn integration(scheme: Option<&Scheme>) -> Vec<Block> {
+fn integration(scheme: Option<&Scheme>, site: Site<'_>) -> Vec<Block> {
     let label = label(scheme);
     let name = if scheme.is_some() { format!("Holdline {label}") } else { "Holdline".to_owned() };
+    // Genesys Cloud shows its certificate only where it is told to, and by whom it is signed.
+    let properties = match site.asks_for_certificates {
+        true => json!({"clientCertificateAuthority": "Genesys Cloud"}),
+        false => json!({}),
+    };
     let mut config = Block::new("config", &[])
         .with("name", Expression::of(&name))
-        .with("properties", Expression::Json(json!({})))
+        .with("properties", Expression::Json(properties))
         .with("advanced", Expression::Json(json!({})));
     let mut blocks = Vec::new();
     if let Some(scheme) = scheme {

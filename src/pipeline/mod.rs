@@ -179,6 +179,17 @@ impl Fetcher {
     }
 }
 
+/// How a call of `action` ends whose upstream says `reply`, where no earlier answer is there to stand in.
+///
+/// # Errors
+/// [`Failure`], where the reply cannot be mapped and nothing is declared that answers instead.
+pub fn end_of(action: &Action, reply: &[u8]) -> Result<Answer, Failure> {
+    let (source, age, ttl) = (Source::Upstream, Duration::ZERO, Duration::ZERO);
+    let mapped = action.output.apply(reply).map(|body| Answer { body, source, age, ttl });
+    let ended = mapped.map_err(|error| Failure::Unfetched(Unfetched::Mapping(error)));
+    ended.or_else(|failure| fall_back(action, failure))
+}
+
 /// The last resort: what the action declares to be better than a failure.
 fn fall_back(action: &Action, failure: Failure) -> Result<Answer, Failure> {
     match &action.fallback {

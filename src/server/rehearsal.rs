@@ -1,4 +1,5 @@
-//! A call without a socket: for `holdline call`, which shows what each stage did.
+//! A call without a socket: for `holdline call`, which shows what each stage did, and for
+//! `holdline dry-run`, which shows what would be answered to a reply.
 
 use axum::{
     body::Body,
@@ -6,10 +7,19 @@ use axum::{
     http::{HeaderMap, Method, Uri},
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use std::sync::Arc;
 
-use crate::{server::public::DataPlane, telemetry::trail::Trail};
+use crate::{
+    catalog::action::Action,
+    pipeline,
+    server::{
+        public::DataPlane,
+        respond::{self, Why},
+    },
+    telemetry::{outcome::Outcome, trail::Trail},
+};
 
 /// What came of a call, and its trail.
 #[derive(Debug)]
@@ -20,8 +30,35 @@ pub struct Rehearsed {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// Why it failed, where the body tells the outcome alone.
+    pub why: Option<String>,
     /// What its stages decided.
     pub trail: Arc<Trail>,
+}
+
+/// What would be answered.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// The status.
+    pub status: u16,
+    /// How the call would end.
+    pub outcome: Outcome,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What would be answered if the upstream said `reply` and no earlier answer could stand in.
+pub fn foresee(action: &Action, reply: &[u8]) -> Foreseen {
+    let request_id = "(another for each call)";
+    let (outcome, response) = match pipeline::end_of(action, reply) {
+        Ok(answer) => (answer.outcome(), respond::answer(action, &answer, request_id)),
+        Err(failure) => (failure.outcome(), respond::failure(action, &failure, request_id)),
+    };
+    let (head, body) = response.into_parts();
+    // Our own bodies are there already and cannot fail.
+    let body = body.collect().now_or_never().and_then(Result::ok);
+    let body = body.map(|whole| whole.to_bytes()).unwrap_or_default();
+    Foreseen { status: head.status.as_u16(), outcome, body }
 }
 
 impl DataPlane {
@@ -36,9 +73,10 @@ impl DataPlane {
         let action = served.pipeline.catalog().action(action).cloned();
         let trail = self.begin(action.as_deref(), &request);
         let response = self.respond(&served, action, request, &trail).await;
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        let why = head.extensions.remove::<Why>().map(|Why(detail)| detail.into_owned());
         // Our own bodies are there already and cannot fail.
         let body = body.collect().await.map(|whole| whole.to_bytes()).unwrap_or_default();
-        Rehearsed { status: head.status.as_u16(), headers: head.headers, body, trail }
+        Rehearsed { status: head.status.as_u16(), headers: head.headers, body, why, trail }
     }
 }

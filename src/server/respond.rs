@@ -144,6 +144,10 @@ pub(super) fn refusal(refusal: Refusal, request_id: &str) -> Response<Body> {
     response
 }
 
+/// Why a call failed, beside an answer that tells a failure by its outcome alone. It is never sent.
+#[derive(Debug, Clone)]
+pub(super) struct Why(pub(super) Cow<'static, str>);
+
 /// The response to an answered call.
 pub(super) fn answer(action: &Action, answer: &Answer, request_id: &str) -> Response<Body> {
     let flat = match action.failures {
@@ -165,7 +169,10 @@ pub(super) fn failure(action: &Action, failure: &Failure, request_id: &str) -> R
     let mut response = match told {
         Some(defaults) => {
             let flat = with_outcome(&defaults, outcome, status.as_u16(), false, Duration::ZERO);
-            json_response(StatusCode::OK, "application/json", enveloped(action, flat), request_id)
+            let flat = enveloped(action, flat);
+            let mut told = json_response(StatusCode::OK, "application/json", flat, request_id);
+            told.extensions_mut().insert(Why(failure.detail()));
+            told
         }
         None => problem(status, outcome, &failure.detail(), request_id),
     };

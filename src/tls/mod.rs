@@ -207,6 +207,11 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
+    /// Whether who connects must show a certificate.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.clients.is_some()
+    }
+
     /// One that shows `identity`. With `clients`, who connects must show a certificate that one of
     /// these roots has signed.
     ///

@@ -3,25 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::HeaderName;
-use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     background::Background,
-    catalog::{
-        action::Action,
-        caller::{Proof, Scheme},
-    },
+    catalog::action::Failures,
     chance::Chance,
     cli::{
         CallArgs,
-        call::{Called, headers, waterfall::Bar},
+        call::{Called, headers, outcome, proof, waterfall::Bar},
         inputs, load,
     },
     client::Transport,
     config::Loaded,
-    pipeline::{Parts, Pipeline, authenticate::basic::Shown, cache::Room},
+    pipeline::{Parts, Pipeline, cache::Room},
     server::{
         in_force::{InForce, Served},
         lifecycle::{Lifecycle, Phase},
@@ -33,7 +27,7 @@ use crate::{
 };
 
 /// How long what the call set off may take after its answer.
-const GRACE: Duration = Duration::from_millis(100);
+pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// Calls.
 pub(super) async fn call(args: &CallArgs) -> anyhow::Result<Called> {
@@ -45,11 +39,15 @@ pub(super) async fn call(args: &CallArgs) -> anyhow::Result<Called> {
     let given = args.token.as_ref().map(|token| (args.header.as_ref(), token));
     let background = Background::new();
     let (pipeline, plane) = plane(loaded, &background)?;
-    let proof = proof(&pipeline, &action, given);
+    let proof = proof::of(&pipeline, &action, given);
     let headers = headers(proof.as_ref().map(|(name, secret)| (name, secret)))?;
     let called = plane.rehearse(&args.action, headers, body.to_string().into()).await;
     background.stop(GRACE).await;
-    let Rehearsed { status, headers, body, trail } = called;
+    let Rehearsed { status, headers, body, why, trail } = called;
+    let outcome = match action.failures {
+        Failures::Outcome => outcome(&body, action.envelope),
+        Failures::Status => None,
+    };
     let began = trail.began();
     let bars: Vec<Bar> = trail
         .steps()
@@ -63,11 +61,11 @@ pub(super) async fn call(args: &CallArgs) -> anyhow::Result<Called> {
         .collect();
     let ends = bars.iter().map(|bar| bar.began.unwrap_or_default() + bar.took);
     let took = ends.max().unwrap_or_default();
-    Ok(Called { status, headers, body: body.into(), took, bars })
+    Ok(Called { status, headers, body: body.into(), outcome, why, took, bars })
 }
 
 /// The pipeline of that configuration, and the data plane before it, without a listener.
-fn plane(
+pub(super) fn plane(
     loaded: Loaded,
     background: &Background,
 ) -> anyhow::Result<(Arc<Pipeline>, Arc<DataPlane>)> {
@@ -89,52 +87,4 @@ fn plane(
     let lifecycle = Lifecycle::new();
     lifecycle.set(Phase::Ready);
     Ok((pipeline, DataPlane::new(InForce::new(served), lifecycle, tracer)))
-}
-
-/// What proves the caller: what was given, in the header that the action asks for; else what the
-/// configuration itself knows.
-fn proof(
-    pipeline: &Pipeline,
-    action: &Action,
-    given: Option<(Option<&HeaderName>, &SecretString)>,
-) -> Option<(HeaderName, SecretString)> {
-    let callers = &pipeline.catalog().callers;
-    let mut schemes = action.callers.iter().filter_map(|name| callers.get(name.as_str()));
-    match given {
-        Some((Some(header), token)) => Some((header.clone(), token.clone())),
-        Some((None, token)) => {
-            let scheme = schemes.next()?;
-            let shown = match &scheme.proof {
-                Proof::Basic(_) => basic(token.expose_secret()),
-                _ => token.clone(),
-            };
-            Some((scheme.header.clone(), shown))
-        }
-        None => schemes.find_map(|scheme| known_proof(pipeline, scheme)),
-    }
-}
-
-/// The first key or user that the scheme knows, or a token for its first client.
-fn known_proof(pipeline: &Pipeline, scheme: &Scheme) -> Option<(HeaderName, SecretString)> {
-    let known = match &scheme.proof {
-        Proof::ApiKey(known) | Proof::Basic(known) => known.first()?,
-        Proof::Issued(issued) => issued.clients.first()?,
-        Proof::Introspection(_) | Proof::Jwt(_) => return None,
-    };
-    let (client, secret) = (&known.client, known.secret.expose_secret());
-    let shown = match &scheme.proof {
-        Proof::Basic(_) => basic(&format!("{client}:{secret}")),
-        Proof::Issued(issued) => {
-            let shown = Shown::read(&STANDARD.encode(format!("{client}:{secret}")))?;
-            pipeline.schemes().issuer(&issued.path)?.grant(&[shown]).ok()?.token
-        }
-        _ => known.secret.clone(),
-    };
-    eprintln!("as {client} ({})", scheme.name);
-    Some((scheme.header.clone(), shown))
-}
-
-/// `user:password` as HTTP Basic shows it.
-fn basic(user_and_password: &str) -> SecretString {
-    format!("Basic {}", STANDARD.encode(user_and_password)).into()
 }

@@ -1,6 +1,8 @@
 //! A trail as a waterfall: each step with what it decided, when it began and how long it took.
 
-use std::{fmt::Write, time::Duration};
+use std::{cmp::Reverse, fmt::Write, time::Duration};
+
+use crate::telemetry::stage::Stage;
 
 /// Characters of the bars.
 const WIDTH: usize = 32;
@@ -28,11 +30,19 @@ fn depth(stage: &str) -> usize {
     }
 }
 
+/// Where a stage stands in the order of the pipeline.
+fn place(stage: &str) -> usize {
+    Stage::ALL.iter().position(|known| known.as_str() == stage).unwrap_or(Stage::ALL.len())
+}
+
 /// The bars as lines, in the order in which they began; of two at once the longer one first, which
-/// holds the other.
+/// holds the other. Where it is not known when they began, in the order of the pipeline.
 pub(super) fn draw(bars: &[Bar], whole: Duration) -> String {
     let mut bars = bars.to_vec();
-    bars.sort_by_key(|bar| (bar.began, std::cmp::Reverse(bar.took), depth(&bar.stage)));
+    bars.sort_by_key(|bar| match bar.began {
+        Some(began) => (began, Reverse(bar.took), depth(&bar.stage)),
+        None => (Duration::ZERO, Reverse(Duration::ZERO), place(&bar.stage)),
+    });
     let scale = |time: Duration| {
         let share = time.as_secs_f64() / whole.as_secs_f64().max(1e-9);
         ((share * WIDTH as f64).round() as usize).min(WIDTH)
@@ -99,6 +109,37 @@ mod tests {
         attempt    200                  at 120 ms     40.0 ms  |                        ========|
 ";
         assert_eq!(drawn, wanted, "{drawn}");
+    }
+
+    #[test]
+    fn steps_without_a_beginning_stand_in_the_order_of_the_pipeline() {
+        // The order in which a service tells them: that in which they ended.
+        let ended = ["authenticate", "attempt", "attempt", "upstream", "map_output", "flight"];
+        let bars: Vec<_> = ended
+            .iter()
+            .chain(&["cache", "odd"])
+            .zip([1, 9, 3, 12, 40, 52, 53, 1])
+            .map(|(stage, took)| Bar {
+                stage: (*stage).to_owned(),
+                decision: String::new(),
+                began: None,
+                took: Duration::from_millis(took),
+            })
+            .collect();
+        let drawn = draw(&bars, Duration::from_millis(60));
+        let stages: Vec<_> = drawn.lines().map(|line| line.split_whitespace().next()).collect();
+        let wanted = [
+            "authenticate",
+            "cache",
+            "flight",
+            "upstream",
+            "attempt",
+            "attempt",
+            "map_output",
+            "odd",
+        ];
+        assert_eq!(stages, wanted.map(Some), "{drawn}");
+        assert!(drawn.find("9.00 ms") < drawn.find("3.00 ms"), "{drawn}");
     }
 
     #[test]

@@ -18,32 +18,27 @@ use crate::{
         upstream::Upstream,
         worst_case::{self, Fetch},
     },
-    cli::load,
+    cli::{load, out},
     settings::ServerSettings,
 };
 
 use page::Page;
 use words::{count, list, rate, span};
 
+pub(super) use words::host;
+
 /// Explains the action of that name; 1 where the configuration is wrong or has no such action.
-pub(super) fn run(name: &str, file: Option<&Path>) -> ExitCode {
+pub(super) fn run(name: &str, file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let (catalog, server) = match load::load(file) {
         Ok(loaded) => (loaded.catalog, loaded.settings.server),
         Err(report) => {
             eprintln!("{report}");
-            return ExitCode::FAILURE;
+            return Ok(ExitCode::FAILURE);
         }
     };
-    match load::action(&catalog, name) {
-        Ok(action) => {
-            print!("{}", explained(&catalog, &server, action));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("holdline: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let action = load::action(&catalog, name)?;
+    out::whole(&explained(&catalog, &server, action))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What is explained, and its upstream.
@@ -150,7 +145,7 @@ fn proof(scheme: &Scheme) -> String {
         }
         Proof::Jwt(jwt) => signed(scheme, jwt),
         Proof::Introspection(authority) => {
-            let host = authority.url.host_str().unwrap_or_default();
+            let host = host(&authority.url);
             let only = admitted(&authority.admission);
             let verdicts = &authority.verdicts;
             format!(

@@ -9,7 +9,7 @@ use crate::{
     cli::explain::{
         View,
         page::Page,
-        words::{count, list, number, percent, rate, span, tenths},
+        words::{count, host, list, number, percent, rate, span, tenths},
     },
 };
 
@@ -24,7 +24,7 @@ const MANY_CALLS: f64 = 200.0;
 pub(super) fn explain(view: &View<'_>, page: &mut Page) {
     let upstream = view.upstream;
     let url = &upstream.base_url;
-    let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
+    let (scheme, host) = (url.scheme(), host(url));
     page.heading(&format!("THE UPSTREAM {} ({scheme}://{host})", upstream.name));
     page.row("Credential", &credential(view));
     let timeouts = upstream.timeouts;
@@ -64,7 +64,7 @@ fn credential(view: &View<'_>) -> String {
         Credential::Basic { .. } => "A user and a password in Authorization (Basic).".to_owned(),
         Credential::Header { name, .. } => format!("A secret in the header {name}."),
         Credential::OAuth2(ours) => {
-            let host = ours.token_url.host_str().unwrap_or_default();
+            let host = host(&ours.token_url);
             let scope =
                 ours.scope.as_ref().map_or_else(String::new, |it| format!(", scope `{it}`"));
             format!(

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::{Position, Url};
+
 /// A stretch of time: `250 ms`, `4.75 s`, `6 min 6 s`, `1 h`.
 pub(super) fn span(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -15,6 +17,11 @@ pub(super) fn span(time: Duration) -> String {
     let parts = [(whole / 3600, "h"), (whole / 60 % 60, "min"), (whole % 60, "s")];
     let parts = parts.into_iter().filter(|(count, _)| *count > 0);
     parts.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
+/// The host of an address, with its port where that is not the usual one of its scheme.
+pub(in crate::cli) fn host(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
 }
 
 /// A number with at most two places.

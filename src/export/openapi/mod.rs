@@ -18,6 +18,9 @@ use crate::{
     export::{Document, Site, callers, described, pretty},
 };
 
+/// The name of the certificate among the schemes. No scheme of a configuration has this name.
+const CERTIFICATE: &str = "client.certificate";
+
 /// The document as a file, `openapi.json`.
 pub fn file(catalog: &Catalog, site: Site<'_>) -> Document {
     Document { name: "openapi.json".to_owned(), text: pretty(&document(catalog, site)) }
@@ -29,17 +32,21 @@ pub fn document(catalog: &Catalog, site: Site<'_>) -> Value {
         .actions
         .values()
         .map(|action| {
-            (site.path(action.name.as_str()), json!({"post": operation(catalog, action)}))
+            (site.path(action.name.as_str()), json!({"post": operation(catalog, action, site)}))
         })
         .collect();
     let mut named: Vec<_> = catalog.actions.values().flat_map(|action| &action.callers).collect();
     named.sort();
     named.dedup();
-    let schemes: Map<_, _> = named
+    let mut schemes: Map<_, _> = named
         .into_iter()
         .filter_map(|name| catalog.callers.get(name))
         .map(|scheme| (scheme.name.to_string(), callers::security(scheme, site)))
         .collect();
+    if site.asks_for_certificates {
+        let what = "A certificate that an authority of this service's choice has signed";
+        schemes.insert(CERTIFICATE.to_owned(), json!({"type": "mutualTLS", "description": what}));
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -58,10 +65,23 @@ pub fn document(catalog: &Catalog, site: Site<'_>) -> Value {
     })
 }
 
-fn operation(catalog: &Catalog, action: &Action) -> Value {
-    let security: Vec<_> = callers::of_action(catalog, action)
+/// What must be shown for an action: any one of these, each together with a certificate where one is
+/// asked for.
+fn security(catalog: &Catalog, action: &Action, site: Site<'_>) -> Vec<Value> {
+    let mut security: Vec<_> = callers::of_action(catalog, action)
         .map(|scheme| json!({scheme.name.as_str(): []}))
         .collect();
+    if site.asks_for_certificates {
+        if security.is_empty() {
+            security.push(json!({}));
+        }
+        security.iter_mut().for_each(|proofs| proofs[CERTIFICATE] = json!([]));
+    }
+    security
+}
+
+fn operation(catalog: &Catalog, action: &Action, site: Site<'_>) -> Value {
+    let security = security(catalog, action, site);
     let mut responses = json!({"200": answer(catalog, action)});
     let mut by_status: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
     for row in failures::by_status(catalog, action) {

@@ -39,7 +39,12 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Response {
 
 fn document(desk: &Desk) -> Value {
     let served = desk.in_force.now();
-    let origin = format!("http://{}", served.settings.reached_at());
-    let site = Site { origin: &origin, base_path: &served.settings.base_path };
+    let settings = &served.settings;
+    let origin = settings.origin();
+    let site = Site {
+        origin: &origin,
+        base_path: &settings.base_path,
+        asks_for_certificates: settings.asks_for_certificates(),
+    };
     openapi::document(served.pipeline.catalog(), site)
 }

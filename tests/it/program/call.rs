@@ -246,3 +246,129 @@ actions:
         assert!(!format!("{ended:?}").contains("a-long-enough"), "{ended:?}");
     }
 }
+
+/// An action of its own header and envelope, which tells failures by outcome.
+fn told(crm: &str, output: &str) -> String {
+    format!(
+        r#"version: 1
+server: {{listen: "127.0.0.1:0", base_path: /own, drain: {{delay: 0s}}}}
+probes: {{listen: "127.0.0.1:0"}}
+admin: {{listen: "127.0.0.1:0"}}
+callers: {{portal: {{type: api_key, header: X-Portal, keys: {{ivr: planted-key}}}}}}
+upstreams: {{crm: {{base_url: "{crm}", retry: {{attempts: 1}}}}}}
+actions:
+  look:
+    caller: portal
+    envelope: flat
+    failures: outcome
+    debug_headers: true
+    input: {{id: {{type: integer, required: true}}}}
+    request: {{upstream: crm, path: "/users/{{id}}"}}
+    output: {{name: {output}}}
+"#
+    )
+}
+
+const NAME: &str = "{type: string, from: $.name, default: nobody}";
+const NO_NUMBER: &str = "{type: integer, from: $.name, default: 0}";
+
+#[tokio::test]
+async fn an_outcome_that_is_no_answer_fails_and_is_explained() {
+    let outside = Outside::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let crm = outside.crm.site.url();
+    for (output, code, outcome) in [(NAME, 0, "ok"), (NO_NUMBER, 1, "mapping_error")] {
+        let file = written(&folder, "holdline.yaml", &told(&crm, output));
+        let file = file.to_str().expect("UTF-8");
+        let ended = Program::run(&["call", "look", "id=1", "-c", file], &[]).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(outputs(&ended)["outcome"], outcome);
+        let why = "mapping_error: External API reply has a value of the wrong type for output name";
+        assert_eq!(ended.err.contains(why), code == 1, "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_running_service_is_called_as_the_configuration_says() {
+    let outside = Outside::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let crm = outside.crm.site.url();
+    for (output, code, outcome) in [(NAME, 0, "ok"), (NO_NUMBER, 1, "mapping_error")] {
+        let yaml = told(&crm, output);
+        let file = written(&folder, "holdline.yaml", &yaml);
+        let file = file.to_str().expect("UTF-8");
+        let service = Service::start(&yaml, &[]).await;
+        // The file knows what stands before the action's name, too.
+        let url = format!("http://{}", service.calls);
+        let ended = Program::run(&["call", "look", "id=1", "-c", file, "--url", &url], &[]).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(outputs(&ended)["outcome"], outcome);
+        let steps = ended.err.lines().filter_map(|line| line.strip_prefix("  "));
+        let stages: Vec<_> = steps.filter_map(|line| line.split_whitespace().next()).collect();
+        let wanted =
+            ["authenticate", "validate", "rate_limit", "upstream", "attempt", "map_output"];
+        assert_eq!(stages, wanted, "{ended:?}");
+        assert!(!format!("{ended:?}").contains("planted-key"), "{ended:?}");
+        service.terminated().await;
+    }
+    for wrong in ["127.0.0.1:8080", "localhost:8080"] {
+        let ended = Program::run(&["call", "look", "--url", wrong], &[]).await;
+        let told = "write it like http://127.0.0.1:8080/data-action";
+        assert!(ended.code == Some(2) && ended.err.contains(told), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_how_we_prove_ourselves_and_keeps_it_secret() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (auth, shown) in [
+        ("{type: bearer, token: '${S}'}", "authorization: (secret)"),
+        ("{type: header, name: X-Key, value: '${S}'}", "x-key: (secret)"),
+        (
+            "{type: oauth2, token_url: 'https://login.example:444/t', client_id: '${S}', \
+             client_secret: '${S}'}",
+            "authorization: (a token that login.example:444 issues)",
+        ),
+    ] {
+        let yaml = told("https://crm.example", NAME);
+        let yaml = yaml.replace("retry: {attempts: 1}", &format!("auth: {auth}"));
+        let file = written(&folder, "holdline.yaml", &yaml);
+        let file = file.to_str().expect("UTF-8");
+        let args = ["dry-run", "look", "id=1", "-c", file];
+        let ended = Program::run(&args, &[("S", "planted-secret")]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.out.lines().any(|line| line == shown), "{ended:?}");
+        assert!(!format!("{ended:?}").contains("planted-secret"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_answers_a_reply_as_the_service_would() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let by_outcome = told("https://crm.example", NAME);
+    let by_status = by_outcome.replace("failures: outcome", "failures: status");
+    let fallback = by_outcome.replace("    input:", "    fallback: {name: somebody}\n    input:");
+    let (good, bad) = (r#"{"name": "A"}"#, r#"{"name": 1, "#);
+    for (yaml, reply, code, wanted) in [
+        (&by_outcome, good, 0, json!({"name": "A", "outcome": "ok", "status_code": 200})),
+        (&by_outcome, bad, 1, json!({"outcome": "mapping_error", "status_code": 502})),
+        (&fallback, bad, 0, json!({"name": "somebody", "outcome": "fallback"})),
+        (&by_status, good, 0, json!({"name": "A"})),
+        (&by_status, bad, 1, json!({"status": 502, "code": "mapping_error"})),
+    ] {
+        let file = written(&folder, "holdline.yaml", yaml);
+        let reply = written(&folder, "reply.json", reply);
+        let (file, reply) = (file.to_str().expect("UTF-8"), reply.to_str().expect("UTF-8"));
+        let args = ["dry-run", "look", "id=1", "-c", file, "--reply", reply];
+        let ended = Program::run(&args, &[]).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let at = ended.out.find("\n{").expect("an answer");
+        let answer: Value = serde_json::from_str(&ended.out[at..]).expect("JSON");
+        for (name, value) in wanted.as_object().expect("an object") {
+            assert_eq!(&answer[name], value, "{name}: {ended:?}");
+        }
+        assert_eq!(answer.get("age_seconds").is_some(), yaml != &by_status, "{ended:?}");
+        let is_told = ended.err.contains("External API reply is not JSON: answered with ");
+        assert_eq!(is_told, wanted.get("name") != Some(&json!("A")), "{ended:?}");
+    }
+}

@@ -246,3 +246,30 @@ async fn a_wrong_command_line_ends_with_two_and_the_usage() {
         assert!(ended.err.contains("--help"), "{args:?}: {ended:?}");
     }
 }
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
+    use std::process::{Command, Stdio};
+    let run = |args: &[&str], out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdline"));
+        let ended = command.args(args).env_remove("HOLDLINE_CONFIG").stdout(out).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    for args in [
+        &["export", "openapi"][..],
+        &["export", "schema"],
+        &["explain", "customer-lookup"],
+        &["dry-run", "customer-lookup", "customer_id=1"],
+        &["check"],
+        &["check", "--format", "json"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(run(args, writer.into()), (Some(0), String::new()), "{args:?}");
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, told) = run(args, full.into());
+        assert_eq!(code, Some(1), "{args:?}: {told}");
+        assert!(told.starts_with("holdline: could not write to standard output: "), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}

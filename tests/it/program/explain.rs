@@ -247,15 +247,15 @@ async fn it_says_by_what_the_upstream_knows_us_and_names_no_secret() {
         ),
         ("auth: {type: header, name: X-Key, value: '${S}'}", "A secret in the header x-key."),
         (
-            "auth: {type: oauth2, token_url: 'https://login.example/t', client_id: '${S}', \
+            "auth: {type: oauth2, token_url: 'https://login.example:444/t', client_id: '${S}', \
              client_secret: '${S}', scope: a b}",
-            "A token that login.example issues to us (OAuth 2, client credentials, scope `a b`): \
+            "A token that login.example:444 issues to us (OAuth 2, client credentials, scope `a b`): \
              asked for with the first call, renewed when four fifths of its time are over. One \
              that is answered with 401 is dropped, and the attempt is made once more with another.",
         ),
     ] {
         let yaml = format!(
-            "upstreams: {{desk: {{base_url: 'https://desk.example', {keys}}}}}\n\
+            "upstreams: {{desk: {{base_url: 'https://desk.example:8443', {keys}}}}}\n\
              actions: {{find: {{caller: none, request: {{upstream: desk, path: /}}, \
              output: {{a: {{type: string, from: $.a}}}}}}}}\n"
         );
@@ -263,6 +263,7 @@ async fn it_says_by_what_the_upstream_knows_us_and_names_no_secret() {
         let path = file.to_str().expect("a path in ASCII");
         let ended = Program::run(&["explain", "find", "-c", path], &[("S", "planted")]).await;
         assert_eq!((ended.code, &*ended.err), (Some(0), ""));
+        assert!(ended.out.contains("THE UPSTREAM desk (https://desk.example:8443)"), "{ended:?}");
         let row = row(&ended.out, "Credential");
         assert_eq!(row.split_whitespace().collect::<Vec<_>>().join(" "), said);
         assert!(!ended.out.contains("planted"), "{}", ended.out);

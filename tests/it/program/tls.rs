@@ -64,3 +64,64 @@ actions:
     front.stop().await;
     crm.site.stop().await;
 }
+
+#[tokio::test]
+async fn documents_say_https_and_ask_for_the_certificate_that_the_listener_asks_for() {
+    let (issuer, papers) = (Issuer::new(), Papers::new());
+    let identity = papers.identity("server", &issuer.issue(&["127.0.0.1"]));
+    let ca = papers.issuer("clients", &issuer);
+    let yaml = |tls: &str| {
+        format!(
+            r#"
+version: 1
+server: {{listen: "0.0.0.0:8443", {tls}}}
+callers: {{desk: {{type: issued, clients: {{ivr: "a-long-enough-secret"}}, key: "0123456789abcdef0123456789abcdef"}}}}
+upstreams: {{crm: {{base_url: "https://crm.example.com"}}}}
+actions:
+  card:
+    caller: desk
+    request: {{upstream: crm, path: /card}}
+    output: {{name: {{type: string, from: $.name}}}}
+  hours:
+    caller: none
+    request: {{upstream: crm, path: /hours}}
+    output: {{name: {{type: string, from: $.name}}}}
+"#
+        )
+    };
+    let folder = papers.put("terraform", "");
+    std::fs::remove_file(&folder).unwrap();
+    for (tls, origin, asks) in [
+        (String::new(), "http://localhost:8443", false),
+        (format!("tls: {{{identity}}}"), "https://localhost:8443", false),
+        (format!("tls: {{{identity}, client_ca: {ca}}}"), "https://localhost:8443", true),
+    ] {
+        let file = papers.put("holdline.yaml", &yaml(&tls));
+        let ended = Program::run(&["export", "openapi", "-c", &file], &[]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let document: Value = serde_json::from_str(&ended.out).unwrap();
+        assert_eq!(document["servers"][0]["url"], origin);
+        let schemes = &document["components"]["securitySchemes"];
+        let token_url = schemes["desk"]["flows"]["clientCredentials"]["tokenUrl"].as_str().unwrap();
+        assert!(token_url.starts_with(origin), "{token_url}");
+        let kind = schemes["client.certificate"]["type"].as_str();
+        assert_eq!(kind, asks.then_some("mutualTLS"));
+        let proofs = |action: &str| {
+            document["paths"][format!("/data-action/{action}")]["post"]["security"].clone()
+        };
+        let (card, hours) = match asks {
+            true => (
+                json!([{"desk": [], "client.certificate": []}]),
+                json!([{"client.certificate": []}]),
+            ),
+            false => (json!([{"desk": []}]), json!([])),
+        };
+        assert_eq!((proofs("card"), proofs("hours")), (card, hours));
+
+        let ended = Program::run(&["export", "terraform", "-c", &file, "-o", &folder], &[]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let text = std::fs::read_to_string(format!("{folder}/holdline.tf")).unwrap();
+        let told = text.matches(r#""clientCertificateAuthority" = "Genesys Cloud""#).count();
+        assert_eq!(told, if asks { 2 } else { 0 }, "{text}");
+    }
+}
