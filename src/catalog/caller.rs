@@ -214,6 +214,8 @@ fn same(a: &SecretString, b: &SecretString) -> bool {
 pub struct VerdictPolicy {
     /// How long a good one holds, never past the authority's expiry.
     pub ttl: Duration,
+    /// How long one holds of which nobody says when the token ends.
+    pub endless_ttl: Duration,
     /// How long a refusal holds.
     pub refused_ttl: Duration,
     /// How many good ones are kept.

@@ -37,7 +37,7 @@ pub(super) fn tutorial(section: &Section<'_>) -> Option<Introspection> {
         may_name_none: true,
     };
     let url = address(section, "/api/v2/oauth2/introspect");
-    asked(section, Some(Dialect::Tutorial), url, &usual, TTL)
+    asked(section, Some(Dialect::Tutorial), url, &usual, [TTL; 2])
 }
 
 /// One of RFC 7662.
@@ -49,7 +49,15 @@ pub(super) fn rfc7662(section: &Section<'_>) -> Option<Introspection> {
     let secret = section
         .required("client_secret", secrets::FROM_OUTSIDE, |value| secret(value, secrets::KEY));
     let credentials = id.zip(secret).map(|(id, secret)| Credentials { id, secret });
-    asked(section, credentials.map(Dialect::Rfc7662), url, &usual, TTL)
+    let ttl = [TTL, TTL_WITHOUT_END];
+    let asked = asked(section, credentials.map(Dialect::Rfc7662), url, &usual, ttl);
+    if section.value("org").or_else(|| section.value("clients")).is_none() {
+        section.warn(
+            "names neither an organisation nor clients: whoever has a token that is active there may call",
+            "add clients: with those that may, or org: and claims: {org: $.where.it.stands}",
+        );
+    }
+    asked
 }
 
 /// Genesys Cloud's own.
@@ -65,7 +73,7 @@ pub(super) fn tokens_me(section: &Section<'_>) -> Option<Introspection> {
         // Or each check would keep a token from idling.
         url.query_pairs_mut().append_pair(IDLE, "true");
     }
-    let asked = asked(section, Some(Dialect::TokensMe), url, &usual, TTL_WITHOUT_END);
+    let asked = asked(section, Some(Dialect::TokensMe), url, &usual, [TTL_WITHOUT_END; 2]);
     if section.value("org").or_else(|| section.value("clients")).is_none() {
         section.refuse(
             "names neither an organisation nor clients: the tokens of everybody in the region are good there",
@@ -78,18 +86,19 @@ pub(super) fn tokens_me(section: &Section<'_>) -> Option<Introspection> {
 
 const IDLE: &str = "preserveIdleTTL";
 
-/// What all have in common; verdicts hold for `ttl` unless it is written.
+/// What all have in common; verdicts hold for `ttl`, and for `endless_ttl` where nobody says when the
+/// token ends, unless it is written.
 fn asked(
     section: &Section<'_>,
     dialect: Option<Dialect>,
     url: Option<Url>,
     usual: &Usual,
-    ttl: Duration,
+    [ttl, endless_ttl]: [Duration; 2],
 ) -> Option<Introspection> {
     let admission = admission(section, usual);
     let timeout = section.read("timeout", Duration::from_secs(2), span);
     let max_concurrent = section.read("max_concurrent", 16, |value| count(value, 1, 10_000));
-    let verdicts = verdicts(&section.section("cache"), ttl, true);
+    let verdicts = verdicts(&section.section("cache"), ttl, endless_ttl, true);
     let (admission, expires_claim) = admission?;
     Some(Introspection {
         dialect: dialect?,

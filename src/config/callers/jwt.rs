@@ -35,7 +35,8 @@ pub(super) fn jwt(section: &Section<'_>) -> Option<Jwt> {
         });
     let admission = admission(section, &usual);
     let timeout = section.read("timeout", Duration::from_secs(2), span);
-    let verdicts = verdicts(&section.section("cache"), Duration::from_secs(3600), false);
+    let ttl = Duration::from_secs(3600);
+    let verdicts = verdicts(&section.section("cache"), ttl, ttl, false);
     let (admission, _) = admission?;
     Some(Jwt {
         jwks: jwks?,

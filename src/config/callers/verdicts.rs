@@ -13,13 +13,16 @@ use crate::{
 /// The most that may be kept in one table.
 const MOST: u64 = 10_000_000;
 
-/// `cache`, good verdicts held for `ttl` unless it is written. Only where somebody is asked for them
+/// `cache`, good verdicts held for `ttl` unless it is written, and for `endless_ttl` where nobody says
+/// when the token ends. Only where somebody is asked for them
 /// can one `outlive` an outage.
 pub(super) fn verdicts(
     section: &Section<'_>,
     ttl: Duration,
+    endless_ttl: Duration,
     outlive: bool,
 ) -> Option<VerdictPolicy> {
+    let is_written = section.value("ttl").is_some();
     let ttl = section.read("ttl", ttl, span);
     let refused_ttl = section.read("refused_ttl", Duration::from_secs(10), duration);
     let capacity = section.read("capacity", 100_000, |value| count(value, 1, MOST));
@@ -31,6 +34,7 @@ pub(super) fn verdicts(
     section.finish()?;
     Some(VerdictPolicy {
         ttl: ttl?,
+        endless_ttl: if is_written { ttl? } else { endless_ttl },
         refused_ttl: refused_ttl?,
         capacity: capacity?,
         refused_capacity: refused_capacity?,

@@ -65,7 +65,10 @@ fn an_authority_of_rfc_7662_knows_us_and_names_no_organisation() {
     assert_eq!(idp.admission.client_claim.to_string(), "$.client_id");
     assert_eq!(idp.expires_claim.as_ref().unwrap().to_string(), "$.exp");
     assert_eq!((idp.timeout, idp.max_concurrent), (Duration::from_secs(2), 16));
-    assert_eq!(idp.verdicts.ttl, Duration::from_secs(3600));
+    let ttls = |idp: &Introspection| [idp.verdicts.ttl, idp.verdicts.endless_ttl];
+    assert_eq!(ttls(&idp), [3600, 300].map(Duration::from_secs));
+    let written = introspection(&[&RFC7662[..], &["cache: {ttl: 20m}"]].concat()).1;
+    assert_eq!(ttls(&written), [1200; 2].map(Duration::from_secs));
     assert!(!format!("{idp:?}").contains("s3cr3t"));
 
     assert_eq!(idp, introspection(&RFC7662).1);
@@ -115,7 +118,22 @@ fn an_authority_of_rfc_7662_without_what_it_needs_is_refused() {
     let mut clear = RFC7662;
     clear[1] = "url: http://idp.example.com/introspect";
     let warnings = accepted(&keys(&clear)).warnings;
-    assert!(warnings[0].to_string().contains("is plain http to a public host"), "{warnings:?}");
+    let of_http = |text: &str| text.contains("is plain http to a public host");
+    assert!(warnings.iter().any(|warning| of_http(&warning.to_string())), "{warnings:?}");
+}
+
+#[test]
+fn an_authority_of_rfc_7662_all_of_whose_tokens_may_call_is_warned_of() {
+    let warned = |more: &[&str]| {
+        let warnings = accepted(&keys(&[&RFC7662[..], more].concat())).warnings;
+        let texts = warnings.iter().map(ToString::to_string);
+        texts.filter(|text| !text.contains("client_secret")).collect::<Vec<_>>()
+    };
+    let all = warned(&[]);
+    let expected = "callers.c: names neither an organisation nor clients: whoever has a token that is active there may call";
+    assert!(all.len() == 1 && all[0].contains(expected), "{all:?}");
+    assert!(warned(&["clients: [ivr]"]).is_empty());
+    assert!(warned(&["claims: {org: $.tenant}", "org: acme"]).is_empty());
 }
 
 #[test]

@@ -138,7 +138,8 @@ impl Verdicts {
             return;
         }
         let now = time::now();
-        let fresh_until = now + self.policy.ttl;
+        let VerdictPolicy { ttl, endless_ttl, .. } = self.policy;
+        let fresh_until = now + if good.expires.is_some() { ttl } else { endless_ttl };
         let usable_until = fresh_until + self.policy.stale_on_outage;
         self.refused.invalidate(&token);
         self.good.insert(token, Kept { good, fresh_until, usable_until });

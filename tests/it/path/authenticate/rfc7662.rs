@@ -68,6 +68,20 @@ async fn an_active_token_is_asked_about_once_and_never_past_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_of_which_nobody_says_when_it_ends_is_asked_about_every_five_minutes() {
+    for (keys, holds) in [("", 300_000), ("cache: {ttl: 20m}", 1_200_000)] {
+        let rig = rig(keys);
+        let decision =
+            async || rig.lookup().bearer("a").heard().await.decision(Stage::Authenticate);
+        assert_eq!(decision().await, "remote");
+        rig.until(holds - 1).await;
+        assert_eq!(decision().await, "cache", "{keys}");
+        rig.until(holds).await;
+        assert_eq!(decision().await, "remote", "{keys}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_inactive_token_is_refused_and_so_it_stays_for_a_moment() {
     let rig = rig("");
     rig.authority().always(Line::json(&json!({"active": false})));
