@@ -58,19 +58,25 @@ fn claims(org: Option<&str>, client: &str, expires: Option<&str>) -> Json {
 }
 
 /// What all that ask an authority have in common.
-fn asking(keys: Keys, ttl: &str) -> Keys {
+fn asking(keys: Keys, ttl: Option<&str>) -> Keys {
     let most = Spelling::Count(1, 10_000);
     keys.usually("timeout", Spelling::Span, "2s", "How long the authority may take.")
         .usually("max_concurrent", most, 16, "Questions to the authority at once.")
         .inside("cache", verdicts(ttl, true))
 }
 
-/// How long verdicts are remembered; only where an authority is asked can one outlive its outage.
-fn verdicts(ttl: &str, outlive: bool) -> Json {
+/// How long verdicts are remembered: `ttl` usually, or as the answer has it. Only where an authority is
+/// asked can one outlive its outage.
+fn verdicts(ttl: Option<&str>, outlive: bool) -> Json {
     let many = || Spelling::Count(1, 10_000_000);
     let about = "How long a token stays proven, never past its own expiry.";
-    let keys = Keys::new()
-        .usually("ttl", Spelling::Span, ttl, about)
+    let depends = "How long a token stays proven, never past its own expiry; without it 1h, or 5m \
+                   where the answer does not say when the token ends.";
+    let keys = match ttl {
+        Some(ttl) => Keys::new().usually("ttl", Spelling::Span, ttl, about),
+        None => Keys::new().may("ttl", Spelling::Span, depends),
+    };
+    let keys = keys
         .usually("refused_ttl", Spelling::Duration, "10s", "How long a token stays refused.")
         .usually("capacity", many(), 100_000, "Tokens that are remembered as proven.")
         .usually("refused_capacity", many(), 10_000, "Tokens that are remembered as refused.");
@@ -99,7 +105,7 @@ fn introspection() -> Json {
     let keys = typed("introspection", "X-Genesys-Auth-Token");
     let keys = clients(org(place(keys, "/api/v2/oauth2/introspect")));
     let claims = claims(Some("$.organization.id"), "$.client_id", Some("$.exp"));
-    asking(keys.inside("claims", claims), "1h")
+    asking(keys.inside("claims", claims), Some("1h"))
         .end("A token that Genesys Cloud introspects, as in the tutorial.")
 }
 
@@ -109,14 +115,14 @@ fn rfc7662() -> Json {
         .need("client_id", Spelling::Text, "As whom Holdline asks.")
         .need("client_secret", Spelling::Secret, "The secret that proves it.");
     let claims = claims(None, "$.client_id", Some("$.exp"));
-    asking(clients(org(keys)).inside("claims", claims), "1h")
+    asking(clients(org(keys)).inside("claims", claims), None)
         .end("A token that an authority of RFC 7662 introspects.")
 }
 
 fn tokens_me() -> Json {
     let keys = clients(org(place(typed("tokens_me", "Authorization"), "/api/v2/tokens/me")));
     let claims = claims(Some("$.organization.id"), "$.OAuthClient.id", None);
-    asking(keys.inside("claims", claims), "5m")
+    asking(keys.inside("claims", claims), Some("5m"))
         .end("A token of real Genesys Cloud, which is asked what it knows of it.")
 }
 
@@ -137,7 +143,7 @@ fn jwt() -> Json {
         )
         .usually("timeout", Spelling::Span, "2s", "How long fetching the keys may take.")
         .inside("claims", claims(None, "$.client_id", None))
-        .inside("cache", verdicts("1h", false));
+        .inside("cache", verdicts(Some("1h"), false));
     clients(org(keys)).end("A signed token that is checked here.")
 }
 

@@ -126,7 +126,8 @@ fn an_authority_of_rfc_7662_without_what_it_needs_is_refused() {
 fn an_authority_of_rfc_7662_all_of_whose_tokens_may_call_is_warned_of() {
     let warned = |more: &[&str]| {
         let warnings = accepted(&keys(&[&RFC7662[..], more].concat())).warnings;
-        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+        let texts = warnings.iter().map(ToString::to_string);
+        texts.filter(|text| !text.contains("client_secret")).collect::<Vec<_>>()
     };
     let all = warned(&[]);
     let expected = "callers.c: names neither an organisation nor clients: whoever has a token that is active there may call";
