@@ -7,6 +7,7 @@
 
 pub mod nearest;
 pub mod outline;
+mod outside;
 pub mod problem;
 pub mod sources;
 

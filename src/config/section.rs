@@ -11,7 +11,6 @@ use crate::config::{
     node::{Content, Key, Node, Place, Scalar, below, first_of_each},
     problem::Findings,
     spelling::Spelling,
-    values::shown,
 };
 
 /// A value and its place.
@@ -51,39 +50,6 @@ impl<'n> Value<'n> {
             }
             Content::Scalar(_) | Content::List(_) | Content::Map(_) | Content::Broken => what,
         }
-    }
-
-    /// Whether what a variable or a file holds is in it. That may be a secret at a wrong place, so neither
-    /// it nor a guess from it is told.
-    pub(super) fn is_from_outside(&self) -> bool {
-        matches!(&self.node.content, Content::Scalar(scalar) if !scalar.sources.is_empty())
-    }
-
-    /// The same of anything in it, however deep.
-    pub(super) fn holds_outside(&self) -> bool {
-        holds_outside(self.node)
-    }
-
-    /// `part` of its text in a sentence; the whole as it is written where it is from outside.
-    pub(super) fn shown(&self, part: &str) -> String {
-        self.written_outside().map_or_else(|| shown(part), shown)
-    }
-
-    /// As it is written, where it is from outside.
-    pub(super) fn written_outside(&self) -> Option<&'n str> {
-        match &self.node.content {
-            Content::Scalar(scalar) if !scalar.sources.is_empty() => scalar.written.as_deref(),
-            Content::Scalar(_) | Content::List(_) | Content::Map(_) | Content::Broken => None,
-        }
-    }
-
-    /// `write ...` with the one of `known` nearest to `part` of its text, or with all of them.
-    pub(super) fn one_of<'k>(
-        &self,
-        part: &str,
-        known: impl IntoIterator<Item = &'k str>,
-    ) -> String {
-        write_one_of(if self.is_from_outside() { "" } else { part }, known)
     }
 
     /// Says how its reader wants it spelt.
@@ -225,15 +191,6 @@ impl<'n> Value<'n> {
 /// Whether it is what YAML makes of `{name}`.
 fn is_in_braces(entries: &[(Key, Node)]) -> bool {
     matches!(entries, [(_, Node { content: Content::Scalar(scalar), .. })] if scalar.is_null())
-}
-
-fn holds_outside(node: &Node) -> bool {
-    match &node.content {
-        Content::Scalar(scalar) => !scalar.sources.is_empty(),
-        Content::List(items) => items.iter().any(holds_outside),
-        Content::Map(entries) => entries.iter().any(|(_, node)| holds_outside(node)),
-        Content::Broken => false,
-    }
 }
 
 fn has_vanished(node: &Node) -> bool {
