@@ -50,7 +50,11 @@ keys! {
 pub(super) fn document(yaml: &str) -> String {
     let loaded = config::parse("test", yaml, &|_| None);
     let loaded = loaded.unwrap_or_else(|report| panic!("{report}\n{yaml}"));
-    let site = Site { origin: "https://holdline.test", base_path: "/data-action" };
+    let site = Site {
+        origin: "https://holdline.test",
+        base_path: "/data-action",
+        asks_for_certificates: false,
+    };
     export::openapi::document(&loaded.catalog, site).to_string()
 }
 
