@@ -169,11 +169,15 @@ fn headers_are_not_shown_since_any_may_be_a_credential() {
         ["upstreams.crm.headers.X-Tenant: changed (not shown)"]
     );
     assert_eq!(
-        change("X-Tenant: acme", "X-Key: s3cr3t"),
+        change("X-Tenant: acme", "X-Vendor: s3cr3t"),
         [
             "upstreams.crm.headers.X-Tenant: removed (not shown)",
-            "upstreams.crm.headers.X-Key: added (not shown)"
+            "upstreams.crm.headers.X-Vendor: added (not shown)"
         ]
+    );
+    assert_eq!(
+        change("X-Tenant: acme", "X-Key: s3cr3t")[1],
+        "upstreams.crm.headers.X-Key: added (secret)"
     );
 }
 
