@@ -21,7 +21,6 @@ use holdline::{
     settings::{Drain, Settings},
 };
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use super::{
     client::{Answer, Ask, Client, TOKEN},
@@ -361,6 +360,7 @@ impl TestProxy {
             (Arc::downgrade(proxy.desk()), Arc::downgrade(&proxy.desk().pipeline()));
         let stopped = in_time("the end of the service", proxy.stop()).await;
         assert_eq!(stopped.cut, 0, "calls or tasks were cut");
+        // Each listener holds it. Whether a port still accepts tells nothing: another test may have it.
         eventually("nobody holds the service any more", async || {
             (desk.strong_count() + pipeline.strong_count() == 0).then_some(())
         })
@@ -368,9 +368,6 @@ impl TestProxy {
         for site in [&self.crm.site, &self.genesys.site] {
             in_time("connections to the world close", site.until(|seen| seen.open == 0)).await;
             site.stop().await;
-        }
-        for address in [self.addresses.public, self.addresses.probes, self.addresses.admin] {
-            assert!(TcpStream::connect(address).await.is_err(), "{address} still accepts");
         }
     }
 }
