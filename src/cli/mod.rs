@@ -135,7 +135,7 @@ struct ExportArgs {
     /// The folder for the files, made where it is missing; without it, standard output
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Where callers reach the service, such as https://holdline.example.com
+    /// Where callers reach the service, such as `https://holdline.example.com`
     #[arg(long, value_name = "URL")]
     url: Option<export::Origin>,
 }

@@ -15,7 +15,7 @@ pub(super) fn line(text: impl Display) -> anyhow::Result<()> {
     whole(&format!("{text}\n"))
 }
 
-/// Writes `text` as it is, otherwise like [`line`].
+/// Writes `text` as it is, otherwise like [`line()`].
 ///
 /// # Errors
 /// As there.
