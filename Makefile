@@ -2,7 +2,7 @@
 # cargo's own. CI=true turns what would be skipped into an error.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test chaos lint bench fmt help
+.PHONY: demo test chaos lint bench dashboards fmt help
 
 demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffic 200/s" adds flags
 	cargo run --locked --quiet -- demo $(ARGS)
@@ -30,6 +30,9 @@ lint: ## check form, lints, documentation and dependencies
 
 bench: ## measure a hit, a miss and a refused call
 	cargo bench --locked --bench pipeline
+
+dashboards: ## write the dashboards, the rules and the page of metrics anew
+	cargo run --locked --quiet --example dashboards
 
 fmt: ## format the sources
 	cargo fmt

@@ -42,6 +42,8 @@ const CALL: &[f64] = &[
 ];
 /// Buckets for stages, in seconds: most take microseconds, one takes seconds.
 const STAGE: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Buckets for bodies, in bytes: most fit into a packet, none is larger than what may be read.
+const SIZE: &[f64] = &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0];
 /// Buckets for ages of answers, in seconds.
 const AGE: &[f64] = &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
 
@@ -85,6 +87,15 @@ catalogue! {
         "How long a flow waits for an answer.");
     OVERHEAD = histogram("holdline_overhead_duration_seconds", STAGE, &[],
         "The part of a call that was not spent waiting for an upstream or the token authority.");
+    SLOT_SECONDS = counter("holdline_slot_seconds_total", &["action"],
+        "Seconds for which callers were kept waiting: its rate is the number of the organisation's action slots that an action holds.");
+    SERVER_DURATION = histogram("http_server_request_duration_seconds", CALL,
+        &["http_request_method", "http_route", "http_response_status_code", "error_type"],
+        "How long each request to the data plane takes, by what HTTP knows of it.");
+    REQUEST_BYTES = histogram("holdline_request_body_bytes", SIZE, &[],
+        "Bytes of what callers send.");
+    RESPONSE_BYTES = histogram("holdline_response_body_bytes", SIZE, &[],
+        "Bytes of what callers are sent.");
     ACTIVE_REQUESTS = gauge("http_server_active_requests", &["http_request_method"],
         "Calls under way.");
     CONNECTIONS = gauge("holdline_server_connections", &[], "Open connections to the data plane.");
@@ -153,6 +164,8 @@ catalogue! {
         "For how long yet an upstream does not want to be asked.");
     QUOTA_LEFT = gauge("holdline_upstream_quota_left_ratio", &["upstream"],
         "The part of the quota's burst that is left.");
+    UPSTREAM_CONNECTS = counter("holdline_upstream_connects_total", &["upstream", "result"],
+        "New connections to an upstream: few where connections are kept.");
     CREDENTIAL_REFRESHES = counter("holdline_upstream_credential_refreshes_total",
         &["upstream", "result"], "Tokens that were asked for to log in with, and what came of it.");
     CREDENTIAL_EXPIRY = gauge("holdline_upstream_credential_expiry_timestamp_seconds",
@@ -185,6 +198,27 @@ catalogue! {
     DRAINING = gauge("holdline_draining", &[], "1 while this process is leaving, or kept out of rotation by its operator.");
     ADMIN_ACTIONS = counter("holdline_admin_actions_total", &["action", "result"],
         "What operators did on the admin listener.");
+    LOG_MESSAGES = counter("holdline_log_messages_total", &["level"],
+        "Log lines, by their level.");
+    EVENT_LOOP_LAG = histogram("holdline_event_loop_lag_seconds", STAGE, &[],
+        "How late the threads that serve calls wake up a task that waits for a time.");
+    TOKIO_WORKERS = gauge("tokio_workers", &[], "Threads that serve calls.");
+    TOKIO_TASKS = gauge("tokio_alive_tasks", &[], "Tasks of the threads that serve calls.");
+    TOKIO_QUEUE = gauge("tokio_global_queue_depth", &[],
+        "Tasks that no thread has taken up yet.");
+    TOKIO_BUSY = counter("tokio_worker_busy_seconds_total", &[],
+        "Seconds for which the threads that serve calls were busy, all of them together.");
+    PROCESS_CPU = counter("process_cpu_seconds_total", &[],
+        "Seconds of CPU time that this process took, its own and the system's for it.");
+    PROCESS_MEMORY = gauge("process_resident_memory_bytes", &[], "Bytes of memory in use.");
+    PROCESS_VIRTUAL_MEMORY = gauge("process_virtual_memory_bytes", &[],
+        "Bytes of memory that are set aside, used or not.");
+    PROCESS_VIRTUAL_MEMORY_MAX = gauge("process_virtual_memory_max_bytes", &[],
+        "Bytes of memory that may be set aside.");
+    PROCESS_FDS = gauge("process_open_fds", &[], "Open files and connections.");
+    PROCESS_FDS_MAX = gauge("process_max_fds", &[], "Files and connections that may be open.");
+    PROCESS_THREADS = gauge("process_threads", &[], "Threads of this process.");
+    PROCESS_START = gauge("process_start_time_seconds", &[], "When this process started.");
     PANICS = counter("holdline_panics_total", &[], "Bugs that ended a call or a task.");
     TELEMETRY_DROPPED = counter("holdline_telemetry_dropped_total", &["signal"],
         "Spans and log lines that were dropped rather than waited for.");
@@ -243,9 +277,6 @@ impl Registry {
             }
         }
         let render = recorder.handle();
-        metrics::with_local_recorder(&recorder, || {
-            metrics_process::Collector::default().describe();
-        });
         Arc::new(Self { recorder, render, only: Mutex::default(), on })
     }
 
@@ -341,7 +372,7 @@ mod tests {
             );
             assert!(metric.help.ends_with('.'), "{}", metric.name);
             if matches!(metric.kind, Kind::Histogram(_)) {
-                assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+                assert!(metric.name.ends_with("_seconds") || metric.name.ends_with("_bytes"));
             }
         }
     }

@@ -5,6 +5,7 @@ mod support;
 mod architecture;
 mod contract;
 mod corpora;
+mod dashboards;
 mod examples;
 mod export;
 mod keys;
