@@ -21,8 +21,7 @@ use crate::{
 
 /// Shows it; 1 where the inputs would be refused, or the reply would not be answered with outputs.
 pub(super) fn run(args: &DryRunArgs) -> anyhow::Result<ExitCode> {
-    let loaded = load::load(args.config.config.as_deref())
-        .map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
+    let loaded = load::valid(args.config.config.as_deref())?;
     let catalog = &loaded.catalog;
     let action = load::action(catalog, &args.action)?;
     let given = match &args.input {

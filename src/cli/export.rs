@@ -58,19 +58,17 @@ fn documents(
     file: Option<&Path>,
     origin: Option<&Origin>,
 ) -> anyhow::Result<Vec<Document>> {
-    let loaded =
-        || load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"));
     match kind {
         // It is that of every configuration, so none is read.
         Kind::Schema => Ok(vec![schema()]),
         Kind::Openapi => {
-            let Loaded { catalog, settings, .. } = loaded()?;
+            let Loaded { catalog, settings, .. } = load::valid(file)?;
             let here = settings.server.origin();
             let site = site(&settings, origin, &here);
             Ok(vec![openapi::file(&catalog, site)])
         }
         Kind::Genesys => {
-            let Loaded { catalog, settings, .. } = loaded()?;
+            let Loaded { catalog, settings, .. } = load::valid(file)?;
             if origin.is_none() {
                 eprintln!(
                     "These actions call {SOMEWHERE}: write --url with the address at which Genesys \
@@ -80,7 +78,7 @@ fn documents(
             genesys::files(&catalog, site(&settings, origin, SOMEWHERE)).map_err(cannot_be)
         }
         Kind::Terraform => {
-            let Loaded { catalog, settings, .. } = loaded()?;
+            let Loaded { catalog, settings, .. } = load::valid(file)?;
             let site = site(&settings, origin, SOMEWHERE);
             terraform::files(&catalog, site, origin.is_some()).map_err(cannot_be)
         }

@@ -21,6 +21,14 @@ pub(super) fn load(file: Option<&Path>) -> Result<Loaded, Report> {
     }
 }
 
+/// The same, for whom any other end than this is in vain.
+///
+/// # Errors
+/// Everything that is wrong with it, in one error.
+pub(super) fn valid(file: Option<&Path>) -> anyhow::Result<Loaded> {
+    load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))
+}
+
 /// The action of that name.
 ///
 /// # Errors

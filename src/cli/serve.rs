@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -19,8 +19,7 @@ use crate::{
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let file = load::named(file);
-    let loaded =
-        load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
+    let loaded = load::valid(file)?;
     let runtime = runtime()?;
     let (telemetry, stopped) = runtime.block_on(async {
         // Before anybody can see that this process runs: until they are asked for, signals kill.

@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::anyhow;
-
 use crate::{
     background::Background,
     catalog::action::Failures,
@@ -32,8 +30,7 @@ pub(super) const GRACE: Duration = Duration::from_millis(100);
 /// Calls.
 pub(super) async fn call(args: &CallArgs) -> anyhow::Result<Called> {
     let file = args.config.config.as_deref();
-    let loaded =
-        load::load(file).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
+    let loaded = load::valid(file)?;
     let action = Arc::clone(load::action(&loaded.catalog, &args.action)?);
     let body = inputs::body(action.envelope, inputs::pairs(&args.inputs, Some(&action))?);
     let given = args.token.as_ref().map(|token| (args.header.as_ref(), token));

@@ -3,7 +3,7 @@
 
 use std::{path::Path, str::FromStr, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use http::{HeaderMap, HeaderName};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -92,8 +92,7 @@ fn as_asked(args: &CallArgs) -> anyhow::Result<Manner> {
 
 /// As the configuration in `file` says, but for what the arguments say.
 async fn as_configured(args: &CallArgs, file: &Path) -> anyhow::Result<Manner> {
-    let loaded =
-        load::load(Some(file)).map_err(|report| anyhow!("the configuration is wrong\n{report}"))?;
+    let loaded = load::valid(Some(file))?;
     let action = load::action(&loaded.catalog, &args.action)?.clone();
     let inputs = inputs::pairs(&args.inputs, Some(&action))?;
     let base_path = loaded.settings.server.base_path.clone();

@@ -8,7 +8,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
@@ -30,19 +30,14 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wish<'a> {
-    #[serde(borrow, default, deserialize_with = "written")]
+    #[serde(borrow, default, deserialize_with = "wish::written")]
     customer: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "wish::written")]
     action: Option<String>,
     #[serde(default)]
     all: bool,
     #[serde(default)]
     soft: bool,
-}
-
-/// What is written, `null` too: it names nobody, and taken for absent it would widen the purge.
-fn written<'a, D: Deserializer<'a>, T: Deserialize<'a>>(field: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(field).map(Some)
 }
 
 const USAGE: &str = "Write one of {\"customer\": \"42\"}, {\"customer\": \"42\", \"action\": \"NAME\"}, \

@@ -8,7 +8,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
@@ -25,19 +25,14 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wish {
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "wish::written")]
     token: Option<String>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "wish::written")]
     caller: Option<String>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "wish::written")]
     client: Option<String>,
     #[serde(default)]
     all: bool,
-}
-
-/// What is written. `null` is refused: taken for absent it would widen what is revoked.
-fn written<'a, D: Deserializer<'a>>(field: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(field).map(Some)
 }
 
 const USAGE: &str = "Write one of {\"token\": \"...\"}, {\"client\": \"ID\"}, {\"caller\": \"NAME\"}, \

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::catalog::name::Name;
 
@@ -30,6 +30,16 @@ pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
 /// The same, where no body at all stands for an empty object.
 pub(super) fn object_or_nothing<'a, T: Deserialize<'a> + Default>(body: &'a [u8]) -> Option<T> {
     if body.trim_ascii().is_empty() { Some(T::default()) } else { object(body) }
+}
+
+/// A field that is written, `null` too: it names nobody, and taken for absent it would widen what is
+/// asked for.
+pub(super) fn written<'a, D, T>(field: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'a>,
+    T: Deserialize<'a>,
+{
+    T::deserialize(field).map(Some)
 }
 
 /// What is said of a name that nothing of that `kind` has, with those that there are.
