@@ -8,6 +8,7 @@ pub mod outcome;
 pub mod stage;
 
 pub mod propagation;
+pub mod steps;
 pub mod trail;
 
 pub mod attempts;
@@ -15,6 +16,7 @@ pub mod certificates;
 pub mod kept;
 pub mod meters;
 pub mod metrics;
+pub mod recent;
 pub mod reloads;
 pub mod report;
 pub mod tokens;
