@@ -2,7 +2,8 @@
 //! metrics, its spans and its log line.
 //!
 //! The words come first ([`outcome`], [`stage`]), then what keeps them ([`trail`], [`meters`] over the
-//! one table of [`metrics`]), then the ways out ([`log`], [`traces`]).
+//! one table of [`metrics`]), then the ways out ([`log`], [`traces`], and [`recent`], from which the last
+//! calls are explained).
 
 pub mod outcome;
 pub mod stage;
