@@ -176,6 +176,7 @@ Mend it (for ten seconds only a part of the calls is let through, so that it is 
 
 Look inside:
   curl -s http://{admin}/info
+  curl -s http://{admin}/explain
   curl -s http://{probes}/metrics | grep '^holdline_'
   curl -s http://{admin}/cache/purge -d '{{"customer": 1}}'
 
