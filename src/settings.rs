@@ -141,6 +141,20 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// The word that is written for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// Where traces go, and how many.
 #[derive(Debug, Clone)]
 pub struct TraceSettings {

@@ -110,7 +110,8 @@ fn configure(args: &DemoArgs, world: &World) -> anyhow::Result<Loaded> {
         return Err(anyhow!("--admin {} is not on loopback: the demo has no token", args.admin));
     }
     settings.telemetry.log_format = LogFormat::Text;
-    settings.telemetry.log_level = if args.log { LogLevel::Info } else { LogLevel::Warn };
+    // Each call that fails is a warning, and calls are made to fail here.
+    settings.telemetry.log_level = if args.log { LogLevel::Info } else { LogLevel::Error };
     // So that the status line, and whoever looks, can tell what the cache does.
     for action in loaded.catalog.actions.values_mut() {
         if let Some(action) = Arc::get_mut(action) {
@@ -175,6 +176,7 @@ Mend it (for ten seconds only a part of the calls is let through, so that it is 
 
 Look inside:
   curl -s http://{admin}/info
+  curl -s http://{admin}/explain
   curl -s http://{probes}/metrics | grep '^holdline_'
   curl -s http://{admin}/cache/purge -d '{{"customer": 1}}'
 

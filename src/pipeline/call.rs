@@ -63,6 +63,8 @@ pub struct Answer {
     pub age: Duration,
     /// How long it stays fresh; zero where it is not kept.
     pub ttl: Duration,
+    /// For how long it has been past its time; zero where it is not.
+    pub overdue: Duration,
 }
 
 impl fmt::Debug for Answer {
@@ -76,6 +78,12 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// An answer of this moment, which is not kept.
+    pub fn of(body: Bytes, source: Source) -> Self {
+        let none = Duration::ZERO;
+        Self { body, source, age: none, ttl: none, overdue: none }
+    }
+
     /// How the call ended.
     pub fn outcome(&self) -> Outcome {
         match self.source {

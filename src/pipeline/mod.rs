@@ -18,7 +18,7 @@ pub mod failure;
 pub mod operate;
 mod succession;
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use bytes::Bytes;
 
@@ -149,7 +149,7 @@ impl Pipeline {
                 told.await.map_err(|_| Failure::Bug)??
             }
         };
-        Ok(Answer { body, source: Source::Upstream, age: Duration::ZERO, ttl: Duration::ZERO })
+        Ok(Answer::of(body, Source::Upstream))
     }
 }
 
@@ -184,8 +184,7 @@ impl Fetcher {
 /// # Errors
 /// [`Failure`], where the reply cannot be mapped and nothing is declared that answers instead.
 pub fn end_of(action: &Action, reply: &[u8]) -> Result<Answer, Failure> {
-    let (source, age, ttl) = (Source::Upstream, Duration::ZERO, Duration::ZERO);
-    let mapped = action.output.apply(reply).map(|body| Answer { body, source, age, ttl });
+    let mapped = action.output.apply(reply).map(|body| Answer::of(body, Source::Upstream));
     let ended = mapped.map_err(|error| Failure::Unfetched(Unfetched::Mapping(error)));
     ended.or_else(|failure| fall_back(action, failure))
 }
@@ -193,12 +192,7 @@ pub fn end_of(action: &Action, reply: &[u8]) -> Result<Answer, Failure> {
 /// The last resort: what the action declares to be better than a failure.
 fn fall_back(action: &Action, failure: Failure) -> Result<Answer, Failure> {
     match &action.fallback {
-        Some(body) if failure.may_fall_back() => Ok(Answer {
-            body: body.clone(),
-            source: Source::Fallback,
-            age: Duration::ZERO,
-            ttl: Duration::ZERO,
-        }),
+        Some(body) if failure.may_fall_back() => Ok(Answer::of(body.clone(), Source::Fallback)),
         _ => Err(failure),
     }
 }
@@ -207,9 +201,9 @@ impl TryFrom<cache::Kept> for Answer {
     type Error = Failure;
 
     fn try_from(kept: cache::Kept) -> Result<Self, Failure> {
-        let cache::Kept { answer, source, age, ttl, .. } = kept;
+        let cache::Kept { answer, source, age, ttl, overdue, .. } = kept;
         let body = answer.ok_or(Failure::NotFound(source))?;
-        Ok(Self { body, source, age, ttl })
+        Ok(Self { body, source, age, ttl, overdue })
     }
 }
 

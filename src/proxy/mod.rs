@@ -32,6 +32,7 @@ use crate::{
     telemetry::{
         Telemetry,
         metrics::{self, Registry},
+        recent::{self, Recent},
         reloads::ReloadMeters,
         trail::Tracer,
     },
@@ -45,6 +46,8 @@ pub use reload::{Cause, Next, Reader, Reloader, Taken};
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How often what is of no use any more is forgotten.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How late a forced log level may fall back.
+const LEVEL_TIME: Duration = Duration::from_secs(1);
 /// How long the operator's listener may take to end.
 const OPERATIONS_GRACE: Duration = Duration::from_secs(1);
 
@@ -167,6 +170,9 @@ impl Proxy {
         });
         let in_force = desk.in_force.clone();
         operations.every(SWEEP, move || in_force.now().pipeline.sweep());
+        if let Some(telemetry) = desk.telemetry.clone() {
+            operations.every(LEVEL_TIME, move || telemetry.level().keep_time());
+        }
         let registry = Arc::clone(&desk.registry);
         operations.every(UPKEEP, move || registry.upkeep());
         lifecycle.set(Phase::Ready);
@@ -246,9 +252,11 @@ fn wire(
     let ratio = around.telemetry.as_ref().and_then(|telemetry| telemetry.sample_ratio());
     let trust = settings.server.trust_trace_context;
     let keeper = around.telemetry.as_ref().and_then(|telemetry| telemetry.keeper(around.wall));
+    let recent = Recent::new(recent::CALLS);
     let tracer =
         Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance)
-            .keeping(keeper);
+            .keeping(keeper)
+            .remembering(Arc::clone(&recent));
     let in_force = InForce::new(Served::new(pipeline, &settings, &registry));
     let data_plane = DataPlane::new(in_force.clone(), lifecycle.clone(), tracer);
     let token = Token::new(settings.admin.token.clone());
@@ -271,6 +279,7 @@ fn wire(
         data_plane,
         lifecycle: lifecycle.clone(),
         registry,
+        recent,
         telemetry: around.telemetry,
         connections: Arc::<AtomicUsize>::default(),
         started: time::now(),

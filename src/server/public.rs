@@ -29,6 +29,7 @@ use crate::{
         failure::Failure,
     },
     server::{
+        debug_headers,
         in_force::{InForce, Served},
         lifecycle::{Guard, InFlight, Lifecycle, Phase},
         respond::{self, Refusal},
@@ -334,7 +335,7 @@ impl Ending<'_> {
             }
         };
         if action.debug_headers {
-            respond::add_debug_headers(&mut response, self.trail, result);
+            debug_headers::add(&mut response, self.trail, result);
         }
         self.sent(response)
     }

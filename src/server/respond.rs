@@ -23,17 +23,11 @@ use crate::{
         upstream::error::UpstreamError,
     },
     server::problem::{json_response, problem},
-    telemetry::{
-        outcome::{Outcome, Source},
-        stage::Stage,
-        trail::Trail,
-    },
+    telemetry::outcome::Outcome,
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// How HTTP Basic is asked for.
 pub(super) const BASIC: &str = r#"Basic realm="holdline", charset="UTF-8""#;
@@ -293,134 +287,4 @@ fn enveloped(action: &Action, flat: bytes::Bytes) -> bytes::Bytes {
 /// Seconds, rounded up, at least one: a client that is told 0 comes back at once.
 pub(super) fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
-}
-
-/// Adds what the cache did and where the time went, for people who look into an action.
-pub(super) fn add_debug_headers(
-    response: &mut Response<Body>,
-    trail: &Trail,
-    result: &Result<Answer, Failure>,
-) {
-    let status = cache_status(trail, result);
-    let timing: Vec<String> = trail
-        .steps()
-        .iter()
-        .map(|step| {
-            let (name, took) = (step.stage.as_str(), step.took.as_secs_f64() * 1e3);
-            format!("{name};dur={took:.3};desc={}", step.decision)
-        })
-        .collect();
-    let headers = response.headers_mut();
-    for (header, value) in [(CACHE_STATUS, status), (SERVER_TIMING, timing.join(", "))] {
-        headers.extend(HeaderValue::try_from(value).ok().map(|value| (header, value)));
-    }
-}
-
-/// What the cache did, in the words of RFC 9211: `hit` where nothing was sent, else why it was.
-fn cache_status(trail: &Trail, result: &Result<Answer, Failure>) -> String {
-    let flight = trail.decision(Stage::Flight);
-    let nothing_sent = matches!(flight, None | Some("remembered" | "full"));
-    let did = match trail.decision(Stage::Cache) {
-        None => "fwd=bypass".to_owned(),
-        Some("hit" | "negative_hit") => match result {
-            Ok(answer) => format!("hit; ttl={}", answer.ttl.as_secs()),
-            Err(_) => "hit".to_owned(),
-        },
-        Some("stale" | "failed") if nothing_sent => "hit".to_owned(),
-        Some("stale" | "refreshed") => "fwd=stale".to_owned(),
-        Some(_) => "fwd=miss".to_owned(),
-    };
-    let collapsed = if flight == Some("joined") { "; collapsed" } else { "" };
-    let detail = match result {
-        // Answered at once while a refresh runs, or because the fetch failed or took too long.
-        Ok(answer) if answer.is_stale() && flight.is_none() => "stale-while-revalidate",
-        Ok(answer) if answer.is_stale() => "stale-if-error",
-        Ok(answer) if answer.source == Source::Fallback => Source::Fallback.as_str(),
-        Ok(_) => return format!("holdline; {did}{collapsed}"),
-        Err(failure) => failure.outcome().as_str(),
-    };
-    format!("holdline; {did}{collapsed}; detail={detail}")
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::{
-        chance::Chance,
-        telemetry::{metrics::Registry, trail::Tracer},
-        time,
-    };
-
-    fn answer(source: Source) -> Result<Answer, Failure> {
-        let (age, ttl) = (Duration::ZERO, Duration::from_secs(7));
-        Ok(Answer { body: Bytes::from_static(b"{}"), source, age, ttl })
-    }
-
-    fn failed(error: UpstreamError) -> Result<Answer, Failure> {
-        Err(Failure::Unfetched(Unfetched::Upstream(error)))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_cache_did_is_told_for_every_end_of_a_call() {
-        let broken = || failed(UpstreamError::Unreachable);
-        for (flight, cache, result, expected) in [
-            (None, None, answer(Source::Upstream), "fwd=bypass"),
-            (None, Some("hit"), answer(Source::CacheFresh), "hit; ttl=7"),
-            (
-                None,
-                Some("negative_hit"),
-                Err(Failure::NotFound(Source::CacheFresh)),
-                "hit; detail=not_found",
-            ),
-            (Some("landed"), Some("miss"), answer(Source::Upstream), "fwd=miss"),
-            (Some("joined"), Some("coalesced"), answer(Source::Coalesced), "fwd=miss; collapsed"),
-            (Some("landed"), Some("refreshed"), answer(Source::Upstream), "fwd=stale"),
-            (Some("joined"), Some("refreshed"), answer(Source::Coalesced), "fwd=stale; collapsed"),
-            (None, Some("stale"), answer(Source::CacheStale), "hit; detail=stale-while-revalidate"),
-            (
-                Some("unreachable"),
-                Some("stale"),
-                answer(Source::CacheStale),
-                "fwd=stale; detail=stale-if-error",
-            ),
-            (
-                Some("left"),
-                Some("stale"),
-                answer(Source::CacheStale),
-                "fwd=stale; detail=stale-if-error",
-            ),
-            (
-                Some("remembered"),
-                Some("stale"),
-                answer(Source::CacheStale),
-                "hit; detail=stale-if-error",
-            ),
-            (Some("full"), Some("stale"), answer(Source::CacheStale), "hit; detail=stale-if-error"),
-            (
-                Some("unreachable"),
-                Some("failed"),
-                answer(Source::Fallback),
-                "fwd=miss; detail=fallback",
-            ),
-            (Some("remembered"), Some("failed"), answer(Source::Fallback), "hit; detail=fallback"),
-            (None, None, answer(Source::Fallback), "fwd=bypass; detail=fallback"),
-            (
-                Some("unreachable"),
-                Some("failed"),
-                broken(),
-                "fwd=miss; detail=upstream_unreachable",
-            ),
-            (Some("remembered"), Some("failed"), broken(), "hit; detail=upstream_unreachable"),
-            (None, None, broken(), "fwd=bypass; detail=upstream_unreachable"),
-        ] {
-            let tracer = Tracer::new(&Registry::new(), None, false, "/{action}", Chance::Random);
-            let trail = tracer.begin(time::now(), None, ("POST", "lookup"));
-            for (stage, decision) in [(Stage::Flight, flight), (Stage::Cache, cache)] {
-                decision.into_iter().for_each(|word| trail.step(stage, time::now(), word));
-            }
-            assert_eq!(cache_status(&trail, &result), format!("holdline; {expected}"));
-        }
-    }
 }

@@ -2,12 +2,14 @@
 //! metrics, its spans and its log line.
 //!
 //! The words come first ([`outcome`], [`stage`]), then what keeps them ([`trail`], [`meters`] over the
-//! one table of [`metrics`]), then the ways out ([`log`], [`traces`]).
+//! one table of [`metrics`]), then the ways out ([`log`], [`traces`], and [`recent`], from which the last
+//! calls are explained).
 
 pub mod outcome;
 pub mod stage;
 
 pub mod propagation;
+pub mod steps;
 pub mod trail;
 
 pub mod attempts;
@@ -15,6 +17,7 @@ pub mod certificates;
 pub mod kept;
 pub mod meters;
 pub mod metrics;
+pub mod recent;
 pub mod reloads;
 pub mod report;
 pub mod tokens;

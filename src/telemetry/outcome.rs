@@ -147,6 +147,9 @@ impl Outcome {
 }
 
 impl Class {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Degraded, Self::Rejected, Self::Failure];
+
     /// The label.
     pub fn as_str(self) -> &'static str {
         match self {

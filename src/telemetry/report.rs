@@ -8,6 +8,7 @@ use crate::{
         meters::CallMeters,
         outcome::{Class, Outcome, Source},
         stage::Stage,
+        steps::Steps,
         trail::Trail,
     },
     time,
@@ -38,16 +39,22 @@ pub struct Ended<'a> {
     pub bytes_out: usize,
 }
 
-/// Counts the call, completes its span, writes its line.
+/// Counts the call, completes its span, writes its line, and remembers it.
 pub fn ended(trail: &Trail, meters: &CallMeters, call: &Ended<'_>) {
     let took = time::now().saturating_duration_since(trail.began());
-    let waited = trail.waited().min(took);
+    // Read once: nobody adds to them any more, and each look would take the lock.
+    let noted = trail.steps();
+    let steps = Steps::of(&noted);
+    let waited = steps.waited().min(took);
     meters.ended(call.outcome, call.source, took, waited);
     complete_span(trail, call);
     if let Some(keeper) = trail.keeper() {
         keeper.look_at(trail, call, took);
     }
-    write_line(trail, call, took, waited);
+    if let Some(recent) = trail.recent() {
+        recent.note(trail, &noted, call, (took, waited));
+    }
+    write_line(trail, steps, call, (took, waited));
 }
 
 fn complete_span(trail: &Trail, call: &Ended<'_>) {
@@ -71,47 +78,67 @@ fn complete_span(trail: &Trail, call: &Ended<'_>) {
     }
 }
 
-fn write_line(trail: &Trail, call: &Ended<'_>, took: Duration, waited: Duration) {
-    let context = trail.context();
-    let decided = |stage| trail.decision(stage);
-    let ms = |stage| trail.took(stage).map(millis);
-    tracing::info!(
-        target: "holdline::call",
-        request_id = call.request_id,
-        trace_id = %format_args!("{:032x}", context.trace_id()),
-        span_id = %format_args!("{:016x}", context.span_id()),
-        action = call.action,
-        outcome = call.outcome.as_str(),
-        class = call.outcome.class().as_str(),
-        source = call.source.as_str(),
-        status = call.status,
-        duration_ms = millis(took),
-        waited_ms = millis(waited),
-        age_s = call.age.as_secs(),
-        attempts = trail.attempts(),
-        bytes_in = call.bytes_in,
-        bytes_out = call.bytes_out,
-        authenticate = decided(Stage::Authenticate),
-        authenticate_ms = ms(Stage::Authenticate),
-        validate_ms = ms(Stage::Validate),
-        rate_limit = decided(Stage::RateLimit),
-        rate_limit_ms = ms(Stage::RateLimit),
-        cache = decided(Stage::Cache),
-        cache_ms = ms(Stage::Cache),
-        flight = decided(Stage::Flight),
-        flight_ms = ms(Stage::Flight),
-        upstream_name = call.upstream,
-        upstream = decided(Stage::Upstream),
-        attempt = decided(Stage::Attempt),
-        upstream_ms = ms(Stage::Upstream),
-        map_output = decided(Stage::MapOutput),
-        map_output_ms = ms(Stage::MapOutput),
-        detail = call.detail,
-        "call ended",
-    );
+/// One event of one shape for every call, so that one query finds them all. A failure, ours or an
+/// upstream's, is a warning: who reads warnings alone then sees each of them, and still none of those
+/// that callers brought upon themselves, or that an earlier answer healed. No call is an error: that
+/// level is for what somebody has to mend, and one call is seldom that.
+fn write_line(
+    trail: &Trail,
+    steps: Steps<'_>,
+    call: &Ended<'_>,
+    (took, waited): (Duration, Duration),
+) {
+    let (context, met) = (trail.context(), trail.met());
+    let decided = |stage| steps.decision(stage);
+    let ms = |stage| steps.took(stage).map(millis);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "holdline::call",
+                request_id = call.request_id,
+                trace_id = %format_args!("{:032x}", context.trace_id()),
+                span_id = %format_args!("{:016x}", context.span_id()),
+                action = call.action,
+                outcome = call.outcome.as_str(),
+                class = call.outcome.class().as_str(),
+                source = call.source.as_str(),
+                status = call.status,
+                duration_ms = millis(took),
+                waited_ms = millis(waited),
+                age_s = call.age.as_secs(),
+                attempts = steps.attempts(),
+                bytes_in = call.bytes_in,
+                bytes_out = call.bytes_out,
+                authenticate = decided(Stage::Authenticate),
+                authenticate_ms = ms(Stage::Authenticate),
+                validate = decided(Stage::Validate),
+                validate_ms = ms(Stage::Validate),
+                rate_limit = decided(Stage::RateLimit),
+                rate_limit_ms = ms(Stage::RateLimit),
+                cache = decided(Stage::Cache),
+                cache_ms = ms(Stage::Cache),
+                flight = decided(Stage::Flight),
+                flight_ms = ms(Stage::Flight),
+                upstream_name = call.upstream,
+                upstream = decided(Stage::Upstream),
+                attempt = decided(Stage::Attempt),
+                breaker = met.breaker,
+                not_repeated = met.not_repeated,
+                upstream_ms = ms(Stage::Upstream),
+                map_output = decided(Stage::MapOutput),
+                map_output_ms = ms(Stage::MapOutput),
+                detail = call.detail,
+                "call ended",
+            )
+        };
+    }
+    match call.outcome.class() {
+        Class::Failure => line!(warn),
+        Class::Success | Class::Degraded | Class::Rejected => line!(info),
+    }
 }
 
 /// Milliseconds with three places: microseconds are what a hit is counted in.
-fn millis(duration: Duration) -> f64 {
+pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

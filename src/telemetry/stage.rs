@@ -50,6 +50,16 @@ impl Stage {
             Self::MapOutput => "map_output",
         }
     }
+
+    /// In how many others it lies: an attempt in the upstream's, that in a flight.
+    pub fn depth(self) -> usize {
+        match self {
+            Self::Authenticate | Self::Validate | Self::RateLimit | Self::Cache => 0,
+            Self::Flight => 1,
+            Self::Upstream | Self::MapOutput => 2,
+            Self::Attempt => 3,
+        }
+    }
 }
 
 /// A stage's result that can say in one word of a closed vocabulary what was decided.

@@ -22,7 +22,9 @@ use crate::{
         kept::Keeper,
         metrics::{Registry, STAGE_DURATION},
         propagation::TraceContext,
+        recent::Recent,
         stage::{Decided, Stage},
+        steps::Steps,
     },
     time::{self, Instant},
 };
@@ -37,6 +39,7 @@ pub struct Tracer {
     chance: Chance,
     stages: Arc<[Histogram; 8]>,
     keeper: Option<Keeper>,
+    recent: Option<Arc<Recent>>,
 }
 
 impl fmt::Debug for Tracer {
@@ -58,6 +61,17 @@ pub struct Step {
     pub decision: &'static str,
 }
 
+/// What a fetch met on its way that is no stage of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Met {
+    /// The state of the upstream's breaker when it was last asked.
+    pub breaker: Option<&'static str>,
+    /// Why an attempt that failed was not repeated, in the words of `retries_suppressed_total`.
+    pub not_repeated: Option<&'static str>,
+    /// Whether the cache keeps what came of it.
+    pub stored: bool,
+}
+
 /// What each stage of one call, or of one flight, decided.
 pub struct Trail {
     tracer: Tracer,
@@ -67,6 +81,7 @@ pub struct Trail {
     context: TraceContext,
     root: Span,
     steps: Mutex<Vec<Step>>,
+    met: Mutex<Met>,
 }
 
 impl fmt::Debug for Trail {
@@ -92,6 +107,7 @@ impl Tracer {
             chance,
             stages: Arc::new(stages),
             keeper: None,
+            recent: None,
         }
     }
 
@@ -99,6 +115,12 @@ impl Tracer {
     #[must_use]
     pub fn keeping(self, keeper: Option<Keeper>) -> Self {
         Self { keeper, ..self }
+    }
+
+    /// The same, with who remembers the last calls.
+    #[must_use]
+    pub fn remembering(self, recent: Arc<Recent>) -> Self {
+        Self { recent: Some(recent), ..self }
     }
 
     /// Begins the trail of a call. `caller` is the trace context that came with it.
@@ -135,6 +157,7 @@ impl Tracer {
             context,
             root,
             steps: Mutex::new(Vec::with_capacity(8)),
+            met: Mutex::default(),
         }
     }
 }
@@ -158,6 +181,11 @@ impl Trail {
     /// Who keeps it although it was not picked.
     pub(super) fn keeper(&self) -> Option<&Keeper> {
         self.tracer.keeper.as_ref().filter(|_| self.root.is_disabled())
+    }
+
+    /// Who remembers it.
+    pub(super) fn recent(&self) -> Option<&Recent> {
+        self.tracer.recent.as_deref()
     }
 
     /// The context that what we send on belongs to.
@@ -237,6 +265,18 @@ impl Trail {
     pub fn absorb(&self, flight: &Self) {
         let steps = flight.steps();
         self.lock().extend(steps);
+        let met = flight.met();
+        self.meet(|own| *own = met);
+    }
+
+    /// Notes what a fetch met.
+    pub fn meet(&self, note: impl FnOnce(&mut Met)) {
+        note(&mut self.met.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What its fetch met, so far.
+    pub fn met(&self) -> Met {
+        *self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The steps so far, in the order in which they ended.
@@ -246,32 +286,22 @@ impl Trail {
 
     /// The decision of the last step of that stage.
     pub fn decision(&self, stage: Stage) -> Option<&'static str> {
-        self.lock().iter().rev().find(|step| step.stage == stage).map(|step| step.decision)
+        Steps::of(&self.lock()).decision(stage)
     }
 
     /// How long that stage took in all; `None` where the call did not meet it.
     pub fn took(&self, stage: Stage) -> Option<Duration> {
-        let steps = self.lock();
-        let mut times = steps.iter().filter(|step| step.stage == stage).map(|step| step.took);
-        let first = times.next()?;
-        Some(times.fold(first, |sum, took| sum + took))
+        Steps::of(&self.lock()).took(stage)
     }
 
     /// How many attempts were made for it.
     pub fn attempts(&self) -> usize {
-        self.lock().iter().filter(|step| step.stage == Stage::Attempt).count()
+        Steps::of(&self.lock()).attempts()
     }
 
     /// How long the call waited for somebody else: the token authority, a flight, an upstream.
     pub fn waited(&self) -> Duration {
-        let authority = match self.decision(Stage::Authenticate) {
-            Some("remote" | "coalesced" | "stale" | "rejected" | "unavailable") => {
-                self.took(Stage::Authenticate)
-            }
-            _ => None,
-        };
-        let fetch = self.took(Stage::Flight).or_else(|| self.took(Stage::Upstream));
-        authority.unwrap_or_default() + fetch.unwrap_or_default()
+        Steps::of(&self.lock()).waited()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Step>> {

@@ -22,12 +22,7 @@ pub(super) struct Bar {
 
 /// How deep a stage lies in others.
 fn depth(stage: &str) -> usize {
-    match stage {
-        "flight" => 1,
-        "upstream" | "map_output" => 2,
-        "attempt" => 3,
-        _ => 0,
-    }
+    Stage::ALL.into_iter().find(|known| known.as_str() == stage).map_or(0, Stage::depth)
 }
 
 /// Where a stage stands in the order of the pipeline.

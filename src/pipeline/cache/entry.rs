@@ -136,6 +136,11 @@ impl Entry {
     pub(super) fn ttl_left(&self, now: Instant) -> Duration {
         self.fresh_until().saturating_duration_since(now)
     }
+
+    /// For how long it has been past its time to live at `now`.
+    pub(super) fn overdue(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.fresh_until())
+    }
 }
 
 #[cfg(test)]

@@ -58,15 +58,16 @@ impl Memory {
         self.entries.get(key)
     }
 
-    /// Keeps an entry, unless its answer is too large.
-    pub(super) fn put(&self, key: CacheKey, entry: Entry) {
+    /// Keeps an entry, unless its answer is too large. Returns whether it is kept.
+    pub(super) fn put(&self, key: CacheKey, entry: Entry) -> bool {
         if entry.answer.as_ref().is_some_and(|answer| answer.len() > self.max_entry) {
             self.meters.stores.count("too_large");
             self.remove(&key);
-        } else {
-            self.entries.insert(key, Arc::new(entry));
-            self.meters.stores.count("stored");
+            return false;
         }
+        self.entries.insert(key, Arc::new(entry));
+        self.meters.stores.count("stored");
+        true
     }
 
     /// Forgets the entry of that key.

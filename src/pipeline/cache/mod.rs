@@ -103,6 +103,8 @@ pub struct Kept {
     pub age: Duration,
     /// How long it stays fresh.
     pub ttl: Duration,
+    /// For how long it has been past its time; zero where it is not.
+    pub overdue: Duration,
     /// Whether it came in time to be given in place of an old one that was at hand.
     pub refreshed: bool,
 }

@@ -138,8 +138,8 @@ impl<E: FetchFailure> Shelf<E> {
             Staleness::Fresh => Source::CacheFresh,
             Staleness::Stale => Source::CacheStale,
         };
-        let ttl = entry.ttl_left(now);
-        Kept { answer: entry.answer.clone(), source, age, ttl, refreshed: false }
+        let (ttl, overdue) = (entry.ttl_left(now), entry.overdue(now));
+        Kept { answer: entry.answer.clone(), source, age, ttl, overdue, refreshed: false }
     }
 }
 
@@ -175,7 +175,9 @@ impl<E: FetchFailure> AnswerCache<E> {
         let fetched = fetch(Terms { deadline, urgency, trail: Arc::clone(&trail) });
         let flight = async move {
             let result = fetched.await;
-            cache.keep(&shelf, &slot, after, &result);
+            if cache.keep(&shelf, &slot, after, &result) {
+                trail.meet(|met| met.stored = true);
+            }
             if after == After::Refreshing {
                 shelf.meters.refreshes.count(if result.is_ok() { "success" } else { "failure" });
             }
@@ -188,47 +190,55 @@ impl<E: FetchFailure> AnswerCache<E> {
 
     /// Keeps what a flight brought, unless a purge came in between: nothing that began before a
     /// purge changes what is kept after it. Nor does what another configuration began, whose action
-    /// answers something else by now.
-    fn keep(&self, shelf: &Shelf<E>, slot: &Slot, after: After, result: &Result<Bytes, E>) {
+    /// answers something else by now. Returns whether it is kept.
+    fn keep(&self, shelf: &Shelf<E>, slot: &Slot, after: After, result: &Result<Bytes, E>) -> bool {
         if self.void(shelf, slot).is_some() {
             if result.is_ok() {
                 self.stores.stores.count("uncacheable");
             }
-            return;
+            return false;
         }
         let (of, now) = ((slot.action.shared(), slot.customer), time::now());
         // One that took off later and passed this one by may have landed before it.
         if self.memory.get(&slot.key).is_some_and(|entry| entry.stored() > slot.began) {
-            return;
+            return false;
         }
-        match result {
+        let stored = match result {
             Ok(answer) => {
                 let stretch = self.chance.around_one(JITTER);
                 let entry = Entry::found(answer.clone(), &slot.policy, stretch, now, of);
-                self.memory.put(slot.key, entry);
+                self.memory.put(slot.key, entry)
             }
             Err(failure) => match failure.meaning() {
                 Meaning::NotFound if !slot.policy.not_found.is_zero() => {
-                    self.memory.put(slot.key, Entry::not_found(slot.policy.not_found, now, of));
+                    self.memory.put(slot.key, Entry::not_found(slot.policy.not_found, now, of))
                 }
-                Meaning::NotFound | Meaning::Gone => self.memory.remove(&slot.key),
+                Meaning::NotFound | Meaning::Gone => {
+                    self.memory.remove(&slot.key);
+                    false
+                }
                 // Of the others only those make a memo that are told, or that a refresh met.
                 Meaning::Refused | Meaning::Broken => {
                     if failure.is_upstreams_own() || after == After::Refreshing {
                         shelf.memos.note(slot.key, failure.clone(), slot.customer, now);
                     }
+                    false
                 }
             },
-        }
+        };
         // A purge that came just now has not seen what was kept, or has: it must not stay either way.
-        let Some(manner) = self.void(shelf, slot) else { return };
+        let Some(manner) = self.void(shelf, slot) else { return stored };
         shelf.memos.forget(&slot.key);
         match manner {
-            Manner::Hard => self.memory.remove(&slot.key),
+            Manner::Hard => {
+                self.memory.remove(&slot.key);
+                false
+            }
             Manner::Soft => {
                 if let Some(entry) = self.memory.get(&slot.key) {
                     entry.mark(time::now());
                 }
+                stored
             }
         }
     }
@@ -319,7 +329,8 @@ fn kept<E>(
     match landed {
         Some(Some(Ok(answer))) => {
             let (age, ttl) = (Duration::ZERO, asked.policy.ttl);
-            Ok(Kept { answer, source, age, ttl, refreshed: spare.is_some() })
+            let (overdue, refreshed) = (Duration::ZERO, spare.is_some());
+            Ok(Kept { answer, source, age, ttl, overdue, refreshed })
         }
         Some(Some(Err(failure))) => Err(NoAnswer::Fetch(failure, source)),
         Some(None) => Err(NoAnswer::Lost),

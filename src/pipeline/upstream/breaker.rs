@@ -34,7 +34,11 @@ impl Middleware for Guarded {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let pass = self.breaker.admit(time::now()).map_err(|refused| {
+        let errand = Errand::of(extensions);
+        let admitted = self.breaker.admit(time::now());
+        let state = self.breaker.state(time::now()).as_str();
+        errand.trail.meet(|met| met.breaker = Some(state));
+        let pass = admitted.map_err(|refused| {
             self.meters.short_circuited.increment(1);
             AttemptError::BreakerOpen { retry_after: refused.retry_after }.into_chain()
         })?;
@@ -43,7 +47,6 @@ impl Middleware for Guarded {
         }
         // A probe keeps all others out meanwhile: it must not stand in line for as long as a refresh
         // may, which is longer than its lease.
-        let errand = Errand::of(extensions);
         if pass.is_probe() {
             extensions.insert(errand.urgent());
         }

@@ -92,6 +92,7 @@ impl Middleware for Retry {
                 Repeat::No => return told(result, before),
                 Repeat::Suppressed(why) => {
                     self.meters.suppressed.count(why);
+                    errand.trail.meet(|met| met.not_repeated = Some(why));
                     return told(result, before);
                 }
             }

@@ -7,7 +7,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use crate::{
-    server::admin::Desk,
+    server::admin::{Desk, log_level},
     time::{self, Instant},
 };
 
@@ -40,6 +40,7 @@ pub(super) async fn show(State(desk): State<Arc<Desk>>) -> Json<Value> {
         "callers": names(catalog.callers.keys().collect()),
         "limits": names(catalog.limits.keys().collect()),
         "upstreams": upstreams,
+        "log": desk.telemetry.as_ref().map(|telemetry| log_level::told(&desk, telemetry.level())),
     }))
 }
 

@@ -39,11 +39,19 @@ pub(super) enum Change {
     Drain,
     Undrain,
     Reload,
+    LogLevel,
 }
 
 impl Change {
-    const ALL: [Self; 6] =
-        [Self::Purge, Self::Revoke, Self::Breaker, Self::Drain, Self::Undrain, Self::Reload];
+    const ALL: [Self; 7] = [
+        Self::Purge,
+        Self::Revoke,
+        Self::Breaker,
+        Self::Drain,
+        Self::Undrain,
+        Self::Reload,
+        Self::LogLevel,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -53,6 +61,7 @@ impl Change {
             Self::Drain => "drain",
             Self::Undrain => "undrain",
             Self::Reload => "reload",
+            Self::LogLevel => "log_level",
         }
     }
 }
@@ -139,7 +148,7 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
 /// fields.
 #[derive(Debug)]
 pub(super) struct Audit {
-    changes: [Words; 6],
+    changes: [Words; 7],
     doors: [Words; 2],
     turned_away: Mutex<TurnedAway>,
 }

@@ -22,8 +22,13 @@ pub(super) async fn openapi(State(desk): State<Arc<Desk>>) -> Json<Value> {
     Json(document(&desk))
 }
 
-/// The same as a page, which may load nothing and be framed by nobody.
+/// The same as a page.
 pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Response {
+    quiet(page::of(&document(&desk)))
+}
+
+/// A page with our own style, which may load nothing and be framed by nobody.
+pub(super) fn quiet(page: String) -> Response {
     let style = BASE64_STANDARD.encode(digest(&SHA256, page::STYLE.as_bytes()));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
@@ -34,7 +39,7 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Response {
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (headers, Html(page::of(&document(&desk)))).into_response()
+    (headers, Html(page)).into_response()
 }
 
 fn document(desk: &Desk) -> Value {

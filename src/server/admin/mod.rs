@@ -11,7 +11,10 @@ mod caches;
 mod config;
 mod docs;
 mod drain;
+mod explain;
+mod index;
 mod limits;
+mod log_level;
 mod probes;
 pub mod reload;
 mod revoke;
@@ -48,7 +51,9 @@ use crate::{
         problem::problem,
         public::DataPlane,
     },
-    telemetry::{Telemetry, meters::PurgeMeters, metrics::Registry, outcome::Outcome},
+    telemetry::{
+        Telemetry, meters::PurgeMeters, metrics::Registry, outcome::Outcome, recent::Recent,
+    },
     time::{self, Instant, Wall},
 };
 
@@ -82,6 +87,8 @@ pub struct DeskParts {
     pub lifecycle: Lifecycle,
     /// Its metrics.
     pub registry: Arc<Registry>,
+    /// The calls that it remembers.
+    pub recent: Arc<Recent>,
     /// Its log and traces; `None` where somebody else keeps them.
     pub telemetry: Option<Arc<Telemetry>>,
     /// Open connections to the data plane.
@@ -153,6 +160,7 @@ pub fn probe_routes(desk: &Arc<Desk>) -> Router {
 /// The operator's routes, behind the token where there is one.
 pub fn operator_routes(desk: &Arc<Desk>) -> Router {
     Router::new()
+        .route("/", get(index::show))
         .route("/info", get(about::show))
         .route("/config", get(config::show))
         .route("/openapi.json", get(docs::openapi))
@@ -161,11 +169,14 @@ pub fn operator_routes(desk: &Arc<Desk>) -> Router {
         .route("/breakers/{upstream}", post(upstreams::force))
         .route("/caches", get(caches::show))
         .route("/limits", get(limits::show))
+        .route("/explain", get(explain::list))
+        .route("/explain/{id}", get(explain::one))
         .route("/cache/purge", post(cache::purge))
         .route("/tokens/revoke", post(revoke::revoke))
         .route("/drain", post(drain::begin))
         .route("/undrain", post(drain::end))
         .route("/reload", post(reload::now))
+        .route("/log-level", post(log_level::force))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -5,10 +5,11 @@
 //! or reach a terminal as a control sequence. Whoever logs never waits: a line for which there is
 //! no room is dropped and counted.
 
+mod level;
+
 use std::{
     fmt::{self, Write as _},
     io::{self, BufWriter},
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use opentelemetry::{Context, trace::TraceContextExt};
@@ -30,6 +31,8 @@ use crate::{
     settings::{LogFormat, LogLevel},
     time::Wall,
 };
+
+pub use level::{Forced, Level};
 
 /// Lines that may wait for the writing thread: about two seconds of a busy service.
 const LINES: usize = 8_192;
@@ -68,33 +71,6 @@ impl Sink {
     }
 }
 
-/// Which lines are written. Clones change the same level.
-#[derive(Clone)]
-pub struct Level {
-    shown: Arc<Mutex<LogLevel>>,
-    apply: Arc<dyn Fn(Targets) + Send + Sync>,
-}
-
-impl fmt::Debug for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Level").field(&self.get()).finish()
-    }
-}
-
-impl Level {
-    /// The lowest level written.
-    pub fn get(&self) -> LogLevel {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes it at once, for all threads.
-    pub fn set(&self, level: LogLevel) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.apply)(targets(level));
-        *shown = level;
-    }
-}
-
 /// The layer that turns events into lines for `sink`, and the level to change it by. Spans are left
 /// to the layer of traces.
 pub fn layer<S>(
@@ -118,7 +94,7 @@ where
         // It fails when the subscriber is gone, and then there is nothing left to filter.
         let _ = handle.reload(targets);
     };
-    (lines, Level { shown: Arc::new(Mutex::new(level)), apply: Arc::new(apply) })
+    (lines, Level::new(level, apply))
 }
 
 /// Our own events from `level` on; what operators change at any level but off. Other crates never get below a warning: what they say in detail

@@ -1,6 +1,9 @@
 //! What a line looks like, which lines are written, and what a stuck output costs.
 
-use std::sync::mpsc;
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
@@ -23,19 +26,29 @@ impl io::Write for Page {
     }
 }
 
+impl Page {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// A sink that writes to a page.
+fn paged() -> (Page, Sink) {
+    let page = Page::default();
+    (page.clone(), Sink::to(page))
+}
+
 /// 2026-11-22T10:00:00Z, standing still.
 fn wall() -> Wall {
-    Wall::Anchored { shown: 1_795_341_600, at: time::now() + std::time::Duration::from_secs(60) }
+    Wall::Anchored { shown: 1_795_341_600, at: time::now() + Duration::from_secs(60) }
 }
 
 fn written(form: LogFormat, level: LogLevel, events: impl FnOnce(&Level)) -> String {
-    let page = Page::default();
-    let sink = Sink::to(page.clone());
+    let (page, sink) = paged();
     let (lines, level) = layer(form, level, &sink, wall());
     tracing::subscriber::with_default(registry().with(lines), || events(&level));
     drop(sink);
-    let page = page.0.lock().unwrap().clone();
-    String::from_utf8(page).unwrap()
+    page.text()
 }
 
 fn json(events: impl FnOnce(&Level)) -> Vec<Value> {
@@ -205,4 +218,51 @@ proptest! {
         prop_assert!(!line.contains(char::is_control), "{line:?}");
         prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), value);
     }
+}
+
+/// Forces a level for so many seconds from now.
+fn force(level: &Level, forced: LogLevel, seconds: u64) {
+    let until = time::now() + Duration::from_secs(seconds);
+    level.force(Forced { level: forced, until, reason: None });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_level_falls_back_by_itself_to_what_is_configured_by_then() {
+    let (page, sink) = paged();
+    let (lines, level) = layer(LogFormat::Json, LogLevel::Info, &sink, wall());
+    let _here = tracing::subscriber::set_default(registry().with(lines));
+    let pass = |seconds| tokio::time::advance(Duration::from_secs(seconds));
+    force(&level, LogLevel::Debug, 600);
+    tracing::debug!("forced");
+    pass(599).await;
+    level.keep_time();
+    tracing::debug!("still forced");
+    pass(1).await;
+    level.keep_time();
+    tracing::debug!("not written");
+    assert_eq!((level.get(), level.forced()), (LogLevel::Info, None));
+
+    // What a reload changes meanwhile counts afterwards.
+    force(&level, LogLevel::Trace, 60);
+    level.set(LogLevel::Warn);
+    tracing::trace!("forced again");
+    assert_eq!((level.get(), level.configured()), (LogLevel::Trace, LogLevel::Warn));
+    // The second force holds, with its own time.
+    force(&level, LogLevel::Debug, 120);
+    pass(60).await;
+    tracing::debug!("the later one holds");
+    level.release();
+    tracing::info!("below what is configured now");
+    pass(60).await;
+    assert_eq!(level.get(), LogLevel::Warn);
+    drop((_here, sink));
+
+    let said: Vec<String> = page
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["message"].to_string())
+        .collect();
+    let wanted =
+        ["forced", "still forced", "log level fell back", "forced again", "the later one holds"];
+    assert_eq!(said, wanted.map(|message| format!("{message:?}")));
 }

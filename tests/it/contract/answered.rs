@@ -128,7 +128,7 @@ async fn debug_headers_tell_what_the_cache_did_and_where_the_time_went() {
     let call =
         async |action| proxy.client.ask(action, &json!({"data": {"customer_id": 1}})).send().await;
     let miss = call("cached").await;
-    assert_eq!(miss.header("cache-status"), Some("holdline; fwd=miss"));
+    assert_eq!(miss.header("cache-status"), Some("holdline; fwd=miss; stored"));
     let timing = miss.header("server-timing").expect("it was asked for");
     for stage in ["authenticate", "validate", "rate_limit", "cache", "upstream", "attempt"] {
         assert!(timing.contains(&format!("{stage};dur=")), "{stage} in {timing}");

@@ -86,7 +86,7 @@ async fn a_fresh_answer_is_ok_whoever_gave_it() {
     let proxy = setup().start().await;
     for form in Form::ALL {
         let fetched = proxy.ask(form, 1).send().await;
-        is_tier(form, &fetched, ("ok", 200, false), "holdline; fwd=miss");
+        is_tier(form, &fetched, ("ok", 200, false), "holdline; fwd=miss; stored");
         let kept = proxy.ask(form, 1).send().await;
         let status = kept.header("cache-status").expect("it was asked for").to_owned();
         assert!(status.starts_with("holdline; hit; ttl="), "{status}");
@@ -105,7 +105,7 @@ async fn an_answer_refreshed_late_is_the_new_one_and_says_that_there_was_an_old_
         let record = json!({"name": name, "email": "a@example.com", "phone": "1"});
         proxy.crm.write(1, record.clone());
         let answer = proxy.ask(form, 1).send().await;
-        is_tier(form, &answer, ("ok", 200, false), "holdline; fwd=stale");
+        is_tier(form, &answer, ("ok", 200, false), "holdline; fwd=stale; stored");
         is_about(form, &answer, &record);
         assert!(!form.is_by_outcome() || form.outputs(&answer)["age_seconds"] == 0);
     }
@@ -124,8 +124,15 @@ async fn a_stale_answer_is_the_old_one_and_says_how_old() {
     proxy.crm_stands(Standing::every(Fault::status(500))).await;
     for form in Form::ALL {
         let answer = proxy.ask(form, 1).send().await;
-        let status = "holdline; fwd=stale; detail=stale-if-error";
-        is_tier(form, &answer, ("stale", 200, true), status);
+        let status = answer.header("cache-status").expect("it was asked for").to_owned();
+        // It was marked just now: so long it has been past its time.
+        let overdue = status.strip_prefix("holdline; fwd=stale; fwd-status=500; ttl=");
+        let overdue = overdue.and_then(|rest| rest.strip_suffix("; detail=stale-if-error"));
+        assert!(
+            overdue.is_some_and(|ttl| (-20..=0).contains(&ttl.parse().unwrap_or(1))),
+            "{status}"
+        );
+        is_tier(form, &answer, ("stale", 200, true), &status);
         is_about(form, &answer, &old);
     }
     proxy.stop().await;
@@ -138,7 +145,7 @@ async fn a_fallback_answers_where_nothing_is_known() {
     proxy.crm_stands(Standing::every(Fault::status(500))).await;
     for form in Form::ALL {
         let answer = proxy.ask(form, 1).send().await;
-        let status = "holdline; fwd=miss; detail=fallback";
+        let status = "holdline; fwd=miss; fwd-status=500; detail=fallback";
         is_tier(form, &answer, ("fallback", 200, false), status);
         is_about(form, &answer, &json!({"name": "Caller", "email": "a@example.com"}));
     }
@@ -151,7 +158,7 @@ async fn a_failure_says_what_failed_with_every_output_at_its_default() {
     proxy.crm_stands(Standing::every(Fault::status(500))).await;
     for form in Form::ALL {
         let answer = proxy.ask(form, 1).send().await;
-        let status = "holdline; fwd=miss; detail=upstream_error";
+        let status = "holdline; fwd=miss; fwd-status=500; detail=upstream_error";
         if form.is_by_outcome() {
             is_tier(form, &answer, ("upstream_error", 500, false), status);
             is_about(form, &answer, &json!({}));

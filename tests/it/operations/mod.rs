@@ -2,6 +2,9 @@
 
 mod breakers;
 mod drain;
+mod explain;
+mod index;
+mod log_level;
 mod reload;
 mod revoke;
 

@@ -61,8 +61,8 @@ async fn every_printed_line_runs_as_it_stands_and_does_what_is_said_above_it() {
     }
     let (program, lines) = demo(&[]).await;
     let commands = commands(&lines);
-    let [look_up, down, again, other, ok, info, metrics, purge] = commands[..] else {
-        panic!("eight lines to try: {commands:?}")
+    let [look_up, down, again, other, ok, info, explain, metrics, purge] = commands[..] else {
+        panic!("nine lines to try: {commands:?}")
     };
     assert!(commands.iter().all(|command| !command.contains(":0/")), "{commands:?}");
 
@@ -88,6 +88,9 @@ async fn every_printed_line_runs_as_it_stands_and_does_what_is_said_above_it() {
         (&info["phase"], &info["upstreams"][0]["breaker"]),
         (&json!("ready"), &json!("closed"))
     );
+    let explained = parsed(&sh(explain).await);
+    let last = explained["calls"].as_array().and_then(|calls| calls.last()).unwrap();
+    assert_eq!(last["request_id"], refused["request_id"], "the first that failed");
     let counted = r#"holdline_requests_total{action="customer-lookup",class="success",outcome="ok",source="cache_fresh"} 2"#;
     let metrics = sh(metrics).await;
     assert!(metrics.lines().any(|line| line == counted), "{metrics}");

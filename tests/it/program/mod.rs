@@ -12,6 +12,7 @@ mod demo;
 pub(crate) mod drain;
 mod explain;
 
+mod log_level;
 mod metrics;
 mod openapi;
 mod outcomes;

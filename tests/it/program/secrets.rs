@@ -302,6 +302,16 @@ impl Talkative {
         for (request, status) in [
             (client.get(&info).bearer_auth(ADMIN_TOKEN), 200),
             (client.get(url("/config")).bearer_auth(ADMIN_TOKEN), 200),
+            (client.get(url("/explain?most=1000")).bearer_auth(ADMIN_TOKEN), 200),
+            (client.get(url(&format!("/explain/{CUSTOMER}"))).bearer_auth(ADMIN_TOKEN), 400),
+            (client.get(url(&format!("/explain?action={PHONE}"))).bearer_auth(ADMIN_TOKEN), 400),
+            (
+                client
+                    .post(url("/log-level"))
+                    .json(&json!({"level": PHONE}))
+                    .bearer_auth(ADMIN_TOKEN),
+                400,
+            ),
             (client.get(&info), 401),
             (client.get(&info).bearer_auth(PLANTED_TOKEN), 401),
             (client.get(url(&format!("/{CUSTOMER}"))).bearer_auth(ADMIN_TOKEN), 404),
