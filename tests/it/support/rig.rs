@@ -21,6 +21,11 @@ use holdline::{
         operate::Purge,
         upstream::Condition,
     },
+    server::{
+        in_force::{InForce, Served},
+        lifecycle::{Lifecycle, Phase},
+        public::DataPlane,
+    },
     telemetry::{
         meters::PurgeMeters,
         metrics::Registry,
@@ -196,6 +201,15 @@ impl Rig {
         meanwhile();
         self.pipeline.retire(&pipeline);
         Self { pipeline, yaml: yaml.into(), ..self.clone() }
+    }
+
+    /// The data plane before the pipeline, ready for calls, and what it stands in.
+    pub(crate) fn data_plane(&self) -> (Arc<DataPlane>, Lifecycle) {
+        let (settings, lifecycle) = (load(&self.yaml).settings, Lifecycle::new());
+        lifecycle.set(Phase::Ready);
+        let served = Served::new(Arc::clone(&self.pipeline), &settings, &self.registry);
+        let tracer = self.tracer.clone();
+        (DataPlane::new(InForce::new(served), lifecycle.clone(), tracer), lifecycle)
     }
 
     /// The token authority.
