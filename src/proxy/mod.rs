@@ -31,10 +31,11 @@ use crate::{
     settings::Settings,
     telemetry::{
         Telemetry,
-        metrics::{self, Registry},
+        metrics::Registry,
         recent::{self, Recent},
         reloads::ReloadMeters,
         trail::Tracer,
+        vitals,
     },
     time::{self, Wall},
 };
@@ -174,6 +175,7 @@ impl Proxy {
             operations.every(LEVEL_TIME, move || telemetry.level().keep_time());
         }
         let registry = Arc::clone(&desk.registry);
+        background.until_stopped(vitals::watch_lag(&registry));
         operations.every(UPKEEP, move || registry.upkeep());
         lifecycle.set(Phase::Ready);
         Ok(Self { lifecycle, background, operations, desk, reloader, tls, addresses })
@@ -238,7 +240,6 @@ fn wire(
 ) -> Result<(Arc<Desk>, Reloader, Option<Tls>), StartError> {
     let registry =
         if settings.telemetry.metrics { Registry::new() } else { Registry::switched_off() };
-    tell_identity(&registry, &settings);
     let parts = Parts {
         registry: Arc::clone(&registry),
         background: background.clone(),
@@ -282,6 +283,8 @@ fn wire(
         recent,
         telemetry: around.telemetry,
         connections: Arc::<AtomicUsize>::default(),
+        tls: tls.clone(),
+        runtime: Handle::current(),
         started: time::now(),
         wall: around.wall,
     });
@@ -318,11 +321,4 @@ fn listen_apart(
 
 fn no_listener(address: SocketAddr, what: &'static str, error: io::Error) -> StartError {
     StartError::Listen { address, what, error }
-}
-
-/// Says once what runs here.
-fn tell_identity(registry: &Registry, settings: &Settings) {
-    let revision = option_env!("HOLDLINE_REVISION").unwrap_or("unknown");
-    registry.gauge(&metrics::BUILD, &[env!("CARGO_PKG_VERSION"), revision]).set(1.0);
-    registry.show_only(&metrics::CONFIG, &settings.revision);
 }

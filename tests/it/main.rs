@@ -14,3 +14,4 @@ mod operations;
 mod path;
 mod peer;
 mod program;
+mod series;
