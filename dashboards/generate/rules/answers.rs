@@ -109,8 +109,8 @@ fn cache_pressure() -> Alert {
     let half = format!("{} > 0.5", share(&evicted, &stored));
     Alert {
         summary: "{{ $labels.job }}: the cache {{ $labels.cache }} is too small.".to_owned(),
-        description: "For each 100 answers that it takes in, it throws out {{ $value | humanizePercentage }} before \
-                      their time."
+        description: "For want of room it throws out {{ $value | humanizePercentage }} as many answers as it takes \
+                      in."
             .to_owned(),
         board: Board::Path(&[]),
         ..warning(

@@ -94,9 +94,9 @@ fn no_traffic() -> Alert {
         severity: Severity::Warning,
         labels: vec![],
         summary: "{{ $labels.job }}: calls have stopped.".to_owned(),
-        description: "Not one call to a known action for 20 minutes; there were calls within the last three \
-                      hours, and at this hour a week ago. Look at the flow, the ingress, DNS and certificates \
-                      before the service."
+        description: "Not one call to a known action for 20 minutes, though there were calls within the last three \
+                      hours and it is not known to be quiet at this hour. Look at the flow, the ingress, DNS \
+                      and certificates before the service."
             .to_owned(),
         board: Board::Overview,
     }

@@ -79,7 +79,7 @@ fn burning(
         summary: format!("{{{{ $labels.job }}}}: the budget of {budget} is spent too fast."),
         description: format!(
             "{{{{ $value | humanizePercentage }}}} {happened} in the last {long}. That spends the budget of \
-             {BUDGET_DAYS} days in {days} or less.",
+             {BUDGET_DAYS} days in {days} days or less.",
         ),
         board: *board,
     }

@@ -198,7 +198,7 @@ fn credential_refresh_failing() -> Alert {
     Alert {
         severity: Severity::Critical,
         summary: "{{ $labels.job }} cannot get a token for {{ $labels.upstream }}.".to_owned(),
-        description: "{{ $value }} replicas ask for one and get none. The old one serves until it expires; then \
+        description: "Replicas that ask for one in vain: {{ $value }}. The old one serves until it expires; then \
                       every fetch fails."
             .to_owned(),
         ..warning(
