@@ -52,8 +52,8 @@ fn shedding() -> Alert {
     let shed = sum("", &rate(&series(&REQUESTS, r#"outcome="overloaded""#), "5m"));
     Alert {
         summary: "{{ $labels.job }} sheds {{ $value | humanizePercentage }} of calls.".to_owned(),
-        description: "Some room is full: calls or bytes in flight, the calls of one organisation, those that wait for \
-                      one fetch, or the attempts at an upstream."
+        description: "Some room is full (calls or bytes in flight, the calls of one organisation, those that wait for \
+                      one fetch, the attempts at an upstream), or an upstream may not be asked yet."
             .to_owned(),
         ..warning("HoldlineShedding", format!("{} > 0.005", share(&shed, VALID)), "5m")
     }
