@@ -31,7 +31,7 @@ lint: ## check form, lints, documentation and dependencies
 bench: ## measure a hit, a miss and a refused call
 	cargo bench --locked --bench pipeline
 
-dashboards: ## write the dashboards, the rules and the page of metrics anew
+dashboards: ## write the dashboards, the rules and the page of metrics anew; RUNBOOKS=https://... says where runbooks are
 	cargo run --locked --quiet --example dashboards
 
 fmt: ## format the sources

@@ -1,13 +1,16 @@
 //! Every file that is generated. All names of metrics in them come from the one table: a panel or a
 //! rule cannot name one that does not exist.
 
+#[path = "rules/mod.rs"]
+mod rules;
+
 use std::fmt::Write as _;
 
 use holdline::telemetry::metrics::{Kind, TABLE};
 
 /// Each file's name below `dashboards/`, and its text.
 pub(crate) fn all() -> Vec<(String, String)> {
-    vec![("METRICS.md".to_owned(), page())]
+    vec![("METRICS.md".to_owned(), page()), ("rules/holdline.yaml".to_owned(), rules::text())]
 }
 
 /// The reference of all metrics.

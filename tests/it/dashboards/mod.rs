@@ -2,6 +2,9 @@
 
 #[path = "../../../dashboards/generate/files.rs"]
 mod files;
+mod names;
+mod rules;
+mod runbooks;
 
 use std::{fs, path::Path};
 
