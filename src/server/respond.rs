@@ -416,7 +416,7 @@ mod tests {
             (None, None, broken(), "fwd=bypass; detail=upstream_unreachable"),
         ] {
             let tracer = Tracer::new(&Registry::new(), None, false, "/{action}", Chance::Random);
-            let trail = tracer.begin(time::now(), None, ("POST", "lookup"));
+            let trail = tracer.begin(time::now(), None, "POST");
             for (stage, decision) in [(Stage::Flight, flight), (Stage::Cache, cache)] {
                 decision.into_iter().for_each(|word| trail.step(stage, time::now(), word));
             }

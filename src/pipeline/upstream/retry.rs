@@ -18,7 +18,7 @@ use crate::{
     client::{RetryAfter, WireError},
     mechanism::{breaker::Breaker, budget::Budget, latency::Latency, permit::Urgency},
     pipeline::upstream::{errand::Errand, error::AttemptError, pace::Pace},
-    telemetry::attempts::AttemptMeters,
+    telemetry::{attempts::AttemptMeters, stage::Stage, trail::Fact},
     time::{self, Wall},
 };
 
@@ -92,6 +92,7 @@ impl Middleware for Retry {
                 Repeat::No => return told(result, before),
                 Repeat::Suppressed(why) => {
                     self.meters.suppressed.count(why);
+                    errand.trail.tell(Stage::Upstream, Fact::Suppressed(why));
                     return told(result, before);
                 }
             }

@@ -5,13 +5,14 @@
 //! or reach a terminal as a control sequence. Whoever logs never waits: a line for which there is
 //! no room is dropped and counted.
 
+mod active;
+
 use std::{
     fmt::{self, Write as _},
     io::{self, BufWriter},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use opentelemetry::{Context, trace::TraceContextExt};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -30,6 +31,8 @@ use crate::{
     settings::{LogFormat, LogLevel},
     time::Wall,
 };
+
+pub(super) use active::within;
 
 /// Lines that may wait for the writing thread: about two seconds of a busy service.
 const LINES: usize = 8_192;
@@ -95,8 +98,7 @@ impl Level {
     }
 }
 
-/// The layer that turns events into lines for `sink`, and the level to change it by. Spans are left
-/// to the layer of traces.
+/// The layer that turns events into lines for `sink`, and the level to change it by.
 pub fn layer<S>(
     form: LogFormat,
     level: LogLevel,
@@ -106,7 +108,6 @@ pub fn layer<S>(
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    // The filter alone is behind the reload: span contexts cannot be set through a reloaded layer.
     let (filter, handle) = reload::Layer::new(targets(level));
     let events = filter_fn(|event| event.is_event()).with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
@@ -262,19 +263,15 @@ impl Tail<'_> {
         }
     }
 
-    /// The active span's ids, unless the event names its own.
+    /// The ids of what the task works for, unless the event names its own.
     fn trace_ids(&mut self) {
         if self.traced {
             return;
         }
-        Context::map_current(|context| {
-            let span = context.span();
-            let span = span.span_context();
-            if span.is_valid() {
-                self.field("trace_id", |out| write!(out, "\"{}\"", span.trace_id()));
-                self.field("span_id", |out| write!(out, "\"{}\"", span.span_id()));
-            }
-        });
+        if let Some((trace, span)) = active::ids() {
+            self.field("trace_id", |out| write!(out, "\"{trace:032x}\""));
+            self.field("span_id", |out| write!(out, "\"{span:016x}\""));
+        }
     }
 }
 
