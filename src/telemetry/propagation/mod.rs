@@ -229,4 +229,6 @@ fn is_value(value: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod tests;
