@@ -139,7 +139,7 @@ impl Bench {
             body,
             deadline: Deadline::after(began, self.action.patience(None)),
             deadline_unreadable: false,
-            trail: Arc::new(self.tracer.begin(began, None, ("POST", ACTION))),
+            trail: Arc::new(self.tracer.begin(began, None, "POST")),
         }
     }
 

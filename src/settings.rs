@@ -173,8 +173,8 @@ pub struct TraceSettings {
 pub struct Keep {
     /// Those that fail, or are answered by less than they asked for.
     pub failures: bool,
-    /// Those that take longer. `None`: no call is slow.
-    pub slower_than: Option<Duration>,
+    /// Those that take longer.
+    pub slower_than: Duration,
 }
 
 /// How the collector is spoken to.

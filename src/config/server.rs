@@ -202,7 +202,7 @@ fn keep(section: &Section<'_>) -> Option<Keep> {
     let failures = section.read("failures", true, flag);
     let slower_than = section.read("slower_than", Duration::from_secs(1), span);
     section.finish()?;
-    Some(Keep { failures: failures?, slower_than: Some(slower_than?) })
+    Some(Keep { failures: failures?, slower_than: slower_than? })
 }
 
 fn collector(value: &Value<'_>) -> Option<Url> {

@@ -252,11 +252,12 @@ fn wire(
     let pipeline = Pipeline::new(catalog, &parts)?;
     let ratio = around.telemetry.as_ref().and_then(|telemetry| telemetry.sample_ratio());
     let trust = settings.server.trust_trace_context;
-    let keeper = around.telemetry.as_ref().and_then(|telemetry| telemetry.keeper(around.wall));
+    let sender = around.telemetry.as_ref().and_then(|telemetry| telemetry.sender(around.wall));
     let recent = Recent::new(recent::CALLS);
     let tracer =
         Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance)
-            .keeping(keeper)
+            .sending(sender)
+            .over_tls(settings.server.tls.is_some())
             .remembering(Arc::clone(&recent));
     let in_force = InForce::new(Served::new(pipeline, &settings, &registry));
     let data_plane = DataPlane::new(in_force.clone(), lifecycle.clone(), tracer);

@@ -135,7 +135,7 @@ mod tests {
     /// What is told of a call whose stages decided so, and of which the cache keeps the answer or not.
     fn told(decided: Decided, stored: bool, result: &Result<Answer, Failure>, sent: u16) -> String {
         let tracer = Tracer::new(&Registry::new(), None, false, "/{action}", Chance::Random);
-        let trail = tracer.begin(time::now(), None, ("POST", "lookup"));
+        let trail = tracer.begin(time::now(), None, "POST");
         decided.iter().for_each(|(stage, word)| trail.step(*stage, time::now(), word));
         let met = Met { stored, ..Met::default() };
         let told = cache_status(Steps::of(&trail.steps()), met, result, sent);

@@ -11,7 +11,7 @@ use axum::{
     body::{Body, HttpBody as _},
     extract::{Path, Request, State},
     http::{
-        HeaderMap, HeaderValue, Method, Response,
+        HeaderMap, HeaderValue, Method, Response, Version,
         header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     },
     routing::any,
@@ -99,6 +99,15 @@ fn label(action: Option<&Action>) -> &str {
     action.map_or(UNKNOWN_ACTION, |action| action.name.as_str())
 }
 
+/// The version of HTTP that a request came by.
+fn http_version(request: &Request) -> &'static str {
+    match request.version() {
+        Version::HTTP_10 => "1.0",
+        // The listener speaks no other.
+        _ => "1.1",
+    }
+}
+
 /// The template of the data plane's path.
 pub fn route(settings: &ServerSettings) -> String {
     format!("{}/{{action}}", settings.base_path.trim_end_matches('/'))
@@ -112,7 +121,7 @@ async fn serve(
     let served = plane.in_force.now();
     let action = action.ok();
     let action = action.and_then(|Path(name)| served.pipeline.catalog().action(&name).cloned());
-    let trail = plane.begin(action.as_deref(), &request);
+    let trail = plane.begin(&request);
     plane.respond(&served, served.route(), action, request, &trail).await
 }
 
@@ -122,17 +131,17 @@ async fn serve_other(State(plane): State<Arc<DataPlane>>, request: Request) -> R
     if let Some(issuer) = served.pipeline.schemes().issuer(request.uri().path()) {
         return plane.issue(&served, issuer, request).await;
     }
-    let trail = plane.begin(None, &request);
+    let trail = plane.begin(&request);
     let nowhere = served.other_route(request.uri().path());
     plane.respond(&served, nowhere, None, request, &trail).await
 }
 
 impl DataPlane {
     /// Begins the trail of a request, first of all: what is shed is counted too.
-    pub(super) fn begin(&self, action: Option<&Action>, request: &Request) -> Arc<Trail> {
+    pub(super) fn begin(&self, request: &Request) -> Arc<Trail> {
         let caller = TraceContext::read(request.headers());
         let method = attempts::method_label(request.method());
-        Arc::new(self.tracer.begin(time::now(), caller.as_ref(), (method, label(action))))
+        Arc::new(self.tracer.begin(time::now(), caller.as_ref(), method))
     }
 
     /// Answers a request whose trail has begun.
@@ -163,6 +172,8 @@ impl DataPlane {
                 source: Source::None,
                 status: 0,
                 age: Duration::ZERO,
+                deadline: None,
+                http_version: http_version(&request),
                 bytes_in: 0,
                 bytes_out: 0,
             },
@@ -190,7 +201,10 @@ impl DataPlane {
         ending.bodies.read(body.len());
         ending.ended.bytes_in = body.len();
         let call = call(action, headers, body, Arc::clone(trail));
-        let ran = AssertUnwindSafe(served.pipeline.run(&call)).catch_unwind().await;
+        let allowed = call.deadline.instant().saturating_duration_since(trail.began());
+        ending.ended.deadline = Some(allowed);
+        let run = trail.within(AssertUnwindSafe(served.pipeline.run(&call)).catch_unwind());
+        let ran = run.await;
         ending.finish(action, &ran.unwrap_or(Err(Failure::Bug)))
     }
 

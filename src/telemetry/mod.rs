@@ -13,7 +13,7 @@ pub mod steps;
 pub mod trail;
 
 pub mod attempts;
-pub mod kept;
+pub mod exchange;
 pub mod meters;
 pub mod metrics;
 pub mod recent;
@@ -21,6 +21,7 @@ pub mod registry;
 pub mod reloads;
 pub mod report;
 pub mod routes;
+pub mod spans;
 pub mod tokens;
 pub mod vitals;
 
@@ -37,14 +38,14 @@ use crate::{
     time::Wall,
 };
 
-use kept::Keeper;
 use log::{Level, Sink};
+use spans::Sender;
 use traces::{Traces, TracesError};
 
 /// How long the last spans may take to go out.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// The process's log and trace export. One per process: both hang on tracing's global subscriber.
+/// The process's log and trace export. One per process: the log hangs on tracing's global subscriber.
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<Traces>,
@@ -71,9 +72,8 @@ impl Telemetry {
         };
         let (lines, level) =
             log::layer::<Registry>(settings.log_format, settings.log_level, &sink, Wall::System);
-        let spans = traces.as_ref().map(Traces::layer);
         // In a process that has a subscriber already, such as a test's, that one stays.
-        let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+        let _ = tracing_subscriber::registry().with(lines).try_init();
         redact::install_panic_hook();
         let ratio = settings.traces.as_ref().map(|traces| traces.sample_ratio);
         let keep = settings.traces.as_ref().map(|traces| traces.keep);
@@ -85,9 +85,9 @@ impl Telemetry {
         self.ratio
     }
 
-    /// Who keeps the traces of calls that were not picked; `None`: nobody takes them.
-    pub fn keeper(&self, wall: Wall) -> Option<Keeper> {
-        Some(Keeper::new(self.keep?, self.traces.as_ref()?.entrance(), wall))
+    /// Who sends the spans of calls; `None`: nobody takes them.
+    pub fn sender(&self, wall: Wall) -> Option<Sender> {
+        Some(Sender::new(self.keep?, self.traces.as_ref()?.entrance(), wall))
     }
 
     /// The level of log lines.

@@ -335,7 +335,7 @@ mod tests {
 
     fn trail() -> Trail {
         let tracer = Tracer::new(&Registry::new(), None, false, "/{action}", Chance::Random);
-        tracer.begin(time::now(), None, ("POST", "lookup"))
+        tracer.begin(time::now(), None, "POST")
     }
 
     fn name(number: u64) -> String {
@@ -354,6 +354,8 @@ mod tests {
             source: Source::None,
             status: number as u16,
             age: Duration::ZERO,
+            deadline: None,
+            http_version: "1.1",
             bytes_in: 0,
             bytes_out: 0,
         };

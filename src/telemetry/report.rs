@@ -1,4 +1,4 @@
-//! What one ended call leaves: its counters, the attributes of its span, and one log line with what
+//! What one ended call leaves: its counters, its trace, and one log line with what
 //! each stage decided and how long it took. Never a value, a token, a path or a name of a person.
 
 use std::time::Duration;
@@ -33,13 +33,17 @@ pub struct Ended<'a> {
     pub status: u16,
     /// How old the answer was.
     pub age: Duration,
+    /// How long it may take; nothing where it was refused before that was read.
+    pub deadline: Option<Duration>,
+    /// The version of HTTP that it came by, as `1.1`.
+    pub http_version: &'static str,
     /// Bytes of the request body.
     pub bytes_in: usize,
     /// Bytes of the answer's body.
     pub bytes_out: usize,
 }
 
-/// Counts the call, completes its span, writes its line, and remembers it.
+/// Counts the call, sends its trace where it leaves one, writes its line, and remembers it.
 pub fn ended(trail: &Trail, meters: &CallMeters, call: &Ended<'_>) {
     let took = time::now().saturating_duration_since(trail.began());
     // Read once: nobody adds to them any more, and each look would take the lock.
@@ -47,35 +51,11 @@ pub fn ended(trail: &Trail, meters: &CallMeters, call: &Ended<'_>) {
     let steps = Steps::of(&noted);
     let waited = steps.waited().min(took);
     meters.ended(call.outcome, call.source, took, waited);
-    complete_span(trail, call);
-    if let Some(keeper) = trail.keeper() {
-        keeper.look_at(trail, call, took);
-    }
+    trail.ended(call, took);
     if let Some(recent) = trail.recent() {
         recent.note(trail, &noted, call, (took, waited));
     }
     write_line(trail, steps, call, (took, waited));
-}
-
-fn complete_span(trail: &Trail, call: &Ended<'_>) {
-    let span = trail.root();
-    if span.is_disabled() {
-        return;
-    }
-    let class = call.outcome.class();
-    // An unsigned number would become a string.
-    if call.status > 0 {
-        span.record("http.response.status_code", i64::from(call.status));
-    }
-    span.record("holdline.outcome", call.outcome.as_str());
-    span.record("holdline.class", class.as_str());
-    span.record("holdline.source", call.source.as_str());
-    span.record("holdline.request_id", call.request_id);
-    // What retries or the cache healed is no error of the call, nor is what the caller did wrong.
-    if class == Class::Failure {
-        span.record("otel.status_code", "ERROR");
-        span.record("error.type", call.outcome.as_str());
-    }
 }
 
 /// One event of one shape for every call, so that one query finds them all. A failure, ours or an

@@ -1,12 +1,10 @@
 //! Stages: the closed list of what a call goes through, and the one function that runs a stage so
-//! that it leaves its span, its duration and its decision. Stages themselves contain no timing code.
+//! that it leaves its duration and its decision. Stages themselves contain no timing code.
 
 use std::future::Future;
 
-use tracing::{Instrument, Span};
-
 use crate::{
-    telemetry::trail::Trail,
+    telemetry::trail::{Fact, Trail},
     time::{self, Instant},
 };
 
@@ -72,6 +70,11 @@ pub trait Decided {
     fn is_failure(&self) -> bool {
         false
     }
+
+    /// What is to be told of it beyond the word. No value of a caller.
+    fn facts(&self) -> Vec<Fact> {
+        Vec::new()
+    }
 }
 
 impl<T: Decided, E: Decided> Decided for Result<T, E> {
@@ -88,6 +91,13 @@ impl<T: Decided, E: Decided> Decided for Result<T, E> {
             Err(refused) => refused.is_failure(),
         }
     }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Ok(done) => done.facts(),
+            Err(refused) => refused.facts(),
+        }
+    }
 }
 
 /// Runs one stage of a call.
@@ -97,9 +107,8 @@ pub async fn stage<T: Decided>(
     work: impl Future<Output = T> + Send,
 ) -> T {
     let under_way = UnderWay { trail, stage, began: time::now(), ended: false };
-    let span = trail.span(stage);
-    let result = work.instrument(span.clone()).await;
-    under_way.end(&result, &span);
+    let result = work.await;
+    under_way.end(&result);
     result
 }
 
@@ -113,9 +122,9 @@ struct UnderWay<'a> {
 }
 
 impl UnderWay<'_> {
-    fn end(mut self, result: &impl Decided, span: &Span) {
+    fn end(mut self, result: &impl Decided) {
         self.ended = true;
-        self.trail.note(self.stage, self.began, result, span);
+        self.trail.note(self.stage, self.began, result);
     }
 }
 
@@ -129,10 +138,9 @@ impl Drop for UnderWay<'_> {
 
 /// The same for a stage that never waits.
 pub fn instant_stage<T: Decided>(trail: &Trail, stage: Stage, work: impl FnOnce() -> T) -> T {
-    let span = trail.span(stage);
     let began = time::now();
-    let result = span.in_scope(work);
-    trail.note(stage, began, &result, &span);
+    let result = work();
+    trail.note(stage, began, &result);
     result
 }
 
@@ -157,7 +165,7 @@ mod tests {
 
     fn trail() -> Trail {
         let tracer = Tracer::new(&Registry::new(), None, false, "/{action}", Chance::Random);
-        tracer.begin(time::now(), None, ("POST", "lookup"))
+        tracer.begin(time::now(), None, "POST")
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,6 +35,8 @@ const END: Duration = Duration::from_secs(20);
 pub(crate) struct Wish {
     /// Members of `server`.
     pub(crate) server: &'static str,
+    /// Members of `telemetry`.
+    pub(crate) telemetry: String,
     /// How callers prove themselves; they send a key in `X-Api-Key`.
     pub(crate) caller: String,
     /// Where the upstream is; absent: where the peer is.
@@ -53,6 +55,7 @@ impl Default for Wish {
     fn default() -> Self {
         Self {
             server: "drain: {delay: 0s, timeout: 10s}",
+            telemetry: "log: {level: info}".into(),
             caller: format!("{{type: api_key, keys: {{chaos: {KEY}}}}}"),
             base_url: None,
             hosts: None,
@@ -67,7 +70,7 @@ impl Wish {
     /// Three actions over one upstream: `lookup` without a cache, `known` with one, and `change`,
     /// which is not safe and sends the customer as its body.
     fn yaml(&self, peer: SocketAddr) -> String {
-        let Self { server, caller, upstream, cache, .. } = self;
+        let Self { server, telemetry, caller, upstream, cache, .. } = self;
         let base_url = self.base_url.clone().unwrap_or_else(|| format!("http://{peer}"));
         let action = |name: &str, request: &str, more: &str| {
             format!(
@@ -92,6 +95,7 @@ impl Wish {
 server: {{listen: "127.0.0.1:0", max_connections: 10000, {server}}}
 probes: {{listen: "127.0.0.1:0"}}
 admin: {{listen: "127.0.0.1:0"}}
+telemetry: {{{telemetry}}}
 callers: {{desk: {caller}}}
 upstreams: {{crm: {{base_url: "{base_url}", {upstream}}}}}
 actions:
@@ -290,18 +294,18 @@ impl Bed {
         })
     }
 
-    /// Ends the service, and claims that it has met no bug and ends in order.
+    /// Ends the service, and claims that it has met no bug and ends in order. Returns what is left of it.
     ///
     /// # Errors
     /// It does not answer any more.
-    pub(crate) async fn end(mut self, report: &mut Report) -> io::Result<()> {
+    pub(crate) async fn end(mut self, report: &mut Report) -> io::Result<Service> {
         let panics = self.scrape().await?.sum("holdline_panics_total", &[]);
         self.watch.stop(END).await;
         self.service.terminate()?;
         let code = self.service.ended(END).await?;
         let order = panics == 0.0 && code == Some(0);
         report.claim(order, format!("{panics} panics, exit code {code:?}; wanted none and 0"));
-        Ok(())
+        Ok(self.service)
     }
 }
 

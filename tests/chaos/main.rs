@@ -7,11 +7,16 @@
 //! wire     one connection of a caller  load    callers at a constant rate
 //! tally    what became of calls        scrape  what the service says of itself
 //! bed      all of these together       report  rows and claims
+//! otlp     the collector of its traces
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
 #[path = "../it/support/peer/mod.rs"]
 mod peer;
+
+#[path = "../it/support/otlp.rs"]
+#[expect(dead_code, reason = "other tests ask more of it")]
+mod otlp;
 
 mod bed;
 mod load;

@@ -148,10 +148,14 @@ impl Service {
         }
     }
 
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// The last line of its log.
     pub(crate) fn last_line(&self) -> String {
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        log.lines().last().unwrap_or_default().to_owned()
+        self.log().lines().last().unwrap_or_default().to_owned()
     }
 }
 

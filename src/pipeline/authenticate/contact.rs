@@ -4,9 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use reqwest::{Method, Request};
-use tracing::{Span, field::Empty};
-use url::Url;
+use reqwest::Request;
 
 use crate::{
     catalog::{
@@ -21,7 +19,13 @@ use crate::{
         permit::{Permits, Urgency},
     },
     pipeline::authenticate::Surroundings,
-    time,
+    telemetry::{
+        attempts::Ended,
+        exchange::{Exchange, Peer, Target},
+        stage::Stage,
+        trail::Trail,
+    },
+    time::{self, Deadline},
 };
 
 /// How long a question waits for its turn: beyond, the authority is taken to be too slow.
@@ -41,6 +45,8 @@ pub(super) struct Contact {
     held: NotBefore,
     timeout: Duration,
     max_answer: usize,
+    /// Whom it asks, and the word for what.
+    asked: (Peer, &'static str),
 }
 
 /// How an authority is asked.
@@ -55,9 +61,10 @@ pub(super) struct Manner {
 }
 
 impl Contact {
-    /// Prepares the way to the authority of `scheme`.
+    /// Prepares the way to the authority of `scheme`. `asked` is whom, and in a word for what.
     pub(super) fn new(
         scheme: &Scheme,
+        asked: (Peer, &'static str),
         manner: Manner,
         around: &Surroundings<'_>,
     ) -> Result<Self, ClientError> {
@@ -95,6 +102,7 @@ impl Contact {
             held: NotBefore::default(),
             timeout,
             max_answer,
+            asked,
         })
     }
 
@@ -104,6 +112,7 @@ impl Contact {
         &self,
         question: impl Fn() -> Request + Sync,
         health: impl Fn(&Reply) -> Verdict + Sync,
+        trail: &Trail,
     ) -> Result<Reply, Duration> {
         let held = self.held.left(time::now());
         if !held.is_zero() {
@@ -113,8 +122,7 @@ impl Contact {
         let Ok(_permit) = self.permits.acquire(Urgency::Interactive, MAX_QUEUE).await else {
             return Err(RETRY_AFTER);
         };
-        let exchanged = tokio::time::timeout(self.timeout, self.exchange(question)).await;
-        let reply = exchanged.unwrap_or(Err(WireError::Timeout));
+        let reply = self.exchange(question, trail).await;
         let verdict = match &reply {
             Ok(reply) => health(reply),
             Err(error) if error.never_sent() => Verdict::Failure(FailureKind::Connect),
@@ -132,36 +140,36 @@ impl Contact {
     }
 
     /// One exchange; repeated at once where the connection broke under it, which an idle one may do.
-    async fn exchange(&self, question: impl Fn() -> Request) -> Result<Reply, WireError> {
-        match self.client.exchange(question(), self.max_answer).await {
+    async fn exchange(
+        &self,
+        question: impl Fn() -> Request,
+        trail: &Trail,
+    ) -> Result<Reply, WireError> {
+        let ends = Deadline::after(time::now(), self.timeout);
+        match self.once(question(), 0, ends, trail).await {
             Err(WireError::Reset | WireError::Connect) => {
-                self.client.exchange(question(), self.max_answer).await
+                self.once(question(), 1, ends, trail).await
             }
             other => other,
         }
     }
-}
 
-/// A span for one question, `what` it is for; empty where the call that asks it has none.
-pub(super) fn span(method: &Method, url: &Url, what: &str) -> Span {
-    if Span::current().is_disabled() {
-        return Span::none();
+    async fn once(
+        &self,
+        question: Request,
+        resent: u32,
+        ends: Deadline,
+        trail: &Trail,
+    ) -> Result<Reply, WireError> {
+        let (peer, what) = (&self.asked.0, Target::Word(self.asked.1));
+        let asked = Exchange::begin(Stage::Authenticate, question.method(), (peer, what), resent);
+        let exchange = self.client.exchange(question, self.max_answer);
+        let exchanged = tokio::time::timeout_at(ends.instant(), exchange).await;
+        let reply = exchanged.unwrap_or(Err(WireError::Timeout));
+        trail.exchanged(asked.ended(match &reply {
+            Ok(reply) => Ended::Status(reply.status().as_u16()),
+            Err(error) => Ended::Error(error.label()),
+        }));
+        reply
     }
-    tracing::info_span!(
-        target: "holdline::trail",
-        "authority",
-        otel.name = format!("{method} {what}"),
-        otel.kind = "client",
-        otel.status_code = Empty,
-        http.request.method = method.as_str(),
-        server.address = url.host_str(),
-        server.port = i64::from(url.port_or_known_default().unwrap_or_default()),
-        error.type = Empty,
-    )
-}
-
-/// Notes in the span of a question that it came to nothing.
-pub(super) fn note_unavailable() {
-    Span::current().record("otel.status_code", "ERROR");
-    Span::current().record("error.type", "unavailable");
 }

@@ -9,22 +9,23 @@ use std::{
     time::Duration,
 };
 
-use tracing::Instrument;
-
 use crate::{
     background::Background,
     catalog::caller::{Dialect, Introspection, Proof, Scheme},
     client::{ClientError, RetryAfter},
     fingerprint::{Fingerprint, FingerprintKey},
     mechanism::flight::{Boarding, Flights, Takeoff, Waiter},
-    pipeline::authenticate::{
-        BAD_GENESYS_TOKEN, BAD_TOKEN, Caller, How, Identified, Surroundings, Unproven,
-        contact::{self, Contact, Manner, RETRY_AFTER, Reply},
-        dialects::{self, Said},
-        verdicts::{Remembered, Verdicts},
+    pipeline::{
+        authenticate::{
+            BAD_GENESYS_TOKEN, BAD_TOKEN, Caller, How, Identified, Surroundings, Unproven,
+            contact::{Contact, Manner, RETRY_AFTER, Reply},
+            dialects::{self, Said},
+            verdicts::{Remembered, Verdicts},
+        },
+        call::Call,
     },
-    telemetry::meters::Moment,
-    time::{self, Deadline, Instant, Wall},
+    telemetry::{exchange::Peer, meters::Moment, trail::Trail},
+    time::{self, Instant, Wall},
 };
 
 /// Bytes of an authority's answer that are read.
@@ -70,9 +71,10 @@ impl Authority {
     ) -> Result<Arc<Self>, ClientError> {
         let policy = introspection(scheme);
         let Introspection { timeout, max_concurrent, .. } = *policy;
+        let asked = (Peer::at(&policy.url), dialects::subject(&policy.dialect));
         let manner = Manner { timeout, max_concurrent, max_answer: MAX_ANSWER };
         Ok(Arc::new(Self {
-            contact: Contact::new(scheme, manner, around)?,
+            contact: Contact::new(scheme, asked, manner, around)?,
             key: FingerprintKey::random(),
             flights: Flights::new(MAX_WAITERS),
             verdicts: Verdicts::new(policy.verdicts, around.wall),
@@ -88,7 +90,7 @@ impl Authority {
     pub(super) async fn identify(
         self: &Arc<Self>,
         token: &str,
-        deadline: Deadline,
+        call: &Call,
     ) -> Result<Identified, (Unproven, How)> {
         let longest = dialects::longest_token(&introspection(&self.scheme).dialect);
         if token.len() > longest || !token.bytes().all(|c| c.is_ascii_graphic()) {
@@ -103,12 +105,13 @@ impl Authority {
             Remembered::Aged(caller) => Some(caller),
             Remembered::Nothing => None,
         };
-        let Some((mut waiter, how)) = self.board(print, token) else {
+        let Some((mut waiter, how)) = self.board(print, token, &call.trail) else {
             return match aged {
                 Some(caller) => Ok(Identified { caller, how: How::Stale }),
                 None => Err((Unproven::Unavailable { retry_after: RETRY_AFTER }, How::Coalesced)),
             };
         };
+        let deadline = call.deadline;
         let until = match aged {
             Some(_) => deadline.instant().min(time::now() + PATIENCE),
             None => deadline.instant(),
@@ -138,6 +141,7 @@ impl Authority {
         self: &Arc<Self>,
         print: Fingerprint,
         token: &str,
+        trail: &Arc<Trail>,
     ) -> Option<(Waiter<Ruling, u64>, How)> {
         // What is asked since before a revocation is not what is asked now.
         let era = self.verdicts.era();
@@ -146,11 +150,10 @@ impl Authority {
             Boarding::Follow(waiter) => Some((waiter, How::Coalesced)),
             Boarding::Lead(takeoff, waiter) => {
                 let (authority, token) = (Arc::clone(self), token.to_owned());
-                let question = async move { authority.settle(print, &token, takeoff).await };
-                let Introspection { dialect, url, .. } = introspection(&self.scheme);
-                let (method, subject) = (dialects::method(dialect), dialects::subject(dialect));
-                let span = contact::span(&method, url, subject);
-                self.background.finish(question.instrument(span));
+                let asker = Arc::clone(trail);
+                let question =
+                    async move { authority.settle((print, &token), takeoff, &asker).await };
+                self.background.finish(trail.within(question));
                 Some((waiter, How::Remote))
             }
         }
@@ -158,9 +161,9 @@ impl Authority {
 
     async fn settle(
         &self,
-        print: Fingerprint,
-        token: &str,
+        (print, token): (Fingerprint, &str),
         takeoff: Takeoff<Fingerprint, Ruling, u64>,
+        trail: &Trail,
     ) {
         let era = *takeoff.mark();
         // The question before this one may have been answered between the look-up and the joining.
@@ -169,7 +172,7 @@ impl Authority {
             Remembered::Refused => return takeoff.land(Ruling::Refused("invalid")),
             Remembered::Aged(_) | Remembered::Nothing => {}
         }
-        let ruling = match self.ask(print, token).await {
+        let ruling = match self.ask(print, token, trail).await {
             Ok(Said::Good(good)) => {
                 let caller = Arc::clone(&good.caller);
                 self.verdicts.keep(print, good, era);
@@ -181,24 +184,21 @@ impl Authority {
                 }
                 Ruling::Refused(result)
             }
-            Err(retry_after) => {
-                contact::note_unavailable();
-                Ruling::Unavailable(retry_after)
-            }
+            Err(retry_after) => Ruling::Unavailable(retry_after),
         };
         takeoff.land(ruling);
     }
 
     /// Asks the authority, unless it wants to be left alone. In place of a verdict: after how long it
     /// may be worth asking again.
-    async fn ask(&self, print: Fingerprint, token: &str) -> Result<Said, Duration> {
+    async fn ask(&self, print: Fingerprint, token: &str, trail: &Trail) -> Result<Said, Duration> {
         if let Some(left) = self.verdicts.held(&print) {
             return Err(left);
         }
         let policy = introspection(&self.scheme);
         let question = || dialects::question(policy, token);
         let health = |reply: &Reply| dialects::health(&policy.dialect, reply);
-        let reply = self.contact.ask(question, health).await?;
+        let reply = self.contact.ask(question, health, trail).await?;
         let entry = &self.scheme.name;
         let Some(said) = dialects::read(policy, entry, &reply, self.wall.since_epoch()) else {
             return Err(self.left_alone(print, &reply));

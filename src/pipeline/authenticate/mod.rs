@@ -239,7 +239,7 @@ impl Schemes {
             let known = callers.iter().filter_map(|name| self.schemes.get(name));
             let asked = known.enumerate().filter(|(_, checked)| checked.prover.reach() == reach);
             for (place, checked) in asked {
-                match checked.identify(&call.headers, call.deadline).await {
+                match checked.identify(call).await {
                     Ok(identified) => {
                         self.meters.judged("valid", identified.how.as_str());
                         return Ok(identified);

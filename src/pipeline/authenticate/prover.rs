@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::header::AUTHORIZATION;
 
 use crate::{
     catalog::caller::{Proof, Scheme},
     client::ClientError,
-    pipeline::authenticate::{
-        Caller, How, Identified, Surroundings, Unproven, Word, api_key, bad_key, bad_password,
-        basic::{self, Shown},
-        introspection::Authority,
-        issued::{self, Issuer},
-        jwt::Verifier,
-        verdicts::Verdicts,
-        word::single,
+    pipeline::{
+        authenticate::{
+            Caller, How, Identified, Surroundings, Unproven, Word, api_key, bad_key, bad_password,
+            basic::{self, Shown},
+            introspection::Authority,
+            issued::{self, Issuer},
+            jwt::Verifier,
+            verdicts::Verdicts,
+            word::single,
+        },
+        call::Call,
     },
-    time::Deadline,
 };
 
 /// A scheme, and who gives its verdicts.
@@ -97,14 +99,10 @@ impl Prover {
 
 impl Checked {
     /// Who calls, as far as this scheme can tell.
-    pub(super) async fn identify(
-        &self,
-        headers: &HeaderMap,
-        deadline: Deadline,
-    ) -> Result<Identified, (Unproven, How)> {
+    pub(super) async fn identify(&self, call: &Call) -> Result<Identified, (Unproven, How)> {
         let (header, word) = (&self.scheme.header, self.word());
         let missing = || Unproven::Missing { header: self.scheme.header_text.clone(), word };
-        let proof = single(headers, header, word).ok_or_else(|| (missing(), How::Local))?;
+        let proof = single(&call.headers, header, word).ok_or_else(|| (missing(), How::Local))?;
         let local = |owner: Option<&str>, bad: Unproven| {
             let owner = owner.ok_or((bad, How::Local))?;
             let caller = Caller { org: self.scheme.name.shared(), client: owner.into() };
@@ -115,10 +113,10 @@ impl Checked {
             (Prover::Authority(authority), _) if proof.starts_with(issued::FORM) => {
                 Err(authority.refused("malformed", How::Local))
             }
-            (Prover::Authority(authority), _) => authority.identify(proof, deadline).await,
+            (Prover::Authority(authority), _) => authority.identify(proof, call).await,
             (Prover::Issuer(issuer), _) => issuer.identify(proof),
             (Prover::Verifier(verifier), Proof::Jwt(policy)) => {
-                verifier.identify(policy, proof, deadline).await
+                verifier.identify(policy, proof, call).await
             }
             (Prover::Keys, Proof::ApiKey(keys)) => local(api_key::owner(keys, proof), bad_key()),
             (Prover::Keys, Proof::Basic(users)) => match Shown::read(proof) {

@@ -305,7 +305,7 @@ impl<E: FetchFailure> AnswerCache<E> {
                     return Ok(shelf.serve(&entry, Staleness::Fresh));
                 }
                 shelf.meters.coalesced.count("leader");
-                let trail = Arc::new(asked.trail.flight());
+                let trail = asked.trail.flight();
                 self.take_off(shelf, asked, takeoff, (Arc::clone(&trail), After::Answering), fetch);
                 shelf::lead(asked, spare.as_deref(), waiter, &trail).await
             }
@@ -346,7 +346,7 @@ impl<E: FetchFailure> AnswerCache<E> {
                     shelf.meters.refreshes.count("skipped");
                     return;
                 }
-                let trail = Arc::new(asked.trail.refresh(asked.action.name.as_str()));
+                let trail = asked.trail.refresh(asked.action.name.shared());
                 self.take_off(shelf, asked, takeoff, (trail, After::Refreshing), fetch);
             }
             Boarding::Follow(_) | Boarding::Full => shelf.meters.refreshes.count("skipped"),

@@ -11,7 +11,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tracing::Instrument;
 
 use crate::{
     catalog::{action::Action, name::Name, policy::CachePolicy},
@@ -35,7 +34,7 @@ use crate::{
         outcome::Source,
         propagation::TraceContext,
         stage::{Decided, Stage},
-        trail::Trail,
+        trail::{Fact, Trail},
     },
     time::{self, Deadline, Instant},
 };
@@ -171,7 +170,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             After::Answering => Urgency::Interactive,
             After::Refreshing => Urgency::Refresh,
         };
-        let span = trail.root().clone();
+        let named = Arc::clone(&trail);
         let fetched = fetch(Terms { deadline, urgency, trail: Arc::clone(&trail) });
         let flight = async move {
             let result = fetched.await;
@@ -181,11 +180,13 @@ impl<E: FetchFailure> AnswerCache<E> {
             if after == After::Refreshing {
                 shelf.meters.refreshes.count(if result.is_ok() { "success" } else { "failure" });
             }
-            let landing = Landing(&result);
-            trail.note(Stage::Flight, began, &landing, trail.root());
+            trail.note(Stage::Flight, began, &Landing(&result));
+            if after == After::Refreshing {
+                trail.refreshed();
+            }
             takeoff.land(result.map(Some));
         };
-        self.background.finish(flight.instrument(span));
+        self.background.finish(named.within(flight));
     }
 
     /// Keeps what a flight brought, unless a purge came in between: nothing that began before a
@@ -265,15 +266,6 @@ impl<E: FetchFailure> Decided for Landing<'_, E> {
     }
 }
 
-/// How a call's wait for somebody else's flight ended.
-struct Wait(&'static str);
-
-impl Decided for Wait {
-    fn decision(&self) -> &'static str {
-        self.0
-    }
-}
-
 /// Waits for the flight that this call leads; its steps become the call's own, as far as they went.
 pub(super) async fn lead<E: FetchFailure>(
     asked: &Asked<'_>,
@@ -286,7 +278,7 @@ pub(super) async fn lead<E: FetchFailure>(
     asked.trail.absorb(flight);
     // It may have landed just after this call gave up on it.
     if landed.is_err() && asked.trail.decision(Stage::Flight).is_none() {
-        asked.trail.step(Stage::Flight, began, "left");
+        asked.trail.leave(began);
     }
     kept(asked, spare, landed.ok(), Source::Upstream)
 }
@@ -298,11 +290,11 @@ pub(super) async fn follow<E: FetchFailure>(
     mut waiter: Waiter<Landed<E>, Mark>,
 ) -> Result<Kept, NoAnswer<E>> {
     let began = time::now();
-    let span = asked.trail.following(waiter.mark().leader.as_ref());
-    let landing = tokio::time::timeout_at(give_up_at(asked, spare), waiter.landed());
-    let landed = landing.instrument(span.clone()).await;
-    let wait = Wait(if landed.is_ok() { "joined" } else { "left" });
-    asked.trail.note(Stage::Flight, began, &wait, &span);
+    if let Some(leader) = &waiter.mark().leader {
+        asked.trail.tell(Stage::Flight, Fact::Leader(leader.clone()));
+    }
+    let landed = tokio::time::timeout_at(give_up_at(asked, spare), waiter.landed()).await;
+    asked.trail.step(Stage::Flight, began, if landed.is_ok() { "joined" } else { "left" });
     kept(asked, spare, landed.ok(), Source::Coalesced)
 }
 

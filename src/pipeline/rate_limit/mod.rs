@@ -21,6 +21,7 @@ use crate::{
         meters::{self, ReadableWords},
         metrics::Registry,
         stage::Decided,
+        trail::Fact,
     },
 };
 
@@ -53,12 +54,12 @@ pub struct LimitState<'a> {
 }
 
 /// The call may go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admitted {
     /// Every limit allows it.
     Allowed,
-    /// A limit that does not enforce would have refused it.
-    Shadowed,
+    /// This limit, which does not enforce, would have refused it.
+    Shadowed(Name),
 }
 
 /// A limit refused the call.
@@ -78,7 +79,14 @@ impl Decided for Admitted {
     fn decision(&self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
-            Self::Shadowed => "shadow_limited",
+            Self::Shadowed(_) => "shadow_limited",
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Allowed => Vec::new(),
+            Self::Shadowed(limit) => vec![Fact::Limit(limit.shared())],
         }
     }
 }
@@ -86,6 +94,10 @@ impl Decided for Admitted {
 impl Decided for Limited {
     fn decision(&self) -> &'static str {
         "limited"
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        vec![Fact::Limit(self.limit.shared())]
     }
 }
 
@@ -130,7 +142,7 @@ impl RateLimits {
         for limit in action.limits.iter().filter_map(|name| self.0.get(name)) {
             match limit.admit(action, caller, input) {
                 Ok(Admitted::Allowed) => {}
-                Ok(Admitted::Shadowed) => admitted = Admitted::Shadowed,
+                Ok(shadowed) => admitted = shadowed,
                 Err(limited) => return Err(limited),
             }
         }
@@ -173,7 +185,7 @@ impl RateLimit {
         };
         if !self.limit.enforce {
             self.decisions.count("shadow_limited");
-            return Ok(Admitted::Shadowed);
+            return Ok(Admitted::Shadowed(self.limit.name.clone()));
         }
         self.decisions.count("limited");
         Err(Limited {

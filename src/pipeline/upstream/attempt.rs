@@ -1,5 +1,5 @@
 //! One attempt: one exchange on the wire within the attempt's time, head and whole body, and what it
-//! leaves in spans, metrics and the trail.
+//! leaves in metrics and the trail.
 //!
 //! The body is read in here, so that the time-out covers it, a retry sees a whole reply, and the
 //! body of an error is read to its end: an unread one would cost the connection.
@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use http::{Extensions, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
-use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     client::{self, Script, WireError},
@@ -21,7 +20,8 @@ use crate::{
         pace,
     },
     telemetry::{
-        attempts::{self, AttemptMeters, Ended},
+        attempts::{AttemptMeters, Ended},
+        exchange::{Exchange, Peer, Target},
         stage::Stage,
     },
     time::{self, Deadline},
@@ -36,6 +36,8 @@ pub(super) struct Attempt {
     pub(super) max_reply: usize,
     /// Whether the upstream is sent our trace context.
     pub(super) propagate_trace: bool,
+    /// Whom it asks, as traces name it.
+    pub(super) peer: Peer,
     /// How long answers took lately.
     pub(super) latency: Arc<Latency>,
     pub(super) meters: Arc<AttemptMeters>,
@@ -51,32 +53,38 @@ impl Middleware for Attempt {
     ) -> reqwest_middleware::Result<Response> {
         let errand = Errand::of(extensions);
         pace::set_out(extensions)?;
-        let span = span(&errand, &request, errand.next_attempt());
+        let target = Target::Template(Arc::clone(&errand.url_template));
         let under_way = UnderWay {
-            span: span.clone(),
-            began: time::now(),
+            exchange: Exchange::begin(
+                Stage::Upstream,
+                request.method(),
+                (&self.peer, target),
+                errand.next_attempt(),
+            ),
             method: request.method().clone(),
             meters: &self.meters,
             ended: Ended::Error("canceled"),
             errand: &errand,
         };
+        let began = under_way.exchange.began();
         if self.propagate_trace {
-            errand.trail.context_within(&span).write(request.headers_mut());
+            let context = errand.trail.context().child(under_way.exchange.span_id());
+            context.write(request.headers_mut());
         }
-        let own_end = Deadline::after(under_way.began, self.timeout);
+        let own_end = Deadline::after(began, self.timeout);
         let ends = own_end.earlier(errand.deadline);
         let exchange = async {
             let response = next.run(request, extensions).await.map_err(|e| AttemptError::of(&e))?;
             Ok(client::read(response, self.max_reply).await?)
         };
-        let result = tokio::time::timeout_at(ends.instant(), exchange.instrument(span))
-            .await
-            .unwrap_or(Err(if ends == own_end {
+        let result = tokio::time::timeout_at(ends.instant(), exchange).await.unwrap_or(Err(
+            if ends == own_end {
                 AttemptError::Wire(WireError::Timeout)
             } else {
                 AttemptError::CutShort
-            }));
-        let took = time::now().saturating_duration_since(under_way.began);
+            },
+        ));
+        let took = time::now().saturating_duration_since(began);
         extensions.insert(ExchangeTime(took));
         if let Ok(reply) = &result
             && answers(reply.status())
@@ -101,8 +109,7 @@ pub(super) fn answers(status: StatusCode) -> bool {
 /// of which callers tire, must not be missing where one looks for them.
 struct UnderWay<'a> {
     errand: &'a Errand,
-    span: Span,
-    began: time::Instant,
+    exchange: Exchange,
     method: http::Method,
     meters: &'a AttemptMeters,
     ended: Ended,
@@ -116,9 +123,12 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let took = time::now().saturating_duration_since(self.began);
+        let (trail, began) = (&self.errand.trail, self.exchange.began());
+        let took = time::now().saturating_duration_since(began);
         self.meters.attempted(&self.method, self.ended, took);
-        note(self.errand, &self.span, self.began, self.ended);
+        let exchanged = self.exchange.clone().ended(self.ended);
+        trail.step(Stage::Attempt, began, exchanged.word());
+        trail.exchanged(exchanged);
     }
 }
 
@@ -134,49 +144,6 @@ fn ended(result: &Result<http::Response<bytes::Bytes>, AttemptError>) -> Ended {
             | AttemptError::Saturated,
         ) => Ended::Error("canceled"),
     }
-}
-
-fn span(errand: &Errand, request: &Request, resent: u32) -> Span {
-    // Its parent is the span that this runs in: the upstream stage's.
-    if errand.trail.root().is_disabled() {
-        return Span::none();
-    }
-    let url = request.url();
-    let span = tracing::info_span!(
-        target: "holdline::trail",
-        "attempt",
-        otel.name = %format_args!("{} {}", request.method(), errand.url_template),
-        otel.kind = "client",
-        otel.status_code = Empty,
-        http.request.method = attempts::method_label(request.method()),
-        http.request.resend_count = Empty,
-        http.response.status_code = Empty,
-        error.type = Empty,
-        server.address = url.host_str(),
-        server.port = i64::from(url.port_or_known_default().unwrap_or_default()),
-        url.template = &*errand.url_template,
-        holdline.decision = Empty,
-    );
-    if resent > 0 {
-        span.record("http.request.resend_count", i64::from(resent));
-    }
-    span
-}
-
-fn note(errand: &Errand, span: &Span, began: time::Instant, ended: Ended) {
-    let word = match ended {
-        Ended::Status(status) => {
-            // An unsigned number would become a string.
-            span.record("http.response.status_code", i64::from(status));
-            attempts::status_label(status)
-        }
-        Ended::Error(error) => error,
-    };
-    if !matches!(ended, Ended::Status(..400)) {
-        span.record("error.type", word);
-        span.record("otel.status_code", "ERROR");
-    }
-    errand.trail.step(Stage::Attempt, began, word);
 }
 
 /// Ends the chain without a socket.

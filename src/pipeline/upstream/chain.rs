@@ -27,7 +27,10 @@ use crate::{
         retry::Retry,
         turn::InTurn,
     },
-    telemetry::attempts::{AttemptMeters, HedgeMeters},
+    telemetry::{
+        attempts::{AttemptMeters, HedgeMeters},
+        exchange::Peer,
+    },
     time::Wall,
 };
 
@@ -79,6 +82,7 @@ pub(super) fn chain(upstream: &Upstream, links: &Links, client: &Client) -> Clie
             timeout: upstream.timeouts.attempt,
             max_reply: upstream.max_reply,
             propagate_trace: upstream.propagate_trace,
+            peer: Peer::at(&upstream.base_url),
             latency: Arc::clone(&links.latency),
             meters: meters(),
         });

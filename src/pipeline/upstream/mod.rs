@@ -30,7 +30,12 @@ use crate::{
         permit::Urgency,
     },
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
-    telemetry::{meters::BreakerMeters, metrics::Registry, stage::Decided},
+    telemetry::{
+        meters::BreakerMeters,
+        metrics::Registry,
+        stage::{Decided, Stage},
+        trail::Fact,
+    },
     time::{self, Instant, Wall},
 };
 
@@ -221,6 +226,7 @@ impl Lane {
         let request = self.request(action, input)?;
         let template = action.request.url.text().into();
         let errand = Errand::new(terms, action.safe, template);
+        errand.trail.tell(Stage::Upstream, Fact::Upstream(self.upstream.name.shared()));
         let sent = self.send(request, &errand).await;
         let result = match sent {
             Ok(response) => self.settle(response, errand.attempts()).await,

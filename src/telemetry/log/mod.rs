@@ -5,6 +5,7 @@
 //! or reach a terminal as a control sequence. Whoever logs never waits: a line for which there is
 //! no room is dropped and counted.
 
+mod active;
 mod level;
 
 use std::{
@@ -16,7 +17,6 @@ use std::{
     },
 };
 
-use opentelemetry::{Context, trace::TraceContextExt};
 use tracing::{
     Event, Level as Severity, Subscriber,
     field::{Field, Visit},
@@ -36,6 +36,7 @@ use crate::{
     time::Wall,
 };
 
+pub(super) use active::within;
 pub use level::{Forced, Level};
 
 /// Lines that may wait for the writing thread: about two seconds of a busy service.
@@ -106,8 +107,7 @@ impl Written {
     }
 }
 
-/// The layer that turns events into lines for `sink`, and the level to change it by. Spans are left
-/// to the layer of traces.
+/// The layer that turns events into lines for `sink`, and the level to change it by.
 pub fn layer<S>(
     form: LogFormat,
     level: LogLevel,
@@ -117,7 +117,6 @@ pub fn layer<S>(
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    // The filter alone is behind the reload: span contexts cannot be set through a reloaded layer.
     let (filter, handle) = reload::Layer::new(targets(level));
     let events = filter_fn(|event| event.is_event()).with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
@@ -275,19 +274,15 @@ impl Tail<'_> {
         }
     }
 
-    /// The active span's ids, unless the event names its own.
+    /// The ids of what the task works for, unless the event names its own.
     fn trace_ids(&mut self) {
         if self.traced {
             return;
         }
-        Context::map_current(|context| {
-            let span = context.span();
-            let span = span.span_context();
-            if span.is_valid() {
-                self.field("trace_id", |out| write!(out, "\"{}\"", span.trace_id()));
-                self.field("span_id", |out| write!(out, "\"{}\"", span.span_id()));
-            }
-        });
+        if let Some((trace, span)) = active::ids() {
+            self.field("trace_id", |out| write!(out, "\"{trace:032x}\""));
+            self.field("span_id", |out| write!(out, "\"{span:016x}\""));
+        }
     }
 }
 

@@ -5,13 +5,12 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 use tracing_subscriber::{layer::SubscriberExt, registry};
 
 use super::*;
-use crate::time;
+use crate::{telemetry::propagation::TraceContext, time};
 
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
@@ -119,22 +118,25 @@ fn records_of_the_log_crate_keep_their_target_and_lose_their_path() {
     assert_eq!(lines[0].as_object().unwrap().len(), 4, "{}", lines[0]);
 }
 
-#[test]
-fn the_active_span_names_the_trace_unless_the_event_does() {
-    let ids = |trace, span| {
-        let (trace, span) = (TraceId::from_bytes(trace), SpanId::from_bytes(span));
-        SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default())
-    };
-    let lines = json(|_| {
-        tracing::info!("no span");
-        let active = Context::new().with_remote_span_context(ids([1; 16], [2; 8]));
-        let _active = active.attach();
-        tracing::info!("in a span");
+#[tokio::test]
+async fn the_trace_that_a_task_works_for_is_named_unless_the_event_names_its_own() {
+    let context = TraceContext::unsampled(u128::from_be_bytes([1; 16]), 2);
+    let page = Page::default();
+    let sink = Sink::to(page.clone());
+    let (lines, _) = layer(LogFormat::Json, LogLevel::Info, &sink, wall());
+    let subscriber = tracing::subscriber::set_default(registry().with(lines));
+    tracing::info!("for nobody");
+    let work = async {
+        tracing::info!("for a call");
         tracing::info!(trace_id = "its own", "about another");
-    });
+    };
+    within(&context, work).await;
+    drop((subscriber, sink));
+    let page = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = page.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0].get("trace_id"), None);
     assert_eq!(lines[1]["trace_id"], "01".repeat(16));
-    assert_eq!(lines[1]["span_id"], "02".repeat(8));
+    assert_eq!(lines[1]["span_id"], "0000000000000002");
     assert_eq!(lines[2]["trace_id"], "its own");
     assert_eq!(lines[2].get("span_id"), None);
 }

@@ -59,33 +59,24 @@ impl TraceContext {
         Self { trace_id, span_id, flags: RANDOM, state: None }
     }
 
-    /// The context below this one for something that nobody records: the same trace and state, not
-    /// sampled. `span_id` may not be zero.
+    /// The context of something below this one: of the same trace and state, recorded where this is.
+    /// `span_id` may not be zero.
     #[must_use]
     pub fn child(&self, span_id: u64) -> Self {
-        Self {
-            trace_id: self.trace_id,
-            span_id,
-            flags: self.flags & !SAMPLED,
-            state: self.state.clone(),
-        }
+        Self { span_id, ..self.clone() }
+    }
+
+    /// The same, recorded or not.
+    #[must_use]
+    pub fn sampled(self, sampled: bool) -> Self {
+        let others = self.flags & !SAMPLED;
+        Self { flags: if sampled { others | SAMPLED } else { others }, ..self }
     }
 
     /// The same without its `tracestate`, which is text of whoever wrote it.
     #[must_use]
     pub fn without_state(&self) -> Self {
         Self { state: None, ..self.clone() }
-    }
-
-    /// The context of a live span. `context` must be valid.
-    pub fn from_otel(context: &SpanContext) -> Self {
-        let state = context.trace_state().header();
-        Self {
-            trace_id: u128::from_be_bytes(context.trace_id().to_bytes()),
-            span_id: u64::from_be_bytes(context.span_id().to_bytes()),
-            flags: context.trace_flags().to_u8() & (SAMPLED | RANDOM),
-            state: members([Some(state.as_str())].into_iter()),
-        }
     }
 
     /// The same for OpenTelemetry, as a context from outside. A `tracestate` that its own check
@@ -237,5 +228,7 @@ fn is_value(value: &[u8]) -> bool {
         && value.iter().all(|c| matches!(c, b' '..=b'~') && !matches!(c, b',' | b'='))
 }
 
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tests;

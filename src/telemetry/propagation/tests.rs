@@ -237,12 +237,15 @@ fn writing_replaces_what_was_there() {
 }
 
 #[test]
-fn a_child_is_of_the_same_trace_and_recorded_by_nobody() {
+fn a_child_is_of_the_same_trace_and_recorded_where_that_is() {
     let parent = format!("00-{TRACE}-{SPAN}-03");
     let caller = TraceContext::read(&headers(&[("traceparent", &parent), ("tracestate", "a=1")]));
     let child = caller.unwrap().child(0xab);
-    assert_eq!(child.traceparent(), format!("00-{TRACE}-00000000000000ab-02"));
+    assert_eq!(child.traceparent(), format!("00-{TRACE}-00000000000000ab-03"));
     assert_eq!(child.state(), Some("a=1"));
+    let unsampled = child.clone().sampled(false);
+    assert_eq!(unsampled.traceparent(), format!("00-{TRACE}-00000000000000ab-02"));
+    assert_eq!(unsampled.sampled(true), child);
 }
 
 #[test]
@@ -255,7 +258,8 @@ fn opentelemetry_sees_the_same_context_as_remote() {
     assert!(theirs.is_remote() && theirs.is_valid() && theirs.is_sampled());
     assert_eq!(theirs.trace_id().to_string(), TRACE);
     assert_eq!(theirs.span_id().to_string(), SPAN);
-    assert_eq!(TraceContext::from_otel(&theirs), caller);
+    assert_eq!(theirs.trace_flags().to_u8(), 0x03);
+    assert_eq!(theirs.trace_state().header(), "a@b=1,c= 2");
 }
 
 proptest! {

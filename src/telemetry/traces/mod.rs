@@ -2,22 +2,22 @@
 //! keep up they are dropped and counted.
 //!
 //! ```text
-//! span ends -> Bounded (refuses above the bound) -> queue -> thread -> Counted -> OTLP
+//! Sender -> Bounded (refuses above the bound) -> queue -> thread -> Counted -> OTLP
 //! ```
 //!
 //! The SDK's queue drops without saying how often, so `Bounded` keeps the number of spans that
-//! are on their way, and never lets the queue run over. Ending a span costs two atomic steps and a
+//! are on their way, and never lets the queue run over. Sending a span costs two atomic steps and a
 //! send that cannot block, whether the collector is there or not.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use opentelemetry::{Context, Key, KeyValue, trace::TracerProvider};
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::{
     ExporterBuildError, Protocol, WithExportConfig, WithTonicConfig,
     tonic_types::transport::ClientTlsConfig,
@@ -25,14 +25,9 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{
-        BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData,
-        SpanExporter, SpanProcessor,
-    },
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
 };
 use tokio::runtime;
-use tracing::{Level, Subscriber, level_filters::LevelFilter};
-use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 use url::Url;
 
 use crate::settings::{TraceProtocol, TraceSettings};
@@ -58,7 +53,6 @@ pub enum TracesError {
 /// The export of traces.
 #[derive(Debug)]
 pub struct Traces {
-    provider: SdkTracerProvider,
     entrance: Entrance,
     counts: Arc<Counts>,
 }
@@ -81,42 +75,16 @@ impl Traces {
             .with_max_export_batch_size(BATCH)
             .build();
         let counted = Counted { exporter, counts: Arc::clone(&counts) };
-        let queue = BatchSpanProcessor::new(counted, config);
-        let mut entrance = Entrance(Arc::new(Bounded { queue, counts: Arc::clone(&counts) }));
-        // The provider would tell it too late, when there are two of it.
-        entrance.set_resource(&resource());
-        let provider = SdkTracerProvider::builder()
-            // Whether a call leaves spans is decided before its first span is made.
-            .with_sampler(Sampler::AlwaysOn)
-            .with_resource(resource())
-            .with_span_processor(entrance.clone())
-            .build();
-        Self { provider, entrance, counts }
+        let mut queue = BatchSpanProcessor::new(counted, config);
+        queue.set_resource(&resource());
+        let closed = AtomicBool::new(false);
+        let bounded = Bounded { queue, counts: Arc::clone(&counts), closed };
+        Self { entrance: Entrance(Arc::new(bounded)), counts }
     }
 
-    /// Where spans go that were made without the layer.
+    /// Where spans go.
     pub(super) fn entrance(&self) -> Entrance {
         self.entrance.clone()
-    }
-
-    /// The layer that turns our spans into OpenTelemetry's. Only spans at INFO and above whose
-    /// target begins with `holdline` pass: no log text becomes part of a trace, and the exporter
-    /// does not trace itself. It must be the first layer on the registry, not behind a reload.
-    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
-    {
-        let ours = filter_fn(|span| {
-            span.is_span() && *span.level() <= Level::INFO && span.target().starts_with("holdline")
-        });
-        tracing_opentelemetry::layer()
-            .with_tracer(self.provider.tracer("holdline"))
-            .with_location(false)
-            .with_threads(false)
-            .with_target(false)
-            .with_tracked_inactivity(false)
-            // The hint spares every finer event of every crate the question.
-            .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
     }
 
     /// Spans lost: refused because too many were on their way, or in an export that failed.
@@ -137,7 +105,10 @@ impl Traces {
     /// runtime it was started with still runs.
     pub fn shutdown(&self, at_most: Duration) -> u64 {
         // What went wrong is in the counts, and in the log by the SDK.
-        let _ = self.provider.shutdown_with_timeout(at_most);
+        let Bounded { queue, closed, .. } = &*self.entrance.0;
+        if !closed.swap(true, Ordering::AcqRel) {
+            let _ = queue.shutdown_with_timeout(at_most);
+        }
         self.counts.under_way.load(Ordering::Acquire)
     }
 }
@@ -206,6 +177,8 @@ struct Counts {
 struct Bounded {
     queue: BatchSpanProcessor,
     counts: Arc<Counts>,
+    /// Whether nothing goes out any more.
+    closed: AtomicBool,
 }
 
 /// Clones lead into the same queue.
@@ -215,38 +188,16 @@ pub(super) struct Entrance(Arc<Bounded>);
 impl Entrance {
     /// Takes a span that has ended.
     pub(super) fn take(&self, span: SpanData) {
-        let counts = &self.0.counts;
+        let Bounded { queue, counts, closed } = &*self.0;
+        if closed.load(Ordering::Acquire) {
+            return;
+        }
         let room = |under_way| (under_way < QUEUE as u64).then_some(under_way + 1);
         match counts.under_way.fetch_update(Ordering::AcqRel, Ordering::Relaxed, room) {
-            Ok(_) => self.0.queue.on_end(span),
+            Ok(_) => queue.on_end(span),
             Err(_) => {
                 counts.dropped.fetch_add(1, Ordering::Relaxed);
             }
-        }
-    }
-}
-
-impl SpanProcessor for Entrance {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.0.queue.on_start(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        self.take(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.queue.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, at_most: Duration) -> OTelSdkResult {
-        self.0.queue.shutdown_with_timeout(at_most)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        // Nobody else has it before the provider is built.
-        if let Some(bounded) = Arc::get_mut(&mut self.0) {
-            bounded.queue.set_resource(resource);
         }
     }
 }

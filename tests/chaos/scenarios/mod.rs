@@ -9,6 +9,7 @@ mod herd;
 mod outage;
 mod random;
 mod reload;
+mod traces;
 mod twice;
 
 use crate::Scenario;
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.push(authority::scenario());
     all.push(twice::scenario());
     all.extend(faults::scenarios());
+    all.push(traces::scenario());
     all.push(capacity::scenario());
     all.push(herd::scenario());
     all.push(reload::scenario());

@@ -20,5 +20,6 @@ mod reload;
 mod secrets;
 mod tls;
 pub(crate) mod traces;
+mod traces_alike;
 pub(crate) mod traces_kept;
 mod traces_lost;

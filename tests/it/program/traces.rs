@@ -237,7 +237,8 @@ async fn only_failures_of_ours_or_the_upstreams_are_errors() {
         (400, false, None, false),
         (401, false, None, false),
         (404, false, None, false),
-        (409, true, error("upstream_rejected"), false),
+        // A 4xx is the caller's to mend, whoever began it.
+        (409, false, None, false),
         (500, true, error("upstream_error"), true),
         (502, true, error("mapping_error"), true),
         (502, true, error("upstream_unreachable"), true),

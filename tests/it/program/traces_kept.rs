@@ -42,7 +42,7 @@ async fn a_call_that_failed_leaves_its_whole_trace_and_a_good_one_none() {
     assert_eq!(service.status("customer-lookup", 2).await, 503);
     let ended = service.terminated().await;
     let spans = collector.spans();
-    let root = "POST /data-action/{action}";
+    let (root, attempt) = ("POST /data-action/{action}", "GET /users/{customer_id}");
     assert_eq!(
         shape(&spans),
         [
@@ -50,11 +50,11 @@ async fn a_call_that_failed_leaves_its_whole_trace_and_a_good_one_none() {
             ("authenticate", root, false),
             ("validate", root, false),
             ("rate_limit", root, false),
-            ("cache", root, false),
-            ("flight", root, false),
-            ("upstream", "flight", false),
-            ("attempt", "upstream", true),
-            ("attempt", "upstream", true),
+            ("cache", root, true),
+            ("flight", root, true),
+            ("upstream", "flight", true),
+            (attempt, "upstream", true),
+            (attempt, "upstream", true),
         ]
     );
     let span = spans.iter().find(|span| span.name == root).unwrap();

@@ -101,7 +101,7 @@ impl Ask {
     pub(crate) fn call(&self) -> Call {
         let began = time::now();
         let deadline = self.deadline(began);
-        let trail = self.rig.trail(self.trace.as_ref(), self.action.name.as_str());
+        let trail = self.rig.trail(self.trace.as_ref());
         Call {
             action: Arc::clone(&self.action),
             headers: self.headers.clone(),

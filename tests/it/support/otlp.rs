@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use holdline::background::Background;
+use holdline::{
+    background::Background,
+    telemetry::spans::{self, Attribute},
+};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{body::Incoming, service::service_fn};
@@ -96,7 +99,8 @@ impl Collector {
         let requests =
             bodies.into_iter().map(|body| ExportTraceServiceRequest::decode(body).unwrap());
         let resources = requests.flat_map(|request| request.resource_spans);
-        resources.flat_map(|r| r.scope_spans).flat_map(|scope| scope.spans).collect()
+        let scopes = resources.flat_map(|r| r.scope_spans);
+        scopes.flat_map(|scope| scope.spans).inspect(is_of_the_closed_lists).collect()
     }
 
     /// The spans of the calls, one for each.
@@ -143,6 +147,17 @@ async fn receive(
     assert_eq!(path, wanted);
     bodies.lock().unwrap().push(message);
     Ok(Response::builder().header(CONTENT_TYPE, content_type).body(reply).unwrap())
+}
+
+/// Whoever exports a name or an attribute that is not in the lists fails the test that sees it.
+fn is_of_the_closed_lists(span: &Span) {
+    let target = text(span, "url.template").or_else(|| text(span, "http.route"));
+    assert!(spans::is_name(&span.name, target.as_deref().as_slice()), "a span {span:?}");
+    for attribute in &span.attributes {
+        let known = Attribute::ALL.iter().any(|known| known.key() == attribute.key);
+        assert!(known, "an attribute that nobody knows: {attribute:?}");
+    }
+    assert!(span.events.is_empty() && span.dropped_attributes_count == 0, "{span:?}");
 }
 
 /// An attribute of a span.

@@ -239,8 +239,8 @@ impl Rig {
     }
 
     /// The trail of a call that begins now.
-    pub(super) fn trail(&self, trace: Option<&TraceContext>, action: &str) -> Trail {
-        self.tracer.begin(time::now(), trace, ("POST", action))
+    pub(super) fn trail(&self, trace: Option<&TraceContext>) -> Trail {
+        self.tracer.begin(time::now(), trace, "POST")
     }
 
     /// Milliseconds since the start.

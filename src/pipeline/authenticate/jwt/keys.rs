@@ -8,7 +8,6 @@ use std::{
 
 use http::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request};
-use tracing::Instrument;
 use url::Url;
 
 use crate::{
@@ -22,12 +21,15 @@ use crate::{
         breaker::{FailureKind, Verdict},
         flight::{Boarding, Flights, Takeoff, Waiter},
     },
-    pipeline::authenticate::{
-        How, Surroundings, Unproven,
-        contact::{self, Contact, Manner, RETRY_AFTER, Reply},
-        jwt::key_set::KeySet,
+    pipeline::{
+        authenticate::{
+            How, Surroundings, Unproven,
+            contact::{Contact, Manner, RETRY_AFTER, Reply},
+            jwt::key_set::KeySet,
+        },
+        call::Call,
     },
-    telemetry::meters::Moment,
+    telemetry::{exchange::Peer, meters::Moment, trail::Trail},
     time::{self, Deadline, Instant, Wall},
 };
 
@@ -100,10 +102,11 @@ impl Keys {
         around: &Surroundings<'_>,
     ) -> Result<Arc<Self>, ClientError> {
         let manner = Manner { timeout: policy.timeout, max_concurrent: 1, max_answer: MAX_ANSWER };
+        let peer = Peer::at(&policy.jwks);
         Ok(Arc::new(Self {
             caller: scheme.name.clone(),
             url: policy.jwks.clone(),
-            contact: Contact::new(scheme, manner, around)?,
+            contact: Contact::new(scheme, (peer, "keys"), manner, around)?,
             flights: Flights::new(MAX_WAITERS),
             state: Mutex::default(),
             background: around.background.clone(),
@@ -112,28 +115,31 @@ impl Keys {
         }))
     }
 
-    /// The epoch of the keys at hand. Where they should be newer, a fetch begins behind the call.
-    pub(super) fn epoch(self: &Arc<Self>) -> u64 {
+    /// The epoch of the keys at hand.
+    pub(super) fn epoch(&self) -> u64 {
+        self.state().known.as_ref().map_or(0, |known| known.epoch)
+    }
+
+    /// The same for a call with that trail. Where they should be newer, a fetch begins behind it.
+    pub(super) fn epoch_for(self: &Arc<Self>, trail: &Arc<Trail>) -> u64 {
         let Some(known) = self.state().known.clone() else { return 0 };
         if time::now() >= known.since + REFRESH_AFTER {
-            let _behind = self.board_if_due();
+            let _behind = self.board_if_due(trail);
         }
         known.epoch
     }
 
-    /// The keys at hand, waited for until `deadline` where there are none.
-    pub(super) async fn current(
-        self: &Arc<Self>,
-        deadline: Deadline,
-    ) -> Result<Found, (Unproven, How)> {
+    /// The keys at hand, waited for as long as `call` may take where there are none.
+    pub(super) async fn current(self: &Arc<Self>, call: &Call) -> Result<Found, (Unproven, How)> {
+        let deadline = call.deadline;
         let now = time::now();
         let known = self.state().known.clone();
         match known.filter(|known| now < known.since + GONE_AFTER) {
-            None => self.wait(self.board(), deadline).await,
+            None => self.wait(self.board(&call.trail), deadline).await,
             Some(known) if now < known.since + OLD_AFTER => Ok((known, How::Local)),
             Some(old) => {
                 let until = deadline.instant().min(now + PATIENCE);
-                let Some((mut waiter, how)) = self.board_if_due() else {
+                let Some((mut waiter, how)) = self.board_if_due(&call.trail) else {
                     return Ok((old, How::Local));
                 };
                 match tokio::time::timeout_at(until, waiter.landed()).await {
@@ -149,7 +155,7 @@ impl Keys {
     pub(super) async fn newer(
         self: &Arc<Self>,
         known: &Arc<Known>,
-        deadline: Deadline,
+        call: &Call,
     ) -> Result<Option<Found>, (Unproven, How)> {
         let (at_hand, failed) = {
             let state = self.state();
@@ -158,10 +164,10 @@ impl Keys {
         if let Some(newer) = at_hand.filter(|at_hand| !Arc::ptr_eq(at_hand, known)) {
             return Ok(Some((newer, How::Local)));
         }
-        match self.board_if_due() {
+        match self.board_if_due(&call.trail) {
             None if failed => Err((Unproven::Unavailable { retry_after: RETRY_AFTER }, How::Local)),
             None => Ok(None),
-            boarded => self.wait(boarded, deadline).await.map(Some),
+            boarded => self.wait(boarded, call.deadline).await.map(Some),
         }
     }
 
@@ -183,28 +189,27 @@ impl Keys {
     }
 
     /// Joins the fetch under way, or begins one if it is not too soon for another.
-    fn board_if_due(self: &Arc<Self>) -> Option<(Waiter<Landed>, How)> {
+    fn board_if_due(self: &Arc<Self>, trail: &Arc<Trail>) -> Option<(Waiter<Landed>, How)> {
         let due = self.state().is_due(time::now());
-        if due || !self.flights.is_empty() { self.board() } else { None }
+        if due || !self.flights.is_empty() { self.board(trail) } else { None }
     }
 
     /// Joins the fetch under way, or begins one; `None` where too many wait for it.
-    fn board(self: &Arc<Self>) -> Option<(Waiter<Landed>, How)> {
+    fn board(self: &Arc<Self>, trail: &Arc<Trail>) -> Option<(Waiter<Landed>, How)> {
         match self.flights.join(&()) {
             Boarding::Full => None,
             Boarding::Follow(waiter) => Some((waiter, How::Coalesced)),
             Boarding::Lead(takeoff, waiter) => {
                 self.state().asked = Some(time::now());
-                let keys = Arc::clone(self);
-                let fetch = async move { keys.fetch(takeoff).await };
-                let span = contact::span(&Method::GET, &self.url, "keys");
-                self.background.finish(fetch.instrument(span));
+                let (keys, asker) = (Arc::clone(self), Arc::clone(trail));
+                let fetch = async move { keys.fetch(takeoff, &asker).await };
+                self.background.finish(trail.within(fetch));
                 Some((waiter, How::Remote))
             }
         }
     }
 
-    async fn fetch(&self, takeoff: Takeoff<(), Landed>) {
+    async fn fetch(&self, takeoff: Takeoff<(), Landed>, trail: &Trail) {
         let read = |reply: &Reply| match reply.status().as_u16() {
             200 => KeySet::read(reply.body()),
             _ => None,
@@ -219,14 +224,13 @@ impl Keys {
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static(json));
             request
         };
-        let reply = self.contact.ask(question, health).await;
+        let reply = self.contact.ask(question, health, trail).await;
         let landed = match reply.map(|reply| read(&reply)) {
             Ok(Some(set)) => Ok(self.keep(set)),
             Ok(None) => Err(RETRY_AFTER),
             Err(retry_after) => Err(retry_after),
         };
         if landed.is_err() {
-            contact::note_unavailable();
             let at_hand = {
                 let mut state = self.state();
                 state.failed = true;

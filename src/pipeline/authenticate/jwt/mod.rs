@@ -11,12 +11,15 @@ use crate::{
     catalog::caller::{Algorithm, Jwt, Scheme},
     client::ClientError,
     fingerprint::{Fields, Fingerprint, FingerprintKey},
-    pipeline::authenticate::{
-        BAD_TOKEN, How, Identified, MAX_JWT, Surroundings, Unproven,
-        revoke::Revoke,
-        verdicts::{Remembered, Verdicts, Which},
+    pipeline::{
+        authenticate::{
+            BAD_TOKEN, How, Identified, MAX_JWT, Surroundings, Unproven,
+            revoke::Revoke,
+            verdicts::{Remembered, Verdicts, Which},
+        },
+        call::Call,
     },
-    time::{Deadline, Wall},
+    time::Wall,
 };
 
 use key_set::Signature;
@@ -54,13 +57,13 @@ impl Verifier {
         &self,
         policy: &Jwt,
         text: &str,
-        deadline: Deadline,
+        call: &Call,
     ) -> Result<Identified, (Unproven, How)> {
         if text.len() > MAX_JWT {
             return Err(refused("malformed", How::Local));
         }
         let era = self.verdicts.era();
-        let print = self.print(self.keys.epoch(), text);
+        let print = self.print(self.keys.epoch_for(&call.trail), text);
         match self.verdicts.look_up(&print) {
             Remembered::Good(caller) => return Ok(Identified { caller, how: How::Cache }),
             Remembered::Refused => return Err(refused("invalid", How::Cache)),
@@ -73,14 +76,14 @@ impl Verifier {
         let Some(algorithm) = algorithm.filter(|one| policy.algorithms.contains(one)) else {
             return Err(refused("invalid", How::Local));
         };
-        let (mut known, mut how) = self.keys.current(deadline).await?;
+        let (mut known, mut how) = self.keys.current(call).await?;
         loop {
             let signature = known.set.check(&token, algorithm);
             if signature == Signature::Good {
                 break;
             }
             // A key may be replaced under its old name, too.
-            if let Some(newer) = self.keys.newer(&known, deadline).await? {
+            if let Some(newer) = self.keys.newer(&known, call).await? {
                 (known, how) = newer;
                 continue;
             }

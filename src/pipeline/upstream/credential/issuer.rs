@@ -10,7 +10,6 @@ use http::{
 };
 use reqwest::Request;
 use serde_json::Value;
-use tracing::{Span, field::Empty};
 use url::{Url, form_urlencoded};
 
 use crate::{
@@ -20,6 +19,12 @@ use crate::{
     },
     client::{Client, ClientError, Transport, WireError},
     pipeline::upstream::{credential::Header, retry},
+    telemetry::{
+        attempts::Ended,
+        exchange::{Exchange, Peer, Target},
+        stage::Stage,
+        trail::Trail,
+    },
     time::Wall,
 };
 
@@ -83,6 +88,7 @@ impl From<WireError> for No {
 /// Whoever issues tokens to us for one upstream.
 pub(super) struct Issuer {
     url: Url,
+    peer: Peer,
     login: Header,
     form: Bytes,
     client: Client,
@@ -126,6 +132,7 @@ impl Issuer {
         let (id, secret): (String, String) =
             (encoded(ours.client_id.expose()), encoded(ours.client_secret.expose()));
         Ok(Self {
+            peer: Peer::at(&ours.token_url),
             url: ours.token_url.clone(),
             // Both are encoded like a form before they become a user and a password (2.3.1).
             login: Header::basic(&id, &secret),
@@ -140,41 +147,34 @@ impl Issuer {
         })
     }
 
-    /// Asks for a token.
-    pub(super) async fn ask(&self) -> Result<Issued, No> {
+    /// Asks for a token, for whoever has that trail.
+    pub(super) async fn ask(&self, trail: &Trail) -> Result<Issued, No> {
         let mut request = Request::new(Method::POST, self.url.clone());
         let headers = request.headers_mut();
         self.login.write(headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(self.form.clone().into());
+        let asked = (&self.peer, Target::Word("token"));
+        let asked = Exchange::begin(Stage::Upstream, request.method(), asked, 0);
         let exchange = self.client.exchange(request, MAX_ANSWER);
         let reply =
-            tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(WireError::Timeout))?;
-        let status = reply.status().as_u16();
-        read(&reply).map_err(|no| No {
-            status: Some(status),
+            tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(WireError::Timeout));
+        let (ended, issued) = match reply {
+            Ok(reply) => (Ended::Status(reply.status().as_u16()), self.issued(&reply)),
+            Err(error) => (Ended::Error(error.label()), Err(error.into())),
+        };
+        let reason = issued.as_ref().err().map(|no| no.reason);
+        trail.exchanged(asked.ended(ended).because(reason));
+        issued
+    }
+
+    fn issued(&self, reply: &http::Response<Bytes>) -> Result<Issued, No> {
+        read(reply).map_err(|no| No {
+            status: Some(reply.status().as_u16()),
             retry_after: retry::retry_after(reply.headers(), self.wall),
             ..no
         })
-    }
-
-    /// A span for one question; empty where the call that needs the token has none.
-    pub(super) fn span(&self) -> Span {
-        if Span::current().is_disabled() {
-            return Span::none();
-        }
-        tracing::info_span!(
-            target: "holdline::trail",
-            "token",
-            otel.name = "POST token",
-            otel.kind = "client",
-            otel.status_code = Empty,
-            http.request.method = "POST",
-            server.address = self.url.host_str(),
-            server.port = i64::from(self.url.port_or_known_default().unwrap_or_default()),
-            error.type = Empty,
-        )
     }
 }
 

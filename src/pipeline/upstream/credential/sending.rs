@@ -61,7 +61,7 @@ impl Lane {
             self.in_time(errand)?;
             self.would_pass()?;
         }
-        let (token, fetched) = tokens.token(errand.deadline).await?;
+        let (token, fetched) = tokens.token(errand).await?;
         let again = request.try_clone().expect("a body of bytes can be cloned");
         let sent = self.send_down(with(request, token.header()), errand).await;
         let refused =
@@ -70,7 +70,7 @@ impl Lane {
             return sent.map_err(failed);
         }
         // Where no other is to be had in time, what the upstream said is told.
-        let Ok((token, _)) = tokens.token(errand.deadline).await else {
+        let Ok((token, _)) = tokens.token(errand).await else {
             return sent.map_err(failed);
         };
         let last = self.send_down(with(again, token.header()), errand).await;

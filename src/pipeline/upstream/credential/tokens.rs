@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use tracing::{Instrument, Span};
-
 use crate::{
     background::Background,
     catalog::{credential::ClientCredentials, upstream::Upstream},
@@ -24,10 +22,11 @@ use crate::{
             Header,
             issuer::{Issued, Issuer, No},
         },
+        errand::Errand,
         error::UpstreamError,
     },
-    telemetry::{attempts, meters::Words},
-    time::{self, Deadline, Instant, Wall},
+    telemetry::{attempts, meters::Words, trail::Trail},
+    time::{self, Instant, Wall},
 };
 
 /// The part of its time after which a token is renewed: what is left is how long the issuer may be
@@ -180,23 +179,23 @@ impl Tokens {
         self.state().token.as_ref().map_or(Duration::ZERO, |token| token.expires)
     }
 
-    /// A token that may be sent, waited for until `deadline` where there is none at hand.
+    /// A token that may be sent, waited for as long as `errand` may take where there is none at hand.
     pub(in super::super) async fn token(
         self: &Arc<Self>,
-        deadline: Deadline,
+        errand: &Errand,
     ) -> Result<(Arc<Token>, Fetched), UpstreamError> {
         match self.at_hand(time::now()) {
             AtHand::Good(token) => return Ok((token, Fetched::Before)),
             AtHand::Due(token) => {
                 // Nobody waits for it: whoever boards it does so because the old one is gone.
-                drop(self.board());
+                drop(self.board(&errand.trail));
                 return Ok((token, Fetched::Before));
             }
             AtHand::Resting(not_issued) => return Err(not_issued.told()),
             AtHand::Nothing => {}
         }
-        let mut waiter = self.board().ok_or(UpstreamError::Saturated)?;
-        match tokio::time::timeout_at(deadline.instant(), waiter.landed()).await {
+        let mut waiter = self.board(&errand.trail).ok_or(UpstreamError::Saturated)?;
+        match tokio::time::timeout_at(errand.deadline.instant(), waiter.landed()).await {
             Ok(Some(Ok(token))) => Ok((token, Fetched::Now)),
             Ok(Some(Err(not_issued))) => Err(not_issued.told()),
             // The question was lost: a bug, after which the next to come asks anew.
@@ -240,20 +239,20 @@ impl Tokens {
     }
 
     /// Joins the question that is under way, or asks it. `None`: too many wait for it.
-    fn board(self: &Arc<Self>) -> Option<Waiter<Landed>> {
+    fn board(self: &Arc<Self>, trail: &Arc<Trail>) -> Option<Waiter<Landed>> {
         match self.flights.join(&()) {
             Boarding::Full => None,
             Boarding::Follow(waiter) => Some(waiter),
             Boarding::Lead(takeoff, waiter) => {
-                let tokens = Arc::clone(self);
-                let question = async move { tokens.fly(takeoff).await };
-                self.background.finish(question.instrument(self.issuer.span()));
+                let (tokens, asker) = (Arc::clone(self), Arc::clone(trail));
+                let question = async move { tokens.fly(takeoff, &asker).await };
+                self.background.finish(trail.within(question));
                 Some(waiter)
             }
         }
     }
 
-    async fn fly(&self, takeoff: Takeoff<(), Landed>) {
+    async fn fly(&self, takeoff: Takeoff<(), Landed>, trail: &Trail) {
         // The question before this one may have been answered between the look and the boarding.
         let landed = match self.at_hand(time::now()) {
             AtHand::Good(token) => Ok(token),
@@ -261,7 +260,7 @@ impl Tokens {
             AtHand::Due(_) | AtHand::Nothing => {
                 // It was the other side that began to count.
                 let asked = time::now();
-                match self.issuer.ask().await {
+                match self.issuer.ask(trail).await {
                     Ok(issued) => Ok(self.keep(asked, issued)),
                     Err(no) => Err(self.rest(no)),
                 }
@@ -305,9 +304,6 @@ impl Tokens {
         state.failed = Some(Failed { no, in_a_row, until });
         drop(state);
         self.refreshes.count(if no.refused { "refused" } else { "failure" });
-        let span = Span::current();
-        span.record("otel.status_code", "ERROR");
-        span.record("error.type", no.reason);
         if is_news {
             let (upstream, reason) = (&*self.upstream, no.reason);
             tracing::warn!(upstream, reason, status = no.status, "no token is issued");

@@ -33,7 +33,7 @@ fn call(
     let (registry, recent) = (Registry::new(), Recent::new(1));
     let tracer = Tracer::new(&registry, None, false, "/{action}", Chance::Random);
     let tracer = tracer.remembering(Arc::clone(&recent));
-    let trail = tracer.begin(time::now(), None, ("POST", "lookup"));
+    let trail = tracer.begin(time::now(), None, "POST");
     decided.iter().for_each(|(stage, word)| trail.step(*stage, time::now(), word));
     trail.meet(|met| met.not_repeated = why);
     let action = if outcome == Outcome::UnknownAction { UNKNOWN_ACTION } else { "lookup" };
@@ -47,6 +47,8 @@ fn call(
         source,
         status,
         age,
+        deadline: None,
+        http_version: "1.1",
         bytes_in: 0,
         bytes_out: 0,
     };
