@@ -1,10 +1,22 @@
 //! The program over TLS on both sides, on a machine that trusts nobody and names proxies.
 
-use holdline::demo::crm::{CrmSettings, FakeCrm};
+use std::time::Duration;
+
+use holdline::{
+    catalog::upstream::{Pool, Way},
+    client::{Client, Transport},
+    demo::crm::{CrmSettings, FakeCrm},
+    tls::Roots,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
-    front::Front, issuer::Issuer, papers::Papers, program::Program, service::Service,
+    front::Front,
+    issuer::Issuer,
+    otlp::{Collector, Protocol, text},
+    papers::Papers,
+    program::Program,
+    service::{Outside, Service, TOKEN_HEADER, Wish},
 };
 
 /// Nobody is trusted, and whoever followed these variables would reach nobody.
@@ -63,6 +75,29 @@ actions:
     assert!(ended.err.contains("the machine needs CA certificates"), "{}", ended.err);
     front.stop().await;
     crm.site.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_over_tls_says_so_in_its_trace() {
+    let (issuer, papers) = (Issuer::new(), Papers::new());
+    let identity = papers.identity("server", &issuer.issue(&["127.0.0.1"]));
+    let (outside, collector) = (Outside::start().await, Collector::start(Protocol::Http).await);
+    let server = format!("drain: {{delay: 0s}}, tls: {{{identity}}}");
+    let telemetry = collector.telemetry(Protocol::Http, 1.0);
+    let wish = Wish { server: &server, telemetry: &telemetry, ..Wish::default() };
+    let service = Service::start(&outside.yaml(&wish), &[]).await;
+    let roots = Some(Roots::of_pem(issuer.pem.as_bytes()).unwrap());
+    let (way, patience) = (Way { roots, identity: None, proxy: None }, Duration::from_secs(10));
+    let pool = Pool { idle: 1, idle_timeout: patience };
+    let client = Client::along(&way, patience, pool, &Transport::Network).unwrap();
+    let url = service.url("customer-lookup").replace("http://", "https://");
+    let call = client.network().post(url).header(TOKEN_HEADER, "good");
+    let answer = call.json(&json!({"data": {"customer_id": 1}})).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    service.terminated().await;
+    let root = collector.roots().pop().expect("it left a trace");
+    assert_eq!(text(&root, "url.scheme").as_deref(), Some("https"));
+    assert_eq!(text(&root, "network.protocol.version").as_deref(), Some("1.1"));
 }
 
 #[tokio::test]
