@@ -8,12 +8,13 @@ use holdline::telemetry::metrics::{
 
 use super::{
     panel::{Panel, datasource},
-    query::{Query, foreign, of},
+    query::Query,
+    series::{foreign, of},
     theme,
 };
 
-/// Where the runbooks are, unless whoever installs the dashboards says otherwise.
-pub(crate) const RUNBOOKS: &str = "https://example.invalid/runbooks";
+/// Where the runbooks are, unless the variable `RUNBOOKS` says so: nobody knows but who serves them.
+const RUNBOOKS: &str = "https://holdline.example.com/runbooks";
 /// What the links between dashboards hand on.
 const HANDED_ON: &str = "${__url_time_range}&${datasource:queryparam}&${namespace:queryparam}&${job:queryparam}&${instance:queryparam}";
 
@@ -85,10 +86,12 @@ fn variables() -> Vec<Value> {
         "multi": false, "includeAll": false, "current": {}, "options": [], "hide": 0,
         "skipUrlSync": false,
     });
+    let folder = std::env::var("RUNBOOKS").unwrap_or_else(|_| RUNBOOKS.to_owned());
+    let folder = folder.trim_end_matches('/');
     let runbooks = json!({
-        "name": "runbooks", "label": "Runbooks", "type": "constant", "query": RUNBOOKS,
+        "name": "runbooks", "label": "Runbooks", "type": "constant", "query": folder,
         "description": "Where the pages of deploy/runbooks are served.", "hide": 2,
-        "current": {"selected": false, "text": RUNBOOKS, "value": RUNBOOKS}, "options": [],
+        "current": {"selected": false, "text": folder, "value": folder}, "options": [],
         "skipUrlSync": true,
     });
     vec![datasource, namespace, job, instance, runbooks]

@@ -5,8 +5,14 @@
 mod capacity;
 #[path = "dashboard.rs"]
 pub(crate) mod dashboard;
+#[path = "details.rs"]
+mod details;
+#[path = "fetching.rs"]
+mod fetching;
 #[path = "kinds.rs"]
 mod kinds;
+#[path = "life.rs"]
+mod life;
 #[path = "overview.rs"]
 mod overview;
 #[path = "panel.rs"]
@@ -19,6 +25,8 @@ mod path;
 pub(crate) mod query;
 #[path = "reference.rs"]
 mod reference;
+#[path = "series.rs"]
+pub(crate) mod series;
 #[path = "table.rs"]
 mod table;
 #[path = "theme.rs"]

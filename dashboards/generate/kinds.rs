@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     panel::{Panel, object},
-    query::{Query, Series, quantile},
+    query::{Query, quantile},
+    series::Series,
     theme,
 };
 
