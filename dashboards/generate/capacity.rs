@@ -81,7 +81,7 @@ fn capacity(board: Dashboard) -> Dashboard {
                 .with_history()
                 .shows(&of(&PROCESS_CPU).rate().sum(), "processors"),
                 number(
-                    "Replicas",
+                    "Replicas reached",
                     "How many replicas does Prometheus reach? By up, which Prometheus itself \
                      makes.",
                 )

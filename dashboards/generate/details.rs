@@ -44,7 +44,6 @@ fn answers(board: Dashboard) -> Dashboard {
             )
             .unit("reqps")
             .or_says("no call is rejected")
-            .colours(theme::OUTCOMES)
             .shows(&rejected, "{{outcome}}"),
             lines(
                 "Stale answers by action",
@@ -162,7 +161,6 @@ fn dependencies(board: Dashboard) -> Dashboard {
             .unit("reqps")
             .or_says("every token is accepted")
             .colours(theme::RESULTS)
-            .painted("error", "dark-red")
             .shows(&refused, "{{result}}"),
         ],
     )
@@ -189,7 +187,7 @@ fn fleet(board: Dashboard) -> Dashboard {
                 .decimals(0)
                 .painted("ready", "green")
                 .painted("scraped", "blue")
-                .painted("draining", "orange")
+                .painted("draining", "super-light-orange")
                 .shows(&foreign("up").now().count_by(&[]), "scraped")
                 .shows(&ready, "ready")
                 .shows(&of(&DRAINING).now().sum(), "draining"),

@@ -105,7 +105,6 @@ fn cache(board: Dashboard) -> Dashboard {
                 )
                 .unit("ops")
                 .colours(theme::RESULTS)
-                .painted("error", "dark-red")
                 .shows(&stores, "{{result}}"),
                 stack(
                     "Refreshes by result",
@@ -253,7 +252,7 @@ fn answer(board: Dashboard) -> Dashboard {
             .shows(&sizes(&REQUEST_BYTES), "sent by callers")
             .shows(&sizes(&RESPONSE_BYTES), "answered"),
             heatmap(
-                "Latency",
+                "Latency, spread",
                 "Are there two kinds of calls? Hits lie at the bottom, misses above them; a third \
                  band is what is wrong.",
                 &buckets_of(&REQUEST_DURATION).chosen("action"),

@@ -83,7 +83,6 @@ fn life(board: Dashboard) -> Dashboard {
                 )
                 .unit("cps")
                 .colours(theme::RESULTS)
-                .painted("error", "dark-red")
                 .shows(&of(&LOG_MESSAGES).rate().sum_by(&["level"]), "{{level}}"),
                 bars(
                     "Telemetry dropped",

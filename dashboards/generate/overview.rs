@@ -201,7 +201,6 @@ fn calls() -> Panel {
          the ingress and DNS before the service.",
     )
     .unit("reqps")
-    .colours(theme::CLASSES)
     .shows(&of(&REQUESTS).rate().sum_by(&["class"]), "{{class}}")
 }
 
@@ -243,7 +242,6 @@ fn failures() -> Panel {
     )
     .unit("reqps")
     .or_says("no call fails")
-    .colours(theme::OUTCOMES)
     .shows(&failed, "{{outcome}}")
 }
 

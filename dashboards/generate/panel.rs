@@ -138,7 +138,13 @@ impl Panel {
     }
 
     /// A fixed colour for one name.
+    ///
+    /// # Panics
+    /// Where the theme has another for it.
     pub(crate) fn painted(self, name: &str, color: &str) -> Self {
+        let mut meanings = theme::ALL.iter().flat_map(|all| all.iter()).filter(|(n, _)| *n == name);
+        let known = meanings.clone().next().is_some();
+        assert!(!known || meanings.any(|(_, own)| *own == color), "{name} is {color} here alone");
         let color = json!({"id": "color", "value": {"mode": "fixed", "fixedColor": color}});
         self.only(name, vec![color])
     }
@@ -161,7 +167,8 @@ impl Panel {
         self.only(name, properties)
     }
 
-    /// Another query, and what its series are called.
+    /// Another query, and what its series are called. Values of labels whose meaning is fixed get
+    /// their colours.
     ///
     /// # Panics
     /// Where the legend names a label that the query does not leave.
@@ -169,7 +176,13 @@ impl Panel {
         for named in legend.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
             assert!(query.labels().contains(named.0), "{} leaves no {}", query.text(), named.0);
         }
-        self.target(query, legend, json!({"format": "time_series", "range": true}))
+        let label = legend.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let own = theme::BY_LABEL.iter().find(|(known, _)| Some(*known) == label);
+        let panel = match own {
+            Some((_, colours)) => self.colours(colours),
+            None => self,
+        };
+        panel.target(query, legend, json!({"format": "time_series", "range": true}))
     }
 
     pub(super) fn target(mut self, query: &Query, legend: &str, form: Value) -> Self {

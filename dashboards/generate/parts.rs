@@ -11,7 +11,7 @@ use super::{
     query::Query,
     series::{buckets_of, of, sum_of},
     table::Look,
-    theme::{self},
+    theme,
 };
 
 /// Errors of attempts that are the upstream's fault. A 404 is an answer, and so are a 409 and a 422;

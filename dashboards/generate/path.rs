@@ -53,7 +53,6 @@ fn whole(board: Dashboard) -> Dashboard {
                      changes says what changed.",
                 )
                 .unit("reqps")
-                .colours(theme::CLASSES)
                 .shows(&calls().rate().sum_by(&["class"]), "{{class}}"),
                 quantiles(
                     "Latency",
@@ -85,7 +84,6 @@ fn whole(board: Dashboard) -> Dashboard {
                 )
                 .unit("s")
                 .or_says("no calls")
-                .colours(theme::STAGES)
                 .shows(&stages, "{{stage}}"),
                 funnel(),
             ],
@@ -149,7 +147,6 @@ fn authenticate(board: Dashboard) -> Dashboard {
                 .unit("reqps")
                 .or_says("every caller is accepted")
                 .colours(theme::RESULTS)
-                .painted("error", "dark-red")
                 .shows(&refused, "{{result}}"),
                 stage_times(
                     "authenticate",
@@ -215,7 +212,6 @@ fn limit(board: Dashboard) -> Dashboard {
             )
             .unit("reqps")
             .or_says("every input fits")
-            .colours(theme::OUTCOMES)
             .shows(&wrong.rate().sum_by(&["outcome"]).above("0"), "{{outcome}}"),
             stack(
                 "Decisions of limits",

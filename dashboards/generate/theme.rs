@@ -90,6 +90,7 @@ pub(crate) const RESULTS: Colours = &[
     ("limited", "red"),
     ("shadow_limited", "purple"),
     ("refused", "red"),
+    ("error", "red"),
     ("invalid", "orange"),
     ("short_circuited", "dark-red"),
     ("shed", "semi-dark-orange"),
@@ -106,6 +107,29 @@ pub(crate) const RESULTS: Colours = &[
     ("trace", "text"),
     ("canceled", "dark-purple"),
     ("skipped", "text"),
+];
+
+/// All of them.
+pub(crate) const ALL: [Colours; 10] = [
+    CLASSES,
+    OUTCOMES,
+    SOURCES,
+    LOOKUPS,
+    STAGES,
+    VERDICTS,
+    QUANTILES,
+    RESULTS,
+    BREAKER_COLOURS,
+    STATUSES,
+];
+
+/// Labels whose values have colours of their own.
+pub(crate) const BY_LABEL: [(&str, Colours); 5] = [
+    ("class", CLASSES),
+    ("outcome", OUTCOMES),
+    ("stage", STAGES),
+    ("state", BREAKER_COLOURS),
+    ("http_response_status_code", STATUSES),
 ];
 
 /// States of a breaker: the number by which the worst of several replicas is found, and the colour.

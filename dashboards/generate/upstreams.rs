@@ -121,7 +121,6 @@ fn by_status() -> Panel {
     )
     .unit("reqps")
     .or_says("no attempts")
-    .colours(theme::STATUSES)
     .shows(&answered.sum_by(&["http_response_status_code"]), "{{http_response_status_code}}")
     .shows(&broken.sum_by(&["error_type"]), "{{error_type}}")
 }
@@ -176,7 +175,6 @@ fn breaker() -> Panel {
     .unit("percentunit")
     .between(0.0, 1.0)
     .or_says("no breaker")
-    .colours(theme::BREAKER_COLOURS)
     .shows(&states, "{{state}}")
 }
 
@@ -203,7 +201,6 @@ fn transitions() -> Panel {
          lives and dies, or the thresholds are too tight; force it open for a while.",
     )
     .or_says("no change")
-    .colours(theme::BREAKER_COLOURS)
     .shows(&changed, "{{to}}")
 }
 
@@ -216,7 +213,7 @@ fn refused() -> Panel {
          that passed because an operator has it observe only.",
     )
     .unit("reqps")
-    .painted("refused", "dark-red")
+    .painted("refused", "red")
     .painted("would refuse", "blue")
     .shows(&refused, "refused")
     .shows(&would, "would refuse")
@@ -368,6 +365,6 @@ fn refreshes() -> Panel {
     .or_says("none was asked for")
     .painted("success", "green")
     .painted("refused", "red")
-    .painted("failure", "dark-red")
+    .painted("failure", "red")
     .shows(&asked, "{{result}}")
 }

@@ -2,6 +2,7 @@
 
 #[path = "../../../dashboards/generate/files.rs"]
 mod files;
+mod lint;
 
 use std::{fs, path::Path};
 
