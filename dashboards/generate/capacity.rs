@@ -76,8 +76,7 @@ fn capacity(board: Dashboard) -> Dashboard {
                      request.",
                 )
                 .decimals(2)
-                .limits(limits(f64::INFINITY, f64::INFINITY))
-                .quiet()
+                .plain()
                 .with_history()
                 .shows(&of(&PROCESS_CPU).rate().sum(), "processors"),
                 number(
@@ -86,8 +85,7 @@ fn capacity(board: Dashboard) -> Dashboard {
                      makes.",
                 )
                 .decimals(0)
-                .limits(limits(f64::INFINITY, f64::INFINITY))
-                .quiet()
+                .plain()
                 .with_history()
                 .shows(&foreign("up").now().sum(), "reached"),
                 number(
@@ -103,8 +101,7 @@ fn capacity(board: Dashboard) -> Dashboard {
                     "Since when does the oldest replica run? Young ones have a cold cache.",
                 )
                 .unit("dtdurations")
-                .limits(limits(f64::INFINITY, f64::INFINITY))
-                .quiet()
+                .plain()
                 .tells(&of(&PROCESS_START).now().min_by(&[]).ago_seconds(), "oldest"),
             ],
         )

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    panel::{Panel, object},
+    panel::{Panel, no_thresholds, object},
     query::{Query, quantile},
     series::Series,
     theme,
@@ -18,6 +18,7 @@ pub(crate) fn lines(title: &str, description: &str) -> Panel {
     let mut panel = Panel::new("timeseries", title, description, options).from_zero();
     panel.custom = object(json!({
         "axisPlacement": "auto",
+        "axisSoftMax": 1,
         "drawStyle": "line",
         "fillOpacity": 8,
         "gradientMode": "none",
@@ -96,9 +97,15 @@ impl Panel {
     }
 
     /// Few strong colours on a dark wall: only the number is coloured.
-    pub(crate) fn quiet(mut self) -> Self {
+    fn quiet(mut self) -> Self {
         self.options.insert("colorMode".to_owned(), json!("value"));
         self
+    }
+
+    /// A number that is neither good nor bad.
+    pub(crate) fn plain(mut self) -> Self {
+        self.defaults.insert("thresholds".to_owned(), no_thresholds(theme::PLAIN));
+        self.quiet()
     }
 
     /// With the line of how it came to that.

@@ -11,7 +11,7 @@ use super::{
     kinds::{bars, lanes, lines, stack},
     panel::Panel,
     parts::each,
-    query::{constant, quantile},
+    query::quantile,
     series::{buckets_of, foreign, of},
     table::{Look, Table},
     theme::{self, NONE, limits},
@@ -194,13 +194,14 @@ fn fastest_and_slowest() -> Panel {
     let slow = quantile(0.95, &buckets_of(&REQUEST_DURATION), &["instance"]);
     lines(
         "p95, the slowest and the fastest replica",
-        "How far are they apart, and since when? The slowest three and the fastest of all; far \
-         apart: one of them, not the upstream.",
+        "How far are the replicas apart, and since when? Both up: the upstream, or all of them are \
+         full. The slowest alone: find it in the table.",
     )
     .unit("s")
     .or_says("no calls")
-    .shows(&slow.top(3), "{{instance}}")
-    .shows(&slow.bottom(1), "fastest: {{instance}}")
-    .shows(&constant("1"), "promise")
-    .line("promise")
+    .painted("slowest", "dark-purple")
+    .painted("fastest", "light-blue")
+    .limits_drawn(limits(1.0, f64::INFINITY))
+    .shows(&slow.max_by(&[]), "slowest")
+    .shows(&slow.min_by(&[]), "fastest")
 }

@@ -61,7 +61,7 @@ fn first_screen(board: Dashboard) -> Dashboard {
                     .leads("Stage by stage", &to("holdline-path", "")),
             ],
         )
-        .line(5, vec![worst_upstreams(), alerts_since(), what_to_press()])
+        .line(6, vec![worst_upstreams(), alerts_since(), what_to_press()])
 }
 
 fn failing_now() -> Panel {
@@ -111,7 +111,7 @@ fn budget_left() -> Panel {
          spent it before anything new is rolled out.",
     )
     .unit("percentunit")
-    .decimals(1)
+    .decimals(0)
     .limits(limits(0.5, 0.1))
     .or_says("no calls, or no rules")
     .tells(&spent.rest_of_one(), "left")
@@ -265,7 +265,7 @@ fn worst_upstreams() -> Panel {
     )
     .column("attempts", &tried, Look::unit("reqps").decimals(1).wide(95))
     .column("retries", &retried, Look::unit("reqps").decimals(1).wide(85))
-    .column("last opened", &opened, Look::unit("dateTimeFromNow").wide(130))
+    .column("last opened", &opened, Look::unit("dateTimeFromNow").wide(150))
     .sorted("breaker")
     .panel()
     .or_says("no upstream yet")
@@ -290,7 +290,7 @@ fn alerts_since() -> Panel {
             ("action", to_path().wide(90)),
         ],
     )
-    .column("since", &since.times("1000"), Look::unit("dateTimeFromNow").wide(120))
+    .column("since", &since.times("1000"), Look::unit("dateTimeFromNow").wide(140))
     .sorted("since")
     .panel()
     .or_says("nothing fires")
@@ -298,15 +298,17 @@ fn alerts_since() -> Panel {
 }
 
 fn what_to_press() -> Panel {
+    // A line each, as narrow as the panel is.
     let content = "\
-| it says | press |\n|---|---|\n\
-| `upstream_*`, `breaker_open` | nothing yet: the breaker protects you. Half dead upstream: `POST /breakers/{upstream}` `forced_open`, old answers and fallbacks stand in |\n\
-| `auth_unavailable` | restore the token authority; known callers go on for a while |\n\
-| `mapping_error` | the reply has changed: roll back the configuration, `POST /reload` |\n\
-| `overloaded`, slots full | add replicas; find the slow upstream |\n\
-| began at a mark | roll back what the mark names |\n\
-| one replica alone | `POST /drain` on it |\n\n\
-On the admin listener, each with an end. More: [runbooks](${runbooks}).\n";
+- `upstream_*`, `breaker_open`: wait, the breaker helps it; half dead: force it open
+- `auth_unavailable`: get the token authority back; known callers go on
+- `mapping_error`: the reply changed; roll the configuration back, reload
+- `overloaded`, slots full: more replicas, or find what is slow
+- began at a mark: roll back what it names
+- one replica alone: drain it
+
+[Runbooks](${runbooks}) have the commands.
+";
     text(
         "What to press",
         "What can be done right now? From what the failures are called to the first thing that \

@@ -89,6 +89,15 @@ impl Panel {
     /// The unit of its numbers.
     pub(crate) fn unit(mut self, unit: &str) -> Self {
         self.defaults.insert("unit".to_owned(), unit.into());
+        // How high an axis is where all is zero.
+        if self.custom.contains_key("drawStyle") {
+            let height = match unit {
+                "percentunit" => Some(0.05),
+                "reqps" | "ops" | "cps" => Some(0.1),
+                _ => None,
+            };
+            self.custom.insert("axisSoftMax".to_owned(), json!(height));
+        }
         self
     }
 

@@ -85,9 +85,9 @@ fn whole(board: Dashboard) -> Dashboard {
                 .unit("s")
                 .or_says("no calls")
                 .shows(&stages, "{{stage}}"),
-                funnel(),
             ],
         )
+        .line(7, vec![funnel()])
 }
 
 /// Where calls leave the path: one line for each place, in order.

@@ -199,12 +199,6 @@ impl Query {
         Self { text, labels: self.labels.clone(), binding: Binding::Whole }
     }
 
-    /// The lowest ones.
-    pub(crate) fn bottom(&self, most: usize) -> Self {
-        let text = format!("bottomk({most}, {})", self.text);
-        Self { text, labels: self.labels.clone(), binding: Binding::Whole }
-    }
-
     /// Seconds that have gone by since the instant it tells.
     pub(crate) fn ago_seconds(&self) -> Self {
         let text = format!("time() - {}", self.right_operand(Binding::Sum));

@@ -78,6 +78,11 @@ impl Table {
             "align": "auto", "cellOptions": {"type": "auto"}, "filterable": false, "inspect": false,
         }));
         panel.defaults.insert("color".to_owned(), json!({"mode": "thresholds"}));
+        // What a line lacks is not nothing: it has no number and no colour.
+        let lacking = json!({"text": "–", "color": "transparent", "index": 99});
+        let lacking = json!({"match": "null+nan", "result": lacking});
+        let lacking = json!([{"type": "special", "options": lacking}]);
+        panel.defaults.insert("mappings".to_owned(), lacking);
         let mut table = Self { panel, order: Vec::new(), renamed: Map::new() };
         for (key, look) in keys {
             table.order.push((*key).to_owned());

@@ -83,6 +83,10 @@ pub(crate) const QUANTILES: Colours =
 /// What went well and what did not, where there is nothing between.
 pub(crate) const RESULTS: Colours = &[
     ("valid", "green"),
+    ("ok", "green"),
+    ("issued", "green"),
+    ("success", "green"),
+    ("failure", "red"),
     ("allowed", "green"),
     ("stored", "green"),
     ("done", "green"),
@@ -124,10 +128,11 @@ pub(crate) const ALL: [Colours; 10] = [
 ];
 
 /// Labels whose values have colours of their own.
-pub(crate) const BY_LABEL: [(&str, Colours); 5] = [
+pub(crate) const BY_LABEL: [(&str, Colours); 6] = [
     ("class", CLASSES),
     ("outcome", OUTCOMES),
     ("stage", STAGES),
+    ("result", RESULTS),
     ("state", BREAKER_COLOURS),
     ("http_response_status_code", STATUSES),
 ];
@@ -193,6 +198,8 @@ pub(crate) const GOOD: &str = "green";
 pub(crate) const WARNING: &str = "orange";
 /// Look at it now.
 pub(crate) const BAD: &str = "red";
+/// Neither good nor bad.
+pub(crate) const PLAIN: &str = "blue";
 /// A line that is no measurement.
 pub(crate) const LINE: &str = "red";
 
