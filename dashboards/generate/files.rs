@@ -33,6 +33,8 @@ mod table;
 pub(crate) mod theme;
 #[path = "upstreams.rs"]
 mod upstreams;
+#[path = "words.rs"]
+pub(crate) mod words;
 
 /// Each file's name below `dashboards/`, and its text.
 pub(crate) fn all() -> Vec<(String, String)> {

@@ -3,6 +3,7 @@
 #[path = "../../../dashboards/generate/files.rs"]
 mod files;
 mod lint;
+mod words;
 
 use std::{fs, path::Path};
 
