@@ -11,6 +11,7 @@ use super::{
     dashboard::{Dashboard, to},
     kinds::{lines, number, quantiles},
     life::how_they_live,
+    panel::Panel,
     parts::{each, slots_held},
     series::{buckets_of, foreign, of, sum_of},
     theme::{FULL, limits},
@@ -36,111 +37,113 @@ pub(crate) fn file() -> (String, String) {
 }
 
 fn capacity(board: Dashboard) -> Dashboard {
+    board.row("Capacity").line(4, headline()).line(7, room())
+}
+
+fn headline() -> Vec<Panel> {
     let busy = of(&UPSTREAM_IN_FLIGHT).now().sum_by(&["upstream"]);
     let may = of(&UPSTREAM_LIMIT).now().sum_by(&["upstream"]);
     let used = busy.ratio_of(&may);
     let fullest = used.looked_at("quantile_over_time(0.95, ", "$__range", "1m").max_by(&[]);
+    vec![
+        number(
+            "Slots filled",
+            "How much of the organisation's data action slots do calls to Holdline hold? \
+                     Above 70 % flows begin to wait for each other: the overview says which action \
+                     holds most.",
+        )
+        .unit("percentunit")
+        .decimals(1)
+        .limits(FULL)
+        .with_history()
+        .shows(&slots_held(&[]).and_number("/", "$slots"), "filled"),
+        number(
+            "Headroom at the upstreams",
+            "How much more can come before calls wait for permits? What is left at the \
+                     fullest upstream, at the 95th percentile of the time shown. Below 30 %: more \
+                     replicas do not help if the upstream is what is slow.",
+        )
+        .unit("percentunit")
+        .decimals(0)
+        .limits(limits(0.3, 0.1))
+        .or_says("no upstream yet")
+        .tells(&fullest.rest_of_one(), "left"),
+        number(
+            "Processors used",
+            "How many processors do all replicas take together? Compare it with what they \
+                     request.",
+        )
+        .decimals(2)
+        .plain()
+        .with_history()
+        .shows(&of(&PROCESS_CPU).rate().sum(), "processors"),
+        number(
+            "Replicas reached",
+            "How many replicas does Prometheus reach? By up, which Prometheus itself \
+                     makes.",
+        )
+        .decimals(0)
+        .plain()
+        .with_history()
+        .shows(&foreign("up").now().sum(), "reached"),
+        number(
+            "Panics",
+            "Has a bug ended a call or a task in the time shown? Any is one too many: the \
+                     log line has the place in the code. Please report it.",
+        )
+        .decimals(0)
+        .limits(limits(0.5, f64::INFINITY))
+        .tells(&of(&PANICS).increase_over("$__range").sum(), "panics"),
+        number(
+            "Oldest replica",
+            "Since when does the oldest replica run? Young ones have a cold cache.",
+        )
+        .unit("dtdurations")
+        .plain()
+        .tells(&of(&PROCESS_START).now().min_by(&[]).ago_seconds(), "oldest"),
+    ]
+}
+
+fn room() -> Vec<Panel> {
+    let busy = of(&UPSTREAM_IN_FLIGHT).now().sum_by(&["upstream"]);
+    let may = of(&UPSTREAM_LIMIT).now().sum_by(&["upstream"]);
+    let used = busy.ratio_of(&may);
     let scaler = |what: &str| {
         foreign(&format!("kube_horizontalpodautoscaler_{what}_replicas")).now().max_by(&[])
     };
-    board
-        .row("Capacity")
-        .line(
-            4,
-            vec![
-                number(
-                    "Slots filled",
-                    "How much of the organisation's data action slots do calls to Holdline hold? \
-                     Above 70 % flows begin to wait for each other: the overview says which action \
-                     holds most.",
-                )
-                .unit("percentunit")
-                .decimals(1)
-                .limits(FULL)
-                .with_history()
-                .shows(&slots_held(&[]).and_number("/", "$slots"), "filled"),
-                number(
-                    "Headroom at the upstreams",
-                    "How much more can come before calls wait for permits? What is left at the \
-                     fullest upstream, at the 95th percentile of the time shown. Below 30 %: more \
-                     replicas do not help if the upstream is what is slow.",
-                )
-                .unit("percentunit")
-                .decimals(0)
-                .limits(limits(0.3, 0.1))
-                .or_says("no upstream yet")
-                .tells(&fullest.rest_of_one(), "left"),
-                number(
-                    "Processors used",
-                    "How many processors do all replicas take together? Compare it with what they \
-                     request.",
-                )
-                .decimals(2)
-                .plain()
-                .with_history()
-                .shows(&of(&PROCESS_CPU).rate().sum(), "processors"),
-                number(
-                    "Replicas reached",
-                    "How many replicas does Prometheus reach? By up, which Prometheus itself \
-                     makes.",
-                )
-                .decimals(0)
-                .plain()
-                .with_history()
-                .shows(&foreign("up").now().sum(), "reached"),
-                number(
-                    "Panics",
-                    "Has a bug ended a call or a task in the time shown? Any is one too many: the \
-                     log line has the place in the code. Please report it.",
-                )
-                .decimals(0)
-                .limits(limits(0.5, f64::INFINITY))
-                .tells(&of(&PANICS).increase_over("$__range").sum(), "panics"),
-                number(
-                    "Oldest replica",
-                    "Since when does the oldest replica run? Young ones have a cold cache.",
-                )
-                .unit("dtdurations")
-                .plain()
-                .tells(&of(&PROCESS_START).now().min_by(&[]).ago_seconds(), "oldest"),
-            ],
-        )
-        .line(
-            7,
-            vec![
-                lines(
-                    "Calls by replica",
-                    "How many calls does each replica answer? Equal lines are well. One alone low: \
+    vec![
+        lines(
+            "Calls by replica",
+            "How many calls does each replica answer? Equal lines are well. One alone low: \
                      a new replica, or a balancer that keeps connections.",
-                )
-                .unit("reqps")
-                .shows(&of(&REQUESTS).rate().sum_by(&["instance"]), "{{instance}}"),
-                lines(
-                    "Permits in use by upstream",
-                    "How near is each upstream to its limit? Attempts under way against what may \
+        )
+        .unit("reqps")
+        .shows(&of(&REQUESTS).rate().sum_by(&["instance"]), "{{instance}}"),
+        lines(
+            "Permits in use by upstream",
+            "How near is each upstream to its limit? Attempts under way against what may \
                      be. Above 90 % for ten minutes an alert warns: a slow upstream, or too few \
                      replicas.",
-                )
-                .unit("percentunit")
-                .limits_drawn(FULL)
-                .or_says("no upstream yet")
-                .leads("All upstreams", &to("holdline-upstreams", ""))
-                .shows(&used, "{{upstream}}"),
-                lines(
-                    "Replicas and the autoscaler",
-                    "Does the autoscaler have room left? Replicas that are reached (up), and from \
+        )
+        .unit("percentunit")
+        .limits_drawn(FULL)
+        .or_says("no upstream yet")
+        .leads("All upstreams", &to("holdline-upstreams", ""))
+        .shows(&used, "{{upstream}}"),
+        lines(
+            "Replicas and the autoscaler",
+            "Does the autoscaler have room left? Replicas that are reached (up), and from \
                      kube-state-metrics (kube_horizontalpodautoscaler_*) what is wanted and the \
                      most there may be. At the most: raise it, or find out what keeps calls long.",
-                )
-                .decimals(0)
-                .painted("reached", "green")
-                .painted("wanted", "blue")
-                .line("at most")
-                .shows(&foreign("up").now().sum(), "reached")
-                .shows(&scaler("status_desired"), "wanted")
-                .shows(&scaler("spec_max"), "at most"),
-            ],
         )
+        .decimals(0)
+        .painted("reached", "green")
+        .painted("wanted", "blue")
+        .line("at most")
+        .shows(&foreign("up").now().sum(), "reached")
+        .shows(&scaler("status_desired"), "wanted")
+        .shows(&scaler("spec_max"), "at most"),
+    ]
 }
 
 fn processors(board: Dashboard) -> Dashboard {

@@ -8,6 +8,7 @@ use holdline::telemetry::metrics::{
 use super::{
     dashboard::{Dashboard, to},
     kinds::{bars, lanes, lines, shares, stack},
+    panel::Panel,
     parts::{FAULTS, HITS, LOOKED_UP, slots_held, to_path, to_upstream},
     query::{constant, quantile},
     series::{buckets_of, count_of, foreign, of},
@@ -21,10 +22,10 @@ pub(crate) fn below(board: Dashboard) -> Dashboard {
 }
 
 fn answers(board: Dashboard) -> Dashboard {
-    let answered = of(&REQUESTS).is_not("source", "none").rate().sum_by(&["source"]);
+    let answered = of(&REQUESTS).other_than("source", "none").rate().sum_by(&["source"]);
     let rejected = of(&REQUESTS).is("class", "rejected").rate().sum_by(&["outcome"]).above("0");
     let old = of(&REQUESTS).is("outcome", "stale").rate().sum_by(&["action"]);
-    let valid = of(&REQUESTS).is_not("class", "rejected").rate().sum_by(&["action"]);
+    let valid = of(&REQUESTS).other_than("class", "rejected").rate().sum_by(&["action"]);
     let old = old.ratio_of(&valid).above("0").top(10);
     board.row("What answered").line(
         7,
@@ -65,7 +66,7 @@ fn actions(board: Dashboard) -> Dashboard {
         let series = if class.is_empty() { series } else { series.is("class", class) };
         series.rate().sum_by(&["action"])
     };
-    let valid = of(&REQUESTS).is_not("class", "rejected").rate().sum_by(&["action"]);
+    let valid = of(&REQUESTS).other_than("class", "rejected").rate().sum_by(&["action"]);
     let lookups = of(&CACHE_LOOKUPS).is("cache", "response").like("result", LOOKED_UP);
     let hits = of(&CACHE_LOOKUPS).is("cache", "response").like("result", HITS);
     let slow = quantile(0.95, &buckets_of(&REQUEST_DURATION), &["action"]);
@@ -126,7 +127,7 @@ fn dependencies(board: Dashboard) -> Dashboard {
     let failed =
         count_of(&ATTEMPT_DURATION).like("error_type", FAULTS).rate().sum_by(&["upstream"]);
     let retried = of(&RETRIES).rate().sum_by(&["upstream"]);
-    let refused = of(&TOKEN_VALIDATIONS).is_not("result", "valid");
+    let refused = of(&TOKEN_VALIDATIONS).other_than("result", "valid");
     let refused = refused.rate().sum_by(&["result"]).above("0");
     board.row("Dependencies").line(
         7,
@@ -167,74 +168,73 @@ fn dependencies(board: Dashboard) -> Dashboard {
 }
 
 fn fleet(board: Dashboard) -> Dashboard {
+    board.row("Fleet").line(6, replicas()).line(5, versions())
+}
+
+fn replicas() -> Vec<Panel> {
     let ready = of(&READY).is("check", "lifecycle").now().sum();
+    let draining = of(&DRAINING).now().max_by(&["instance"]);
+    vec![
+        lines(
+            "Replicas",
+            "How many replicas serve? Those that are scraped (up), those that say they are \
+                     ready, and those that are leaving. A gap between the first two for longer \
+                     than a rollout: look at their logs.",
+        )
+        .decimals(0)
+        .painted("ready", "green")
+        .painted("scraped", "blue")
+        .painted("draining", "super-light-orange")
+        .shows(&foreign("up").now().count_by(&[]), "scraped")
+        .shows(&ready, "ready")
+        .shows(&of(&DRAINING).now().sum(), "draining"),
+        stack(
+            "Calls under way by replica",
+            "Is the load spread evenly? Calls under way on each replica, when it was \
+                     scraped. One far above the others: a slow node, or a balancer that keeps \
+                     connections.",
+        )
+        .shows(&of(&ACTIVE_REQUESTS).now().sum_by(&["instance"]), "{{instance}}"),
+        lanes(
+            "Leaving or held out of rotation",
+            "Is a replica draining? A lane for each; one that drains while nothing is \
+                     rolled out is held by an operator until its time is over.",
+        )
+        .mapped(&[("serving", 0, "green"), ("draining", 1, "orange")])
+        .shows(&draining, "{{instance}}"),
+    ]
+}
+
+fn versions() -> Vec<Panel> {
     let versions = of(&BUILD).now().count_by(&["version", "revision"]);
     let hashes = of(&CONFIG).now().count_by(&["hash"]);
     let forced = of(&BREAKER_STATE).like("state", "forced_.+|observing").now();
     let forced = forced.max_by(&["upstream", "state"]).above("0");
-    let draining = of(&DRAINING).now().max_by(&["instance"]);
-    board
-        .row("Fleet")
-        .line(
-            6,
-            vec![
-                lines(
-                    "Replicas",
-                    "How many replicas serve? Those that are scraped (up), those that say they are \
-                     ready, and those that are leaving. A gap between the first two for longer \
-                     than a rollout: look at their logs.",
-                )
-                .decimals(0)
-                .painted("ready", "green")
-                .painted("scraped", "blue")
-                .painted("draining", "super-light-orange")
-                .shows(&foreign("up").now().count_by(&[]), "scraped")
-                .shows(&ready, "ready")
-                .shows(&of(&DRAINING).now().sum(), "draining"),
-                stack(
-                    "Calls under way by replica",
-                    "Is the load spread evenly? Calls under way on each replica, when it was \
-                     scraped. One far above the others: a slow node, or a balancer that keeps \
-                     connections.",
-                )
-                .shows(&of(&ACTIVE_REQUESTS).now().sum_by(&["instance"]), "{{instance}}"),
-                lanes(
-                    "Leaving or held out of rotation",
-                    "Is a replica draining? A lane for each; one that drains while nothing is \
-                     rolled out is held by an operator until its time is over.",
-                )
-                .mapped(&[("serving", 0, "green"), ("draining", 1, "orange")])
-                .shows(&draining, "{{instance}}"),
-            ],
-        )
-        .line(
-            5,
-            vec![
-                Table::new(
-                    "Versions",
-                    "What runs where? More than one version for longer than a rollout takes: it is \
+    vec![
+        Table::new(
+            "Versions",
+            "What runs where? More than one version for longer than a rollout takes: it is \
                      stuck.",
-                    &[("version", Look::default()), ("revision", Look::default())],
-                )
-                .column("replicas", &versions, Look::default())
-                .panel(),
-                Table::new(
-                    "Configurations",
-                    "Is every replica on the same configuration? More than one hash for longer \
-                     than a reload takes: one refused it, or never got it.",
-                    &[("hash", Look::default())],
-                )
-                .column("replicas", &hashes, Look::default())
-                .panel(),
-                Table::new(
-                    "Forced by an operator",
-                    "What has somebody forced? Breakers that do not follow their own rules; each \
-                     ends by itself. To end it now: POST /breakers/{upstream}.",
-                    &[("upstream", to_upstream()), ("state", Look::default())],
-                )
-                .column("forced", &forced, Look::words(&[("yes", 1, "purple")]))
-                .panel()
-                .or_says("nothing is forced"),
-            ],
+            &[("version", Look::default()), ("revision", Look::default())],
         )
+        .column("replicas", &versions, Look::default())
+        .panel(),
+        Table::new(
+            "Configurations",
+            "Is every replica on the same configuration? More than one hash for longer \
+                     than a reload takes: one refused it, or never got it.",
+            &[("hash", Look::default())],
+        )
+        .column("replicas", &hashes, Look::default())
+        .panel(),
+        Table::new(
+            "Forced by an operator",
+            "What has somebody forced? Breakers that do not follow their own rules; each \
+                     ends by itself. To end it now: POST /breakers/{upstream}.",
+            &[("upstream", to_upstream()), ("state", Look::default())],
+        )
+        .column("forced", &forced, Look::words(&[("yes", 1, "purple")]))
+        .panel()
+        .or_says("nothing is forced"),
+    ]
 }

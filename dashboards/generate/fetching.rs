@@ -9,6 +9,7 @@ use holdline::telemetry::metrics::{
 use super::{
     dashboard::{Dashboard, to},
     kinds::{bars, heatmap, lines, shares, stack},
+    panel::Panel,
     parts::{HITS, LOOKED_UP, stage_times},
     query::{Query, quantile},
     series::{Series, buckets_of, count_of, of},
@@ -27,126 +28,131 @@ fn hit_ratio(lookups: impl Fn(Series) -> Query) -> Query {
 }
 
 fn cache(board: Dashboard) -> Dashboard {
+    board
+        .row("3. Cache: is the answer there")
+        .line(7, look_ups())
+        .line(6, contents())
+        .line(5, room())
+}
+
+fn look_ups() -> Vec<Panel> {
     let looked = of(&CACHE_LOOKUPS).chosen("action").is("cache", "response");
+    let age = |share: f64, result: &str| {
+        quantile(share, &buckets_of(&CACHE_AGE).is("result", result), &[])
+    };
+    vec![
+        shares(
+            "Look-ups by result",
+            "What does the cache know of these actions? expired: there was an answer, and \
+                     it is too old. bypass: the action is not cached. negative_hit: a failure or \
+                     an absence that is remembered.",
+        )
+        .or_says("no look-ups")
+        .colours(theme::LOOKUPS)
+        .shows(&looked.rate().sum_by(&["result"]), "{{result}}"),
+        lines(
+            "Answered by the cache",
+            "Is the cache as good as it was a day before? At half of that an alert tells: \
+                     a purge, another key, or an upstream that forbids keeping.",
+        )
+        .unit("percentunit")
+        .between(0.0, 1.0)
+        .or_says("no look-ups")
+        .colours(theme::RESULTS)
+        .shows(&hit_ratio(|series| series.rate()), "now")
+        .shows(&hit_ratio(|series| series.rate_before("1d")), "a day before"),
+        lines(
+            "Age of served answers",
+            "How old is what callers get? Fresh answers are never older than their time to \
+                     live. Old stale ones: an upstream has been failing for so long. For all \
+                     actions.",
+        )
+        .unit("s")
+        .or_says("none is served yet")
+        .painted("hit p95", "green")
+        .painted("stale p50", "yellow")
+        .painted("stale p95", "dark-yellow")
+        .shows(&age(0.95, "hit"), "hit p95")
+        .shows(&age(0.5, "stale"), "stale p50")
+        .shows(&age(0.95, "stale"), "stale p95"),
+    ]
+}
+
+fn contents() -> Vec<Panel> {
     let bytes = of(&CACHE_BYTES).is("cache", "response").now().sum();
     let room = of(&CACHE_CAPACITY).is("cache", "response").now().sum();
     let stores = of(&CACHE_STORES).is("cache", "response").rate().sum_by(&["result"]);
     let gone = of(&CACHE_EVICTIONS).is("cache", "response").rate().sum_by(&["cause"]);
     let refreshed = of(&CACHE_REFRESHES).chosen("action").rate().sum_by(&["result"]);
-    let age = |share: f64, result: &str| {
-        quantile(share, &buckets_of(&CACHE_AGE).is("result", result), &[])
-    };
-    board
-        .row("3. Cache: is the answer there")
-        .line(
-            7,
-            vec![
-                shares(
-                    "Look-ups by result",
-                    "What does the cache know of these actions? expired: there was an answer, and \
-                     it is too old. bypass: the action is not cached. negative_hit: a failure or \
-                     an absence that is remembered.",
-                )
-                .or_says("no look-ups")
-                .colours(theme::LOOKUPS)
-                .shows(&looked.rate().sum_by(&["result"]), "{{result}}"),
-                lines(
-                    "Answered by the cache",
-                    "Is the cache as good as it was a day before? At half of that an alert tells: \
-                     a purge, another key, or an upstream that forbids keeping.",
-                )
-                .unit("percentunit")
-                .between(0.0, 1.0)
-                .or_says("no look-ups")
-                .colours(theme::RESULTS)
-                .shows(&hit_ratio(|series| series.rate()), "now")
-                .shows(&hit_ratio(|series| series.rate_before("1d")), "a day before"),
-                lines(
-                    "Age of served answers",
-                    "How old is what callers get? Fresh answers are never older than their time to \
-                     live. Old stale ones: an upstream has been failing for so long. For all \
-                     actions.",
-                )
-                .unit("s")
-                .or_says("none is served yet")
-                .painted("hit p95", "green")
-                .painted("stale p50", "yellow")
-                .painted("stale p95", "dark-yellow")
-                .shows(&age(0.95, "hit"), "hit p95")
-                .shows(&age(0.5, "stale"), "stale p50")
-                .shows(&age(0.95, "stale"), "stale p95"),
-            ],
-        )
-        .line(
-            6,
-            vec![
-                lines(
-                    "Fill",
-                    "Is the cache full? Its bytes and what it may hold, of all replicas together; \
+    vec![
+        lines(
+            "Fill",
+            "Is the cache full? Its bytes and what it may hold, of all replicas together; \
                      each has its own. Full is well, as long as evictions by size stay rare.",
-                )
-                .unit("bytes")
-                .line("limit")
-                .painted("held", "semi-dark-green")
-                .shows(&bytes, "held")
-                .shows(&room, "limit"),
-                stack(
-                    "Evictions by cause",
-                    "Why do entries leave? size: the cache is too small; above half of what is \
+        )
+        .unit("bytes")
+        .line("limit")
+        .painted("held", "semi-dark-green")
+        .shows(&bytes, "held")
+        .shows(&room, "limit"),
+        stack(
+            "Evictions by cause",
+            "Why do entries leave? size: the cache is too small; above half of what is \
                      stored an alert warns. outdated: a newer configuration of the action. All \
                      actions.",
-                )
-                .unit("ops")
-                .shows(&gone, "{{cause}}"),
-                stack(
-                    "Stores by result",
-                    "Why is something not kept? too_large: above the limit of an entry. \
+        )
+        .unit("ops")
+        .shows(&gone, "{{cause}}"),
+        stack(
+            "Stores by result",
+            "Why is something not kept? too_large: above the limit of an entry. \
                      uncacheable: the action's policy, or the upstream forbids it. All actions.",
-                )
-                .unit("ops")
-                .colours(theme::RESULTS)
-                .shows(&stores, "{{result}}"),
-                stack(
-                    "Refreshes by result",
-                    "Do fetches behind stale answers keep up? failure: the upstream does not \
+        )
+        .unit("ops")
+        .colours(theme::RESULTS)
+        .shows(&stores, "{{result}}"),
+        stack(
+            "Refreshes by result",
+            "Do fetches behind stale answers keep up? failure: the upstream does not \
                      answer them either. skipped: it must not be asked now.",
-                )
-                .unit("ops")
-                .painted("success", "green")
-                .painted("failure", "red")
-                .painted("skipped", "text")
-                .shows(&refreshed, "{{result}}"),
-            ],
         )
-        .line(
-            5,
-            vec![
-                lines(
-                    "Share of the room used",
-                    "How near is the cache to its bound? Each replica's own share; unequal ones: \
+        .unit("ops")
+        .painted("success", "green")
+        .painted("failure", "red")
+        .painted("skipped", "text")
+        .shows(&refreshed, "{{result}}"),
+    ]
+}
+
+fn room() -> Vec<Panel> {
+    vec![
+        lines(
+            "Share of the room used",
+            "How near is the cache to its bound? Each replica's own share; unequal ones: \
                      callers are not spread evenly.",
-                )
-                .unit("percentunit")
-                .limits(FULL)
-                .between(0.0, 1.0)
-                .shows(
-                    &of(&CACHE_BYTES).is("cache", "response").now().sum_by(&["instance"]).share_of(
-                        &of(&CACHE_CAPACITY).is("cache", "response").now().sum_by(&["instance"]),
-                    ),
-                    "{{instance}}",
-                ),
-                bars(
-                    "Purges",
-                    "Who emptied the cache? Purges by an operator; soft ones leave old answers to \
-                     stand in. After a hard one of all, the upstreams get every call for a while.",
-                )
-                .or_says("none")
-                .shows(
-                    &of(&CACHE_PURGES).increase().sum_by(&["scope", "manner"]).above("0"),
-                    "{{manner}}, {{scope}}",
-                ),
-            ],
         )
+        .unit("percentunit")
+        .limits(FULL)
+        .between(0.0, 1.0)
+        .shows(
+            &of(&CACHE_BYTES)
+                .is("cache", "response")
+                .now()
+                .sum_by(&["instance"])
+                .share_of(&of(&CACHE_CAPACITY).is("cache", "response").now().sum_by(&["instance"])),
+            "{{instance}}",
+        ),
+        bars(
+            "Purges",
+            "Who emptied the cache? Purges by an operator; soft ones leave old answers to \
+                     stand in. After a hard one of all, the upstreams get every call for a while.",
+        )
+        .or_says("none")
+        .shows(
+            &of(&CACHE_PURGES).increase().sum_by(&["scope", "manner"]).above("0"),
+            "{{manner}}, {{scope}}",
+        ),
+    ]
 }
 
 fn coalesce(board: Dashboard) -> Dashboard {

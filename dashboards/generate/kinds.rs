@@ -15,7 +15,7 @@ pub(crate) fn lines(title: &str, description: &str) -> Panel {
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []},
         "tooltip": {"mode": "multi", "sort": "desc"},
     });
-    let mut panel = Panel::new("timeseries", title, description, options).from_zero();
+    let mut panel = Panel::new("timeseries", title, description, options).zero_based();
     panel.custom = object(json!({
         "axisPlacement": "auto",
         "axisSoftMax": 1,

@@ -206,7 +206,7 @@ fn calls() -> Panel {
 
 fn failing_over_time() -> Panel {
     let stale = of(&REQUESTS).is("class", "degraded").rate().sum();
-    let valid = of(&REQUESTS).is_not("class", "rejected").rate().sum();
+    let valid = of(&REQUESTS).other_than("class", "rejected").rate().sum();
     lines(
         "Failing and degraded",
         "Since when do calls fail? The share of valid calls that fail or are answered degraded. \
@@ -222,7 +222,7 @@ fn failing_over_time() -> Panel {
 }
 
 fn latency() -> Panel {
-    let waited = buckets_of(&REQUEST_DURATION).is_not("source", "none");
+    let waited = buckets_of(&REQUEST_DURATION).other_than("source", "none");
     quantiles(
         "Latency of answers",
         "How long do flows wait? Times of calls that were answered; the line is the promise of a \

@@ -121,7 +121,7 @@ impl Panel {
     }
 
     /// Its least value.
-    pub(crate) fn from_zero(mut self) -> Self {
+    pub(crate) fn zero_based(mut self) -> Self {
         self.defaults.insert("min".to_owned(), 0.into());
         self
     }

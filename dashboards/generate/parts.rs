@@ -28,7 +28,7 @@ pub(crate) const LOOKED_UP: &str = "hit|stale|miss|expired";
 /// The share of valid calls that fail.
 pub(crate) fn failing(by: &[&'static str]) -> Query {
     let failed = of(&REQUESTS).is("class", "failure").rate().sum_by(by);
-    let valid = of(&REQUESTS).is_not("class", "rejected").rate().sum_by(by);
+    let valid = of(&REQUESTS).other_than("class", "rejected").rate().sum_by(by);
     failed.share_of(&valid)
 }
 

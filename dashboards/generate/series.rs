@@ -117,7 +117,7 @@ impl Series {
     }
 
     /// Those where `label` is not `value`.
-    pub(crate) fn is_not(self, label: &str, value: &str) -> Self {
+    pub(crate) fn other_than(self, label: &str, value: &str) -> Self {
         self.with(label, "!=", value)
     }
 

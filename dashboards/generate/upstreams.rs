@@ -88,7 +88,7 @@ fn summary() -> Panel {
 }
 
 fn fetches() -> Panel {
-    let failed = one(&UPSTREAM_CALLS).is_not("result", "success").rate().sum_by(&["upstream"]);
+    let failed = one(&UPSTREAM_CALLS).other_than("result", "success").rate().sum_by(&["upstream"]);
     let all = one(&UPSTREAM_CALLS).rate().sum_by(&["upstream"]);
     lines(
         "Fetches that fail",
@@ -112,7 +112,7 @@ fn one_by_one(board: Dashboard) -> Dashboard {
 }
 
 fn by_status() -> Panel {
-    let answered = attempts().is_not("http_response_status_code", "").rate();
+    let answered = attempts().other_than("http_response_status_code", "").rate();
     let broken = attempts().is("http_response_status_code", "").rate();
     stack(
         "Attempts by status or error",
