@@ -101,11 +101,8 @@ fn label(action: Option<&Action>) -> &str {
 
 /// The version of HTTP that a request came by.
 fn http_version(request: &Request) -> &'static str {
-    match request.version() {
-        Version::HTTP_10 => "1.0",
-        // The listener speaks no other.
-        _ => "1.1",
-    }
+    // The listener speaks no other.
+    if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" }
 }
 
 /// The template of the data plane's path.

@@ -2,9 +2,11 @@
 
 #[path = "../../../dashboards/generate/files.rs"]
 mod files;
+mod lint;
 mod names;
 mod rules;
 mod runbooks;
+mod words;
 
 use std::{fs, path::Path};
 

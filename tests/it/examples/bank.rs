@@ -233,7 +233,10 @@ async fn what_goes_wrong_is_told_to_the_flow_and_the_log_names_nobody() {
     running.program.signal("HUP");
     running.program.line(|line| line.contains("limits.per_card.burst: 5 -> 6")).await;
     let log = running.program.out() + &running.program.err();
-    assert!(!log.contains("card-status"), "no line for a call: {log}");
+    for fine in ["success", "degraded", "rejected"] {
+        assert!(!log.contains(&format!("\"class\":\"{fine}\"")), "no line for such a call: {log}");
+    }
+    assert!(log.contains("\"class\":\"failure\""), "{log}");
     for personal in ["5e8f1a2b3c4d", "4111", "token-1", "s3cret", "client-of-the-bank"] {
         assert!(!log.contains(personal), "{personal} in {log}");
     }
