@@ -13,6 +13,7 @@ use super::{
     life::how_they_live,
     panel::Panel,
     parts::{each, slots_held},
+    query::Query,
     series::{buckets_of, foreign, of, sum_of},
     theme::{FULL, limits},
 };
@@ -40,17 +41,20 @@ fn capacity(board: Dashboard) -> Dashboard {
     board.row("Capacity").line(4, headline()).line(7, room())
 }
 
-fn headline() -> Vec<Panel> {
+/// By upstream.
+fn permits_in_use() -> Query {
     let busy = of(&UPSTREAM_IN_FLIGHT).now().sum_by(&["upstream"]);
-    let may = of(&UPSTREAM_LIMIT).now().sum_by(&["upstream"]);
-    let used = busy.ratio_of(&may);
+    busy.ratio_of(&of(&UPSTREAM_LIMIT).now().sum_by(&["upstream"]))
+}
+
+fn headline() -> Vec<Panel> {
+    let used = permits_in_use();
     let fullest = used.looked_at("quantile_over_time(0.95, ", "$__range", "1m").max_by(&[]);
     vec![
         number(
             "Slots filled",
-            "How much of the organisation's data action slots do calls to Holdline hold? \
-                     Above 70 % flows begin to wait for each other: the overview says which action \
-                     holds most.",
+            "How much of the organisation's data action slots do calls to Holdline hold? Above 70 \
+             % flows begin to wait for each other: the overview says which action holds most.",
         )
         .unit("percentunit")
         .decimals(1)
@@ -59,9 +63,9 @@ fn headline() -> Vec<Panel> {
         .shows(&slots_held(&[]).and_number("/", "$slots"), "filled"),
         number(
             "Headroom at the upstreams",
-            "How much more can come before calls wait for permits? What is left at the \
-                     fullest upstream, at the 95th percentile of the time shown. Below 30 %: more \
-                     replicas do not help if the upstream is what is slow.",
+            "How much more can come before calls wait for permits? What is left at the fullest \
+             upstream, at the 95th percentile of the time shown. Below 30 %: more replicas do not \
+             help if the upstream is what is slow.",
         )
         .unit("percentunit")
         .decimals(0)
@@ -70,8 +74,7 @@ fn headline() -> Vec<Panel> {
         .tells(&fullest.rest_of_one(), "left"),
         number(
             "Processors used",
-            "How many processors do all replicas take together? Compare it with what they \
-                     request.",
+            "How many processors do all replicas take together? Compare it with what they request.",
         )
         .decimals(2)
         .plain()
@@ -79,8 +82,7 @@ fn headline() -> Vec<Panel> {
         .shows(&of(&PROCESS_CPU).rate().sum(), "processors"),
         number(
             "Replicas reached",
-            "How many replicas does Prometheus reach? By up, which Prometheus itself \
-                     makes.",
+            "How many replicas does Prometheus reach? By up, which Prometheus itself makes.",
         )
         .decimals(0)
         .plain()
@@ -88,8 +90,8 @@ fn headline() -> Vec<Panel> {
         .shows(&foreign("up").now().sum(), "reached"),
         number(
             "Panics",
-            "Has a bug ended a call or a task in the time shown? Any is one too many: the \
-                     log line has the place in the code. Please report it.",
+            "Has a bug ended a call or a task in the time shown? Any is one too many: the log line \
+             has the place in the code. Please report it.",
         )
         .decimals(0)
         .limits(limits(0.5, f64::INFINITY))
@@ -105,25 +107,22 @@ fn headline() -> Vec<Panel> {
 }
 
 fn room() -> Vec<Panel> {
-    let busy = of(&UPSTREAM_IN_FLIGHT).now().sum_by(&["upstream"]);
-    let may = of(&UPSTREAM_LIMIT).now().sum_by(&["upstream"]);
-    let used = busy.ratio_of(&may);
+    let used = permits_in_use();
     let scaler = |what: &str| {
         foreign(&format!("kube_horizontalpodautoscaler_{what}_replicas")).now().max_by(&[])
     };
     vec![
         lines(
             "Calls by replica",
-            "How many calls does each replica answer? Equal lines are well. One alone low: \
-                     a new replica, or a balancer that keeps connections.",
+            "How many calls does each replica answer? Equal lines are well. One alone low: a new \
+             replica, or a balancer that keeps connections.",
         )
         .unit("reqps")
         .shows(&of(&REQUESTS).rate().sum_by(&["instance"]), "{{instance}}"),
         lines(
             "Permits in use by upstream",
-            "How near is each upstream to its limit? Attempts under way against what may \
-                     be. Above 90 % for ten minutes an alert warns: a slow upstream, or too few \
-                     replicas.",
+            "How near is each upstream to its limit? Attempts under way against what may be. Above \
+             90 % for ten minutes an alert warns: a slow upstream, or too few replicas.",
         )
         .unit("percentunit")
         .limits_drawn(FULL)
@@ -133,8 +132,8 @@ fn room() -> Vec<Panel> {
         lines(
             "Replicas and the autoscaler",
             "Does the autoscaler have room left? Replicas that are reached (up), and from \
-                     kube-state-metrics (kube_horizontalpodautoscaler_*) what is wanted and the \
-                     most there may be. At the most: raise it, or find out what keeps calls long.",
+             kube-state-metrics (kube_horizontalpodautoscaler_*) what is wanted and the most there \
+             may be. At the most: raise it, or find out what keeps calls long.",
         )
         .decimals(0)
         .painted("reached", "green")

@@ -177,9 +177,9 @@ fn replicas() -> Vec<Panel> {
     vec![
         lines(
             "Replicas",
-            "How many replicas serve? Those that are scraped (up), those that say they are \
-                     ready, and those that are leaving. A gap between the first two for longer \
-                     than a rollout: look at their logs.",
+            "How many replicas serve? Those that are scraped (up), those that say they are ready, \
+             and those that are leaving. A gap between the first two for longer than a rollout: \
+             look at their logs.",
         )
         .decimals(0)
         .painted("ready", "green")
@@ -190,15 +190,14 @@ fn replicas() -> Vec<Panel> {
         .shows(&of(&DRAINING).now().sum(), "draining"),
         stack(
             "Calls under way by replica",
-            "Is the load spread evenly? Calls under way on each replica, when it was \
-                     scraped. One far above the others: a slow node, or a balancer that keeps \
-                     connections.",
+            "Is the load spread evenly? Calls under way on each replica, when it was scraped. One \
+             far above the others: a slow node, or a balancer that keeps connections.",
         )
         .shows(&of(&ACTIVE_REQUESTS).now().sum_by(&["instance"]), "{{instance}}"),
         lanes(
             "Leaving or held out of rotation",
-            "Is a replica draining? A lane for each; one that drains while nothing is \
-                     rolled out is held by an operator until its time is over.",
+            "Is a replica draining? A lane for each; one that drains while nothing is rolled out \
+             is held by an operator until its time is over.",
         )
         .mapped(&[("serving", 0, "green"), ("draining", 1, "orange")])
         .shows(&draining, "{{instance}}"),
@@ -213,24 +212,23 @@ fn versions() -> Vec<Panel> {
     vec![
         Table::new(
             "Versions",
-            "What runs where? More than one version for longer than a rollout takes: it is \
-                     stuck.",
+            "What runs where? More than one version for longer than a rollout takes: it is stuck.",
             &[("version", Look::default()), ("revision", Look::default())],
         )
         .column("replicas", &versions, Look::default())
         .panel(),
         Table::new(
             "Configurations",
-            "Is every replica on the same configuration? More than one hash for longer \
-                     than a reload takes: one refused it, or never got it.",
+            "Is every replica on the same configuration? More than one hash for longer than a \
+             reload takes: one refused it, or never got it.",
             &[("hash", Look::default())],
         )
         .column("replicas", &hashes, Look::default())
         .panel(),
         Table::new(
             "Forced by an operator",
-            "What has somebody forced? Breakers that do not follow their own rules; each \
-                     ends by itself. To end it now: POST /breakers/{upstream}.",
+            "What has somebody forced? Breakers that do not follow their own rules; each ends by \
+             itself. To end it now: POST /breakers/{upstream}.",
             &[("upstream", to_upstream()), ("state", Look::default())],
         )
         .column("forced", &forced, Look::words(&[("yes", 1, "purple")]))

@@ -43,17 +43,17 @@ fn look_ups() -> Vec<Panel> {
     vec![
         shares(
             "Look-ups by result",
-            "What does the cache know of these actions? expired: there was an answer, and \
-                     it is too old. bypass: the action is not cached. negative_hit: a failure or \
-                     an absence that is remembered.",
+            "What does the cache know of these actions? expired: there was an answer, and it is \
+             too old. bypass: the action is not cached. negative_hit: a failure or an absence that \
+             is remembered.",
         )
         .or_says("no look-ups")
         .colours(theme::LOOKUPS)
         .shows(&looked.rate().sum_by(&["result"]), "{{result}}"),
         lines(
             "Answered by the cache",
-            "Is the cache as good as it was a day before? At half of that an alert tells: \
-                     a purge, another key, or an upstream that forbids keeping.",
+            "Is the cache as good as it was a day before? At half of that an alert tells: a purge, \
+             another key, or an upstream that forbids keeping.",
         )
         .unit("percentunit")
         .between(0.0, 1.0)
@@ -63,9 +63,8 @@ fn look_ups() -> Vec<Panel> {
         .shows(&hit_ratio(|series| series.rate_before("1d")), "a day before"),
         lines(
             "Age of served answers",
-            "How old is what callers get? Fresh answers are never older than their time to \
-                     live. Old stale ones: an upstream has been failing for so long. For all \
-                     actions.",
+            "How old is what callers get? Fresh answers are never older than their time to live. \
+             Old stale ones: an upstream has been failing for so long. For all actions.",
         )
         .unit("s")
         .or_says("none is served yet")
@@ -87,8 +86,8 @@ fn contents() -> Vec<Panel> {
     vec![
         lines(
             "Fill",
-            "Is the cache full? Its bytes and what it may hold, of all replicas together; \
-                     each has its own. Full is well, as long as evictions by size stay rare.",
+            "Is the cache full? Its bytes and what it may hold, of all replicas together; each has \
+             its own. Full is well, as long as evictions by size stay rare.",
         )
         .unit("bytes")
         .line("limit")
@@ -97,24 +96,23 @@ fn contents() -> Vec<Panel> {
         .shows(&room, "limit"),
         stack(
             "Evictions by cause",
-            "Why do entries leave? size: the cache is too small; above half of what is \
-                     stored an alert warns. outdated: a newer configuration of the action. All \
-                     actions.",
+            "Why do entries leave? size: the cache is too small; above half of what is stored an \
+             alert warns. outdated: a newer configuration of the action. All actions.",
         )
         .unit("ops")
         .shows(&gone, "{{cause}}"),
         stack(
             "Stores by result",
-            "Why is something not kept? too_large: above the limit of an entry. \
-                     uncacheable: the action's policy, or the upstream forbids it. All actions.",
+            "Why is something not kept? too_large: above the limit of an entry. uncacheable: the \
+             action's policy, or the upstream forbids it. All actions.",
         )
         .unit("ops")
         .colours(theme::RESULTS)
         .shows(&stores, "{{result}}"),
         stack(
             "Refreshes by result",
-            "Do fetches behind stale answers keep up? failure: the upstream does not \
-                     answer them either. skipped: it must not be asked now.",
+            "Do fetches behind stale answers keep up? failure: the upstream does not answer them \
+             either. skipped: it must not be asked now.",
         )
         .unit("ops")
         .painted("success", "green")
@@ -128,8 +126,8 @@ fn room() -> Vec<Panel> {
     vec![
         lines(
             "Share of the room used",
-            "How near is the cache to its bound? Each replica's own share; unequal ones: \
-                     callers are not spread evenly.",
+            "How near is the cache to its bound? Each replica's own share; unequal ones: callers \
+             are not spread evenly.",
         )
         .unit("percentunit")
         .limits(FULL)
@@ -144,8 +142,8 @@ fn room() -> Vec<Panel> {
         ),
         bars(
             "Purges",
-            "Who emptied the cache? Purges by an operator; soft ones leave old answers to \
-                     stand in. After a hard one of all, the upstreams get every call for a while.",
+            "Who emptied the cache? Purges by an operator; soft ones leave old answers to stand \
+             in. After a hard one of all, the upstreams get every call for a while.",
         )
         .or_says("none")
         .shows(

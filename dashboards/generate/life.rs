@@ -36,8 +36,8 @@ fn states() -> Vec<Panel> {
     vec![
         lanes(
             "State of replicas",
-            "Which replica serves? ready, not ready (starting or stopping), or draining. \
-                     One that is draining while nothing is rolled out is held by an operator.",
+            "Which replica serves? ready, not ready (starting or stopping), or draining. One that \
+             is draining while nothing is rolled out is held by an operator.",
         )
         .mapped(&[
             ("not ready", 0, "red"),
@@ -48,23 +48,22 @@ fn states() -> Vec<Panel> {
         .shows(&state, "{{instance}}"),
         bars(
             "Restarts",
-            "Do replicas start again and again? Starts of a process at the same address. \
-                     Out of memory, a liveness probe, a panic: the reason is in the pod's last \
-                     state.",
+            "Do replicas start again and again? Starts of a process at the same address. Out of \
+             memory, a liveness probe, a panic: the reason is in the pod's last state.",
         )
         .or_says("none")
         .shows(&restarts.sum_by(&["instance"]).above("0"), "{{instance}}"),
         lanes(
             "Configuration in force",
-            "Did a replica refuse its configuration? It runs on with the one before, and \
-                     its next start would fail: holdline check names the line.",
+            "Did a replica refuse its configuration? It runs on with the one before, and its next \
+             start would fail: holdline check names the line.",
         )
         .mapped(&[("refused", 0, "red"), ("as read", 1, "green")])
         .shows(&refused, "{{instance}}"),
         bars(
             "Reloads",
-            "When was a configuration read anew, and what became of it? A mark on all \
-                     panels says when another came into force.",
+            "When was a configuration read anew, and what became of it? A mark on all panels says \
+             when another came into force.",
         )
         .or_says("none")
         .colours(theme::RESULTS)
@@ -78,25 +77,24 @@ fn complaints() -> Vec<Panel> {
     vec![
         stack(
             "Log lines by level",
-            "Is anything complained of? Lines by level; errors and warnings rise before \
-                     alerts do. One line a call at info is usual.",
+            "Is anything complained of? Lines by level; errors and warnings rise before alerts do. \
+             One line a call at info is usual.",
         )
         .unit("cps")
         .colours(theme::RESULTS)
         .shows(&of(&LOG_MESSAGES).rate().sum_by(&["level"]), "{{level}}"),
         bars(
             "Telemetry dropped",
-            "Is our own telemetry whole? Spans and log lines that were dropped rather than \
-                     waited for. Calls are not touched: look at the collector, and at who reads \
-                     standard output.",
+            "Is our own telemetry whole? Spans and log lines that were dropped rather than waited \
+             for. Calls are not touched: look at the collector, and at who reads standard output.",
         )
         .unit("cps")
         .or_says("nothing is dropped")
         .shows(&of(&TELEMETRY_DROPPED).rate().sum_by(&["signal"]).above("0"), "{{signal}}"),
         bars(
             "Operators",
-            "Who touched it, and when? Changes on the admin listener by kind and result; \
-                     the audit log says who. refused many times: somebody tries tokens.",
+            "Who touched it, and when? Changes on the admin listener by kind and result; the audit \
+             log says who. refused many times: somebody tries tokens.",
         )
         .or_says("nobody")
         .shows(
@@ -105,9 +103,8 @@ fn complaints() -> Vec<Panel> {
         ),
         lines(
             "Certificates end in",
-            "Which certificate ends first? Ours, by their place in the configuration. \
-                     Below two weeks: whatever renews them does not; a new file is read by a \
-                     reload.",
+            "Which certificate ends first? Ours, by their place in the configuration. Below two \
+             weeks: whatever renews them does not; a new file is read by a reload.",
         )
         .unit("s")
         .or_says("no certificate is configured")
@@ -120,17 +117,16 @@ fn scrapes() -> Vec<Panel> {
     vec![
         lines(
             "Time of scrapes",
-            "Is Prometheus kept waiting? How long a scrape takes (scrape_duration_seconds, \
-                     which Prometheus makes). They have a thread of their own and do not delay \
-                     calls.",
+            "Is Prometheus kept waiting? How long a scrape takes (scrape_duration_seconds, which \
+             Prometheus makes). They have a thread of their own and do not delay calls.",
         )
         .unit("s")
         .shows(&foreign("scrape_duration_seconds").now().max_by(&["instance"]), "{{instance}}"),
         lines(
             "Series",
-            "Do series grow without end? What each replica tells (scrape_samples_scraped, \
-                     which Prometheus makes). It follows the number of actions and upstreams, \
-                     never that of callers; above 6,000 at 30 actions: report it.",
+            "Do series grow without end? What each replica tells (scrape_samples_scraped, which \
+             Prometheus makes). It follows the number of actions and upstreams, never that of \
+             callers; above 6,000 at 30 actions: report it.",
         )
         .shows(&foreign("scrape_samples_scraped").now().max_by(&["instance"]), "{{instance}}"),
     ]

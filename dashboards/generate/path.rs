@@ -128,18 +128,18 @@ fn verdicts() -> Vec<Panel> {
     vec![
         stack(
             "Verdicts by where they came from",
-            "Who says that callers are who they are? cache and local cost nothing, remote \
-                     and coalesced wait for the authority, stale means that it did not answer in \
-                     time and an aged verdict stood in.",
+            "Who says that callers are who they are? cache and local cost nothing, remote and \
+             coalesced wait for the authority, stale means that it did not answer in time and an \
+             aged verdict stood in.",
         )
         .unit("reqps")
         .colours(theme::VERDICTS)
         .shows(&verdicts().rate().sum_by(&["source"]), "{{source}}"),
         bars(
             "Verdicts that are no",
-            "Why are callers turned away? error: the authority cannot be asked. expired \
-                     and early: a clock. missing and malformed: the integration's credentials are \
-                     not set. All others: somebody said no.",
+            "Why are callers turned away? error: the authority cannot be asked. expired and early: \
+             a clock. missing and malformed: the integration's credentials are not set. All \
+             others: somebody said no.",
         )
         .unit("reqps")
         .or_says("every caller is accepted")
@@ -148,9 +148,9 @@ fn verdicts() -> Vec<Panel> {
         stage_times(
             "authenticate",
             "Time of authenticate",
-            "Does proving who calls slow calls down? What is remembered takes \
-                     microseconds, a question to the authority its round trip. If p95 rises, more \
-                     verdicts are asked for: see the first panel of this row.",
+            "Does proving who calls slow calls down? What is remembered takes microseconds, a \
+             question to the authority its round trip. If p95 rises, more verdicts are asked for: \
+             see the first panel of this row.",
         ),
     ]
 }
@@ -162,25 +162,25 @@ fn authority() -> Vec<Panel> {
     vec![
         lines(
             "Since the authority last answered",
-            "For how long have we lived on remembered verdicts? It grows while nobody new \
-                     calls, too; beside errors it says when the authority went away.",
+            "For how long have we lived on remembered verdicts? It grows while nobody new calls, \
+             too; beside errors it says when the authority went away.",
         )
         .unit("s")
         .or_says("no authority is asked")
         .shows(&authority.ago_seconds(), "{{caller}}"),
         bars(
             "Tokens issued here",
-            "Do flows get their tokens? Requests for a token that is issued here, by what \
-                     came of them. Refused ones: a client's id or secret is wrong.",
+            "Do flows get their tokens? Requests for a token that is issued here, by what came of \
+             them. Refused ones: a client's id or secret is wrong.",
         )
         .unit("reqps")
         .or_says("none is asked for")
         .shows(&issued, "{{result}}"),
         bars(
             "Handshakes that failed",
-            "Do callers get through TLS? no_certificate and bad_certificate: the client's. \
-                     timeout and closed: scanners, or a balancer that only connects. error: no \
-                     common version, or our certificate is not trusted.",
+            "Do callers get through TLS? no_certificate and bad_certificate: the client's. timeout \
+             and closed: scanners, or a balancer that only connects. error: no common version, or \
+             our certificate is not trusted.",
         )
         .unit("reqps")
         .or_says("none failed")
@@ -189,7 +189,7 @@ fn authority() -> Vec<Panel> {
         lines(
             "Remembered verdicts",
             "How many callers are known? Verdicts in memory; at zero every call asks the \
-                     authority.",
+             authority.",
         )
         .shows(&of(&CACHE_ENTRIES).is("cache", "token").now().sum(), "verdicts"),
     ]
