@@ -14,6 +14,7 @@ use super::{
     panel::Panel,
     parts::{each, slots_held},
     query::Query,
+    rules::objectives,
     series::{buckets_of, foreign, of, sum_of},
     theme::{FULL, limits},
 };
@@ -30,7 +31,7 @@ pub(crate) fn file() -> (String, String) {
     .number(
         "slots",
         "Slots",
-        "50",
+        &objectives::SLOTS.to_string(),
         "How many data actions the Genesys Cloud organisation runs at once.",
     );
     let board = processors(capacity(board));

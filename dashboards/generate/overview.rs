@@ -15,6 +15,7 @@ use super::{
         breaker_lanes, breaker_state, failing, slots_held, time_by_stage, to_path, to_upstream,
     },
     query::{Query, constant},
+    rules::objectives,
     series::{buckets_of, count_of, foreign, of, recorded},
     table::{Look, Table},
     theme::{self, BURNING, FAILING, FULL, limits},
@@ -30,7 +31,7 @@ pub(crate) fn file() -> (String, String) {
     .number(
         "slots",
         "Slots",
-        "50",
+        &objectives::SLOTS.to_string(),
         "How many data actions the Genesys Cloud organisation runs at once.",
     );
     below(first_screen(board)).file("overview.json")
@@ -97,13 +98,13 @@ fn availability() -> Panel {
     )
     .unit("percentunit")
     .decimals(3)
-    .limits(limits(0.9995, theme::AVAILABILITY))
+    .limits(limits(0.9995, objectives::AVAILABILITY))
     .or_says("no calls, or no rules")
     .tells(&failed_over_month().rest_of_one(), "availability")
 }
 
 fn budget_left() -> Panel {
-    let spent = failed_over_month().and_number("/", &format!("(1 - {})", theme::AVAILABILITY));
+    let spent = failed_over_month().and_number("/", &format!("(1 - {})", objectives::AVAILABILITY));
     number(
         "Error budget left",
         "How much may still fail in these 30 days? What is left of the 0.1 % of valid calls that \
@@ -120,7 +121,7 @@ fn budget_left() -> Panel {
 fn burn_rate() -> Panel {
     let burn = |window: &str| {
         let failing = recorded(&format!("job:holdline_request_errors:ratio_rate{window}"));
-        failing.now().max_by(&[]).and_number("/", &format!("(1 - {})", theme::AVAILABILITY))
+        failing.now().max_by(&[]).and_number("/", &format!("(1 - {})", objectives::AVAILABILITY))
     };
     number(
         "Budget burn rate",
@@ -146,7 +147,7 @@ fn fast_enough() -> Panel {
     )
     .unit("percentunit")
     .decimals(2)
-    .limits(limits(0.995, theme::FAST))
+    .limits(limits(0.995, objectives::LATENCY))
     .or_says("no calls, or no rules")
     .tells(&slow.rest_of_one(), "within 1 s")
 }

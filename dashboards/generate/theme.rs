@@ -203,11 +203,6 @@ pub(crate) const PLAIN: &str = "blue";
 /// A line that is no measurement.
 pub(crate) const LINE: &str = "red";
 
-/// The share of valid calls that must not fail in 30 days. The alerts have the same.
-pub(crate) const AVAILABILITY: f64 = 0.999;
-/// The share of answered calls that must take a second at most. The alerts have the same.
-pub(crate) const FAST: f64 = 0.99;
-
 /// From where on a number is a warning, and from where on it is bad. Where `bad` is the smaller one,
 /// more is better.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 mod answers;
 mod callers;
-mod objectives;
+pub(crate) mod objectives;
 mod presence;
 mod process;
 mod promise;

@@ -3,16 +3,16 @@
 
 /// The share of valid calls that are answered, in 30 days. Valid are all but those that were refused
 /// for the caller's own doing.
-pub(super) const AVAILABILITY: f64 = 0.999;
+pub(crate) const AVAILABILITY: f64 = 0.999;
 
 /// The share of answers that come within [`IN_TIME`], in 30 days.
-pub(super) const LATENCY: f64 = 0.99;
+pub(crate) const LATENCY: f64 = 0.99;
 
 /// Seconds: one of the buckets of `holdline_request_duration_seconds`, or nothing is found.
-pub(super) const IN_TIME: f64 = 1.0;
+pub(crate) const IN_TIME: f64 = 1.0;
 
 /// Data actions that Genesys Cloud runs at once for an organisation, by default.
-pub(super) const SLOTS: f64 = 50.0;
+pub(crate) const SLOTS: f64 = 50.0;
 
 /// Days for which the budget of failures lasts.
-pub(super) const BUDGET_DAYS: f64 = 30.0;
+pub(crate) const BUDGET_DAYS: f64 = 30.0;
