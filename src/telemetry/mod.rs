@@ -11,6 +11,7 @@ pub mod propagation;
 pub mod trail;
 
 pub mod attempts;
+pub mod breakers;
 pub mod kept;
 pub mod meters;
 pub mod metrics;
