@@ -27,9 +27,17 @@ pub(crate) fn values(metric: &table::Definition, label: &str) -> Values {
     use Values::{Closed, Open};
     let words = |words: &[&'static str]| Closed(words.to_vec());
     match label {
-        "action" if metric.name == table::ADMIN_ACTIONS.name => {
-            words(&["purge", "revoke", "breaker", "drain", "undrain", "reload", "token", "page"])
-        }
+        "action" if metric.name == table::ADMIN_ACTIONS.name => words(&[
+            "purge",
+            "revoke",
+            "breaker",
+            "drain",
+            "undrain",
+            "reload",
+            "log_level",
+            "token",
+            "page",
+        ]),
         "action" => Open("an action, by name; `_unknown` for all that are not configured"),
         "upstream" => Open("an upstream, by name"),
         "limit" => Open("a rate limit, by name"),

@@ -11,7 +11,7 @@ use crate::{
     server::public,
     settings::{ServerSettings, Settings},
     telemetry::{
-        meters::{CallMeters, UNKNOWN_ACTION},
+        meters::{CallMeters, Means, UNKNOWN_ACTION},
         metrics::Registry,
         routes::{BodyMeters, RouteMeters},
     },
@@ -48,7 +48,7 @@ impl Meters {
     fn new(registry: &Arc<Registry>, settings: &Settings) -> Self {
         Self {
             actions: BTreeMap::new(),
-            unknown: Arc::new(CallMeters::new(registry, UNKNOWN_ACTION)),
+            unknown: Arc::new(CallMeters::new(registry, UNKNOWN_ACTION, Means::default())),
             route: RouteMeters::new(registry, &public::route(&settings.server)),
             tokens: BTreeMap::new(),
             elsewhere: RouteMeters::new(registry, ""),
@@ -58,9 +58,11 @@ impl Meters {
 
     /// Those for `pipeline`.
     fn succeed(&self, pipeline: &Pipeline, registry: &Arc<Registry>) -> Self {
-        let actions = pipeline.catalog().actions.keys().map(|name| {
-            let known = self.actions.get(name).cloned();
-            let make = || Arc::new(CallMeters::new(registry, name.as_str()));
+        let actions = pipeline.catalog().actions.iter().map(|(name, action)| {
+            let means =
+                Means { cache: action.cache.is_some(), fallback: action.fallback.is_some() };
+            let known = self.actions.get(name).filter(|known| known.means() == means).cloned();
+            let make = || Arc::new(CallMeters::new(registry, name.as_str(), means));
             (name.clone(), known.unwrap_or_else(make))
         });
         let tokens = pipeline.schemes().issuers().map(|issuer| {

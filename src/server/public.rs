@@ -4,15 +4,15 @@
 //! What is wrong with a request is told in this order: shed or draining, unknown action, method,
 //! size, content type; then what the pipeline finds.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{Body, HttpBody as _},
     extract::{Path, Request, State},
     http::{
-        HeaderMap, HeaderValue, Method, Response, Version,
-        header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+        HeaderMap, Method, Response, Version,
+        header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     },
     routing::any,
 };
@@ -23,29 +23,25 @@ use http_body_util::BodyExt;
 use crate::{
     catalog::action::Action,
     chance,
-    pipeline::{
-        authenticate::Issuer,
-        call::{Answer, Call},
-        failure::Failure,
-    },
+    pipeline::{authenticate::Issuer, call::Call, failure::Failure},
     server::{
-        debug_headers,
+        ending::{Ending, Timed, length},
         in_force::{InForce, Served},
         lifecycle::{Guard, InFlight, Lifecycle, Phase},
-        respond::{self, Refusal},
+        respond::Refusal,
         tokens,
     },
     settings::ServerSettings,
     telemetry::{
         attempts,
-        meters::{CallMeters, UNKNOWN_ACTION},
+        meters::UNKNOWN_ACTION,
         outcome::{Outcome, Source},
         propagation::TraceContext,
-        report::{self, Ended},
-        routes::{BodyMeters, RouteMeters},
+        report::Ended,
+        routes::RouteMeters,
         trail::{Tracer, Trail},
     },
-    time::{self, Deadline, Instant},
+    time::{self, Deadline},
 };
 
 /// Everything between the listener and the pipeline.
@@ -324,86 +320,4 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn is_encoded(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-/// How many bytes the body has that is sent. Our own are there already.
-fn length(response: &Response<Body>) -> usize {
-    response.body().size_hint().exact().unwrap_or_default() as usize
-}
-
-/// A request on its way to its end. However it goes out of scope, it is counted once.
-struct Timed<'a> {
-    route: &'a RouteMeters,
-    method: &'static str,
-    began: Instant,
-    /// What it is answered with; 0: not yet.
-    status: u16,
-}
-
-impl Drop for Timed<'_> {
-    fn drop(&mut self) {
-        let took = time::now().saturating_duration_since(self.began);
-        self.route.ended(self.method, self.status, took);
-    }
-}
-
-/// A call on its way to its end. However it goes out of scope, its end is counted and logged once.
-struct Ending<'a> {
-    trail: &'a Trail,
-    timed: Timed<'a>,
-    detail: Option<Cow<'static, str>>,
-    /// Whether the request has a body that may be left where it is.
-    unread: bool,
-    meters: &'a CallMeters,
-    bodies: &'a BodyMeters,
-    ended: Ended<'a>,
-}
-
-impl Ending<'_> {
-    fn refuse(mut self, refusal: Refusal) -> Response<Body> {
-        let mut response = respond::refusal(refusal, self.ended.request_id);
-        if self.unread && matches!(refusal, Refusal::UnknownAction | Refusal::Method) {
-            // hyper closes a connection on which a body was left; the client must know.
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        self.ended.outcome = refusal.outcome();
-        self.detail = Some(refusal.detail());
-        self.sent(response)
-    }
-
-    fn finish(mut self, action: &Action, result: &Result<Answer, Failure>) -> Response<Body> {
-        let mut response = match result {
-            Ok(answer) => {
-                self.ended.outcome = answer.outcome();
-                self.ended.source = answer.source;
-                self.ended.age = answer.age;
-                respond::answer(action, answer, self.ended.request_id)
-            }
-            Err(failure) => {
-                self.ended.outcome = failure.outcome();
-                self.ended.source = failure.source();
-                self.detail = Some(failure.detail());
-                respond::failure(action, failure, self.ended.request_id)
-            }
-        };
-        if action.debug_headers {
-            debug_headers::add(&mut response, self.trail, result);
-        }
-        self.sent(response)
-    }
-
-    fn sent(mut self, response: Response<Body>) -> Response<Body> {
-        self.timed.status = response.status().as_u16();
-        self.ended.status = self.timed.status;
-        self.ended.bytes_out = length(&response);
-        self.bodies.sent(self.ended.bytes_out);
-        response
-    }
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        let ended = Ended { detail: self.detail.as_deref(), ..self.ended };
-        report::ended(self.trail, self.meters, &ended);
-    }
 }

@@ -99,10 +99,20 @@ impl ReadableWords {
 pub struct CallMeters {
     registry: Arc<Registry>,
     action: String,
-    requests: Vec<(Outcome, Source, Counter)>,
+    means: Means,
+    requests: Vec<(Outcome, Source, OnceLock<Counter>)>,
     durations: [OnceLock<Histogram>; 6],
     slots: Seconds,
     overhead: Histogram,
+}
+
+/// What an action can be answered from, beside a fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Means {
+    /// Answers are kept, and fetches shared.
+    pub cache: bool,
+    /// There is a last resort.
+    pub fallback: bool,
 }
 
 impl fmt::Debug for CallMeters {
@@ -112,40 +122,63 @@ impl fmt::Debug for CallMeters {
 }
 
 impl CallMeters {
-    /// The series of one action, or of [`UNKNOWN_ACTION`].
-    pub fn new(registry: &Arc<Registry>, action: &str) -> Self {
-        let series = |outcome: Outcome, source: Source| {
-            let labels = [action, outcome.class().as_str(), outcome.as_str(), source.as_str()];
-            (outcome, source, registry.counter(&table::REQUESTS, &labels))
-        };
-        let reachable = |outcome: &Outcome| match outcome {
-            Outcome::UnknownAction => action == UNKNOWN_ACTION,
-            // told before the action is looked at, or whatever it is
-            Outcome::Overloaded | Outcome::Draining | Outcome::Canceled => true,
-            _ => action != UNKNOWN_ACTION,
-        };
-        let requests = Outcome::ALL
-            .into_iter()
-            .filter(reachable)
-            .flat_map(|outcome| {
-                outcome.sources().iter().map(move |source| series(outcome, *source))
-            })
-            .collect();
-        Self {
+    /// The series of one action with those means, or of [`UNKNOWN_ACTION`].
+    pub fn new(registry: &Arc<Registry>, action: &str, means: Means) -> Self {
+        let all = Outcome::ALL.into_iter().flat_map(|outcome| {
+            outcome.sources().iter().map(move |source| (outcome, *source, OnceLock::new()))
+        });
+        let meters = Self {
             registry: Arc::clone(registry),
             action: action.to_owned(),
-            requests,
+            means,
+            requests: all.collect(),
             durations: Default::default(),
             slots: registry.seconds(&table::SLOT_SECONDS, &[action]),
             overhead: registry.histogram(&table::OVERHEAD, &[]),
+        };
+        for (outcome, source, series) in &meters.requests {
+            if meters.is_reachable(*outcome, *source) {
+                series.get_or_init(|| meters.requests_of(*outcome, *source));
+            }
         }
+        meters
+    }
+
+    /// What else than a fetch its action can be answered from.
+    pub fn means(&self) -> Means {
+        self.means
+    }
+
+    fn is_reachable(&self, outcome: Outcome, source: Source) -> bool {
+        let is_unknown = self.action == UNKNOWN_ACTION;
+        let answered = match source {
+            Source::CacheFresh | Source::CacheStale | Source::Coalesced => self.means.cache,
+            Source::Fallback => self.means.fallback,
+            Source::Upstream | Source::None => true,
+        };
+        answered
+            && match outcome {
+                Outcome::UnknownAction => is_unknown,
+                // told before the action is looked at, or whatever it is
+                Outcome::Overloaded | Outcome::Draining | Outcome::Canceled => true,
+                _ => !is_unknown,
+            }
+    }
+
+    fn requests_of(&self, outcome: Outcome, source: Source) -> Counter {
+        let (class, outcome) = (outcome.class().as_str(), outcome.as_str());
+        let labels = [&*self.action, class, outcome, source.as_str()];
+        self.registry.counter(&table::REQUESTS, &labels)
     }
 
     /// Counts a call that ended; `waited` is the part of `took` spent waiting for others.
     pub fn ended(&self, outcome: Outcome, source: Source, took: Duration, waited: Duration) {
         let series = self.requests.iter().find(|(o, s, _)| (*o, *s) == (outcome, source));
+        debug_assert!(self.is_reachable(outcome, source), "{outcome:?} from {source:?}");
         match series {
-            Some((_, _, counter)) => counter.increment(1),
+            Some((.., series)) => {
+                series.get_or_init(|| self.requests_of(outcome, source)).increment(1);
+            }
             None => debug_assert!(false, "no series for {outcome:?} from {source:?}"),
         }
         let labels = [&*self.action, source.as_str()];
@@ -173,7 +206,7 @@ impl CacheMeters {
     /// The series of the cache named `cache`.
     pub fn new(registry: &Registry, cache: &str) -> Self {
         Self {
-            stores: Words::new(&["stored", "too_large", "uncacheable", "error"], |result| {
+            stores: Words::new(&["stored", "too_large", "uncacheable"], |result| {
                 registry.counter(&table::CACHE_STORES, &[cache, result])
             }),
             evictions: Words::new(
@@ -203,8 +236,7 @@ impl fmt::Debug for ActionCacheMeters {
 }
 
 impl ActionCacheMeters {
-    const RESULTS: &[&str] =
-        &["hit", "stale", "negative_hit", "miss", "expired", "bypass", "error"];
+    const RESULTS: &[&str] = &["hit", "stale", "negative_hit", "miss", "expired"];
 
     /// The series of one action.
     pub fn new(registry: &Registry, action: &str) -> Self {
@@ -241,61 +273,6 @@ pub enum Staleness {
     Stale,
 }
 
-/// A breaker, told to the world: transitions when they happen, state when asked.
-pub struct BreakerMeters {
-    transitions: Vec<(&'static str, Words)>,
-    /// When it last opened.
-    pub opened: Moment,
-}
-
-impl fmt::Debug for BreakerMeters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BreakerMeters(..)")
-    }
-}
-
-impl BreakerMeters {
-    const STATES: &[&str] =
-        &["closed", "open", "half_open", "forced_open", "forced_closed", "observing", "disabled"];
-
-    /// Whether a breaker can change so: by its rules, into a force, or at the end of one.
-    fn can_change(from: &str, to: &str) -> bool {
-        match (from, to) {
-            (_, "forced_open" | "forced_closed" | "observing") => from != to,
-            ("closed" | "half_open" | "observing", "open")
-            | ("open" | "forced_open" | "observing", "half_open")
-            | ("half_open" | "forced_closed" | "observing", "closed")
-            | ("forced_open" | "forced_closed" | "observing", "disabled") => true,
-            _ => false,
-        }
-    }
-
-    /// The series of one upstream's breaker.
-    pub fn new(registry: &Registry, upstream: &str) -> Self {
-        let transitions = Self::STATES.iter().map(|from| {
-            let words = Words::new(Self::STATES, |to| {
-                if Self::can_change(from, to) {
-                    registry.counter(&table::BREAKER_TRANSITIONS, &[upstream, from, to])
-                } else {
-                    Counter::noop()
-                }
-            });
-            (*from, words)
-        });
-        Self {
-            transitions: transitions.collect(),
-            opened: Moment(registry.gauge(&table::BREAKER_OPENED, &[upstream])),
-        }
-    }
-
-    /// Counts a change of state.
-    pub fn changed(&self, from: &str, to: &str) {
-        if let Some((_, words)) = self.transitions.iter().find(|(known, _)| *known == from) {
-            words.count(to);
-        }
-    }
-}
-
 /// When something last happened; 0 until it does.
 pub struct Moment(Gauge);
 
@@ -309,6 +286,11 @@ impl Moment {
     /// When the authority behind the scheme `caller` last gave a verdict.
     pub fn of_authority(registry: &Registry, caller: &str) -> Self {
         Self(registry.gauge(&table::TOKEN_AUTHORITY_SUCCESS, &[caller]))
+    }
+
+    /// When the breaker of that upstream last opened.
+    pub fn of_breaker(registry: &Registry, upstream: &str) -> Self {
+        Self(registry.gauge(&table::BREAKER_OPENED, &[upstream]))
     }
 
     /// It happens now.

@@ -13,6 +13,7 @@ pub mod steps;
 pub mod trail;
 
 pub mod attempts;
+pub mod breakers;
 pub mod exchange;
 pub mod meters;
 pub mod metrics;

@@ -31,7 +31,7 @@ use crate::{
     },
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
     telemetry::{
-        meters::BreakerMeters,
+        breakers::BreakerMeters,
         metrics::Registry,
         stage::{Decided, Stage},
         trail::Fact,
@@ -279,7 +279,8 @@ impl Lane {
 /// The breaker of `upstream`, which tells its changes to metrics and the log. What its rules come to
 /// while it only observes is logged; as nothing follows from it, no metric counts it as a change.
 fn breaker(upstream: &Upstream, around: &Surroundings<'_>) -> Arc<Breaker> {
-    let meters = BreakerMeters::new(around.registry, upstream.name.as_str());
+    let meters =
+        BreakerMeters::new(around.registry, upstream.name.as_str(), upstream.breaker.enabled);
     let (name, wall) = (upstream.name.clone(), around.wall);
     let told = move |change: Change| {
         let (upstream, from, to) = (name.as_str(), change.from.as_str(), change.to.as_str());

@@ -231,3 +231,20 @@ async fn an_upstream_that_keeps_failing_is_given_a_rest() {
     assert_eq!(proxy.metric("holdline_breaker_state", open).await, 1.0);
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn connections_are_counted_when_they_are_made_and_when_they_cannot_be() {
+    let proxy = Setup::new().start().await;
+    let made = async |result: &str| {
+        let result = format!("result=\"{result}\"");
+        proxy.metric("holdline_upstream_connects_total", [&*result]).await
+    };
+    proxy.works().await;
+    proxy.works().await;
+    assert_eq!((made("success").await, made("failure").await), (1.0, 0.0), "it is kept");
+    proxy.crm_stands(Standing::Down).await;
+    assert_eq!(proxy.call(1).await.status, 502);
+    assert_eq!((made("success").await, made("failure").await), (1.0, 1.0));
+    proxy.crm_stands(Standing::ok()).await;
+    proxy.stop().await;
+}

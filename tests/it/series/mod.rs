@@ -2,7 +2,11 @@
 //! plane is asked without a socket, on a scripted world in virtual time.
 
 mod book;
+mod budget;
+mod failures;
+mod labels;
 mod outcomes;
+mod reload;
 mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};

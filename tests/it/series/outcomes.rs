@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use axum::{body::Body, extract::Request};
 use futures_util::future::join;
-use holdline::{client::WireError, server::lifecycle::Phase, telemetry::outcome::Outcome};
+use holdline::{client::WireError, telemetry::outcome::Outcome};
 use http::Method;
 use serde_json::json;
 
-use super::{Scene, book::Book, call};
+use super::{Scene, book::Book, call, failures};
 use crate::support::scripted::Line;
 
 const YAML: &str = "version: 1
@@ -58,17 +58,16 @@ async fn each_outcome_moves_its_own_series_and_no_other() {
     // The token's verdict, so that no row is about it.
     assert_eq!(book.scene.send(call("plain", 4_000)).await, 200);
     Box::pin(answers(&book)).await;
+    Box::pin(answers_that_there_is_none(&book)).await;
     Box::pin(stand_ins(&book)).await;
     Box::pin(refusals(&book)).await;
     Box::pin(proofs(&book)).await;
-    Box::pin(failures_of_the_upstream(&book)).await;
-    Box::pin(nothing_sent(&book)).await;
-    Box::pin(time_and_bugs(&book)).await;
+    Box::pin(failures::all(&book)).await;
     let all: BTreeSet<_> = Outcome::ALL.map(|outcome| outcome.as_str().to_owned()).into();
     assert_eq!(book.closed(), all);
 }
 
-fn ada() -> Line {
+pub(super) fn ada() -> Line {
     Line::json(&json!({"name": "Ada"}))
 }
 
@@ -114,6 +113,10 @@ async fn answers(book: &Book) {
          cache_served_age_seconds_sum{result=hit} 7",
     );
     assert_eq!(status.await, 200);
+}
+
+async fn answers_that_there_is_none(book: &Book) {
+    let (send, crm) = (|action, id| book.scene.send(call(action, id)), book.scene.rig.upstream());
     crm.next(Line::status(404));
     let status = book.moves(
         send("remembers", 2),
@@ -245,153 +248,5 @@ async fn proofs(book: &Book) {
          token error remote
          stages authenticate",
     );
-    assert_eq!(status.await, 503);
-}
-
-async fn failures_of_the_upstream(book: &Book) {
-    let (send, crm) = (|action, id| book.scene.send(call(action, id)), book.scene.rig.upstream());
-    let once = "upstream_retries_suppressed_total{upstream=crm,reason=limit_reached} 1";
-    for (line, outcome, (status, told), attempt, seconds, fetch) in [
-        (Line::status(500), "upstream_error", (500, "500"), "500", 0.0, ["failure", ""]),
-        (Line::status(599), "upstream_error", (599, "5xx"), "5xx", 0.0, ["failure", ""]),
-        // It works, and did not like the question.
-        (Line::status(409), "upstream_rejected", (409, "409"), "409", 0.0, ["success", ""]),
-        (Line::status(418), "upstream_rejected", (418, "4xx"), "4xx", 0.0, ["success", ""]),
-        (Line::status(302), "upstream_rejected", (502, "502"), "3xx", 0.0, ["failure", ""]),
-        (Line::hangs(), "upstream_timeout", (504, "504"), "timeout", 1.0, ["failure", once]),
-        (
-            Line::fails(WireError::Reset),
-            "upstream_unreachable",
-            (502, "502"),
-            "reset",
-            0.0,
-            ["failure", once],
-        ),
-        (
-            Line::fails(WireError::Dns),
-            "upstream_unreachable",
-            (502, "502"),
-            "dns",
-            0.0,
-            ["failure", once],
-        ),
-    ] {
-        crm.next(line);
-        let [fetch, once] = fetch;
-        let expected = format!(
-            "call plain {outcome} none {told} {seconds}
-             known
-             stages authenticate validate rate_limit upstream={seconds} attempt={seconds}
-             attempt crm {attempt} {seconds}
-             fetch crm {fetch} false
-             {once}"
-        );
-        assert_eq!(book.moves(send("plain", 1), &expected).await, status, "{attempt}");
-    }
-    for (line, reason) in [
-        (Line::json(&json!({"surname": "Ada"})), "missing_field"),
-        (Line::status(299).body("<html>"), "not_json"),
-    ] {
-        let attempt = if reason == "not_json" { "2xx" } else { "200" };
-        crm.next(line);
-        let expected = format!(
-            "call plain mapping_error none 502 0
-             known
-             stages authenticate validate rate_limit upstream attempt map_output
-             attempt crm {attempt} 0
-             fetch crm success false
-             mapping_failures_total{{action=plain,phase=response,reason={reason}}} 1"
-        );
-        assert_eq!(book.moves(send("plain", 1), &expected).await, 502, "{reason}");
-    }
-    crm.next(Line::status(503)).next(ada());
-    let status = book.moves(
-        send("repeats", 1),
-        "call repeats ok upstream 200 0.025
-         known
-         stages authenticate validate rate_limit upstream=0.025 attempt attempt map_output
-         attempt twice 503 0
-         attempt twice 200 0
-         fetch twice success true
-         upstream_retries_total{upstream=twice,reason=status_5xx} 1",
-    );
-    assert_eq!(status.await, 200);
-}
-
-async fn nothing_sent(book: &Book) {
-    let (send, crm) = (|action, id| book.scene.send(call(action, id)), book.scene.rig.upstream());
-    crm.next(Line::status(500));
-    let status = book.moves(
-        send("frail", 1),
-        "call frail upstream_error none 500 0
-         known
-         stages authenticate validate rate_limit upstream attempt
-         attempt frail 500 0
-         fetch frail failure false
-         breaker_transitions_total{upstream=frail,from=closed,to=open} 1",
-    );
-    assert_eq!(status.await, 500);
-    let status = book.moves(
-        send("frail", 1),
-        "call frail breaker_open none 503 0
-         known
-         stages authenticate validate rate_limit upstream
-         fetch frail short_circuited false
-         breaker_short_circuited_total{upstream=frail} 1",
-    );
-    assert_eq!(status.await, 503);
-    crm.next(ada().after(100));
-    let both = book.moves(
-        join(send("narrow", 1), send("narrow", 2)),
-        "call narrow ok upstream 200 0.1
-         known
-         stages authenticate validate rate_limit upstream=0.1 attempt=0.1 map_output
-         attempt narrow 200 0.1
-         fetch narrow success false
-         call narrow overloaded none 503 0
-         known
-         stages authenticate validate rate_limit upstream
-         upstream_queue_wait_seconds_count{upstream=narrow} 1
-         fetch narrow shed false",
-    );
-    assert_eq!(both.await, (200, 503));
-}
-
-async fn time_and_bugs(book: &Book) {
-    let (scene, crm) = (&book.scene, book.scene.rig.upstream());
-    let mut hurried = call("plain", 1);
-    hurried.headers_mut().insert("x-deadline-ms", "300".parse().expect("a number"));
-    crm.next(ada().after(700));
-    // A tenth of its time is kept back for the way of the answer.
-    let status = book.moves(
-        scene.send(hurried),
-        "call plain deadline_exceeded none 504 0.27
-         known
-         stages authenticate validate rate_limit upstream=0.27 attempt=0.27
-         attempt crm canceled 0.27
-         fetch crm failure false",
-    );
-    assert_eq!(status.await, 504);
-    crm.next(ada().after(700));
-    let patience = Duration::from_millis(400);
-    let left = book.moves(
-        tokio::time::timeout(patience, scene.send(call("plain", 1))),
-        "call plain canceled none - 0.4
-         known
-         stages authenticate validate rate_limit upstream=0.4 attempt=0.4
-         attempt crm canceled 0.4",
-    );
-    assert!(left.await.is_err());
-    crm.rule(|_| panic!("planted"));
-    let status = book.moves(
-        scene.send(call("plain", 1)),
-        "call plain internal_error none 500 0
-         known
-         stages authenticate validate rate_limit upstream attempt
-         attempt crm canceled 0",
-    );
-    assert_eq!(status.await, 500);
-    scene.lifecycle.set(Phase::Closing);
-    let status = book.moves(scene.send(call("plain", 1)), "call plain draining none 503 0");
     assert_eq!(status.await, 503);
 }

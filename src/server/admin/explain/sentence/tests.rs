@@ -52,7 +52,11 @@ fn call(
         bytes_in: 0,
         bytes_out: 0,
     };
-    report::ended(&trail, &CallMeters::new(&registry, action), &ended);
+    report::ended(
+        &trail,
+        &CallMeters::new(&registry, action, Means { cache: true, fallback: true }),
+        &ended,
+    );
     recent.newest(1, |_| true).remove(0)
 }
 
