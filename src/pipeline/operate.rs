@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use crate::mechanism::breaker::Force;
 use crate::{
-    catalog::{credential::Credential, name::Name, upstream::Upstream},
+    catalog::name::Name,
     mechanism::breaker::{Forced, State},
     pipeline::{
         Pipeline,
@@ -14,23 +14,9 @@ use crate::{
         rate_limit::{LimitState, in_flight::OrgUse},
         upstream::Condition,
     },
-    telemetry::{
-        certificates::tell_gone,
-        meters::PurgeMeters,
-        metrics::{self as table, Definition, Registry},
-    },
+    telemetry::{meters::PurgeMeters, metrics as table, registry::Scrape},
     time,
 };
-
-/// The gauges of an upstream, beside the state of its breaker.
-const OF_UPSTREAM: [Definition; 6] = [
-    table::UPSTREAM_IN_FLIGHT,
-    table::UPSTREAM_LIMIT,
-    table::RETRY_BUDGET,
-    table::HELD_SECONDS,
-    table::BREAKER_FAILURE_RATIO,
-    table::BREAKER_SLOW_RATIO,
-];
 
 /// What a purge is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,67 +121,47 @@ impl Pipeline {
         self.schemes.sweep();
     }
 
-    /// Sets the gauges that tell what the pipeline holds. Called for each scrape.
-    pub fn observe(&self, registry: &Registry) {
-        let gauge = |metric, labels: &[&str], value: f64| registry.gauge(metric, labels).set(value);
+    /// Shows what the pipeline holds and how it stands.
+    pub fn observe(&self, scrape: &mut Scrape<'_>) {
         let (entries, bytes, capacity) = self.cache.fill();
-        gauge(&table::CACHE_ENTRIES, &["response"], entries as f64);
-        gauge(&table::CACHE_BYTES, &["response"], bytes as f64);
-        gauge(&table::CACHE_CAPACITY, &["response"], capacity as f64);
-        gauge(&table::CACHE_ENTRIES, &["token"], self.schemes.remembered() as f64);
+        scrape.show(&table::CACHE_ENTRIES, &["response"], entries as f64);
+        scrape.show(&table::CACHE_BYTES, &["response"], bytes as f64);
+        scrape.show(&table::CACHE_CAPACITY, &["response"], capacity as f64);
+        scrape.show(&table::CACHE_ENTRIES, &["token"], self.schemes.remembered() as f64);
         for state in self.limits() {
-            gauge(&table::LIMIT_KEYS, &[state.limit.name.as_str()], state.tracked as f64);
+            let name = state.limit.name.as_str();
+            scrape.show(&table::LIMIT_KEYS, &[name], state.tracked as f64);
+        }
+        for upstream in self.catalog.upstreams.values() {
+            if let Some(identity) = &upstream.way.identity {
+                let (place, ends) = (upstream.certificate_place(), identity.validity().ends);
+                scrape.show(&table::CERTIFICATE_EXPIRY, &[&place], ends.as_secs_f64());
+            }
         }
         for upstream in self.upstreams() {
-            let name = upstream.name.as_str();
-            gauge(&table::UPSTREAM_IN_FLIGHT, &[name], upstream.in_flight as f64);
-            gauge(&table::UPSTREAM_LIMIT, &[name], upstream.limit as f64);
-            gauge(&table::RETRY_BUDGET, &[name], upstream.budget_left);
-            gauge(&table::HELD_SECONDS, &[name], upstream.not_before_left.as_secs_f64());
-            if let Some(left) = upstream.quota_left {
-                gauge(&table::QUOTA_LEFT, &[name], left);
-            }
-            gauge(&table::BREAKER_FAILURE_RATIO, &[name], upstream.breaker.failure_ratio);
-            gauge(&table::BREAKER_SLOW_RATIO, &[name], upstream.breaker.slow_ratio);
-            for state in State::ALL {
-                let is = f64::from(u8::from(upstream.breaker.state == state));
-                gauge(&table::BREAKER_STATE, &[name, state.as_str()], is);
-            }
+            observe_upstream(&upstream, scrape);
         }
     }
+}
 
-    /// Sets to zero the gauges of what `successor` does not have.
-    pub(super) fn unobserve(&self, successor: &Self, registry: &Registry) {
-        let (old, new) = (&self.catalog, &successor.catalog);
-        for name in old.limits.keys().filter(|name| !new.limits.contains_key(*name)) {
-            registry.gauge(&table::LIMIT_KEYS, &[name.as_str()]).set(0.0);
-        }
-        let has_quota = |upstream: &Upstream| upstream.quota.is_some();
-        for (name, _) in old.upstreams.iter().filter(|(_, upstream)| has_quota(upstream)) {
-            if !new.upstreams.get(name).is_some_and(|upstream| has_quota(upstream)) {
-                registry.gauge(&table::QUOTA_LEFT, &[name.as_str()]).set(0.0);
-            }
-        }
-        for (name, upstream) in &old.upstreams {
-            let next = new.upstreams.get(name);
-            if upstream.way.identity.is_some()
-                && next.is_none_or(|next| next.way.identity.is_none())
-            {
-                tell_gone(registry, &upstream.certificate_place());
-            }
-            if matches!(upstream.credential, Credential::OAuth2(_))
-                && next.is_none_or(|next| next.credential != upstream.credential)
-            {
-                registry.gauge(&table::CREDENTIAL_EXPIRY, &[name.as_str()]).set(0.0);
-            }
-        }
-        for name in old.upstreams.keys().filter(|name| !new.upstreams.contains_key(*name)) {
-            for metric in &OF_UPSTREAM {
-                registry.gauge(metric, &[name.as_str()]).set(0.0);
-            }
-            for state in State::ALL {
-                registry.gauge(&table::BREAKER_STATE, &[name.as_str(), state.as_str()]).set(0.0);
-            }
-        }
+fn observe_upstream(upstream: &Condition<'_>, scrape: &mut Scrape<'_>) {
+    let name = upstream.name.as_str();
+    let breaker = &upstream.breaker;
+    let mut show = |metric, value| scrape.show(metric, &[name], value);
+    show(&table::UPSTREAM_IN_FLIGHT, upstream.in_flight as f64);
+    show(&table::UPSTREAM_LIMIT, upstream.limit as f64);
+    show(&table::RETRY_BUDGET, upstream.budget_left);
+    show(&table::HELD_SECONDS, upstream.not_before_left.as_secs_f64());
+    if let Some(left) = upstream.quota_left {
+        show(&table::QUOTA_LEFT, left);
+    }
+    if let Some(expires) = upstream.token_expires {
+        show(&table::CREDENTIAL_EXPIRY, expires.as_secs_f64());
+    }
+    show(&table::BREAKER_FAILURE_RATIO, breaker.failure_ratio);
+    show(&table::BREAKER_SLOW_RATIO, breaker.slow_ratio);
+    for state in State::ALL {
+        let is = f64::from(u8::from(breaker.state == state));
+        scrape.show(&table::BREAKER_STATE, &[name, state.as_str()], is);
     }
 }

@@ -8,7 +8,6 @@ use crate::{
     catalog::Catalog,
     client::ClientError,
     pipeline::{Parts, Pipeline},
-    telemetry::metrics::Registry,
 };
 
 impl Pipeline {
@@ -24,9 +23,8 @@ impl Pipeline {
 
     /// Ends what this pipeline has to itself, once `successor` is in force. Calls and fetches under
     /// way go on, and keep it until they end.
-    pub fn retire(&self, successor: &Self, registry: &Registry) {
+    pub fn retire(&self, successor: &Self) {
         successor.fetcher.upstreams.take_over(&self.fetcher.upstreams);
         self.cache.retire(&successor.cache);
-        self.unobserve(successor, registry);
     }
 }

@@ -29,12 +29,7 @@ use crate::{
         public::{self, DataPlane},
     },
     settings::Settings,
-    telemetry::{
-        Telemetry,
-        metrics::{self, Registry},
-        reloads::ReloadMeters,
-        trail::Tracer,
-    },
+    telemetry::{Telemetry, metrics::Registry, reloads::ReloadMeters, trail::Tracer, vitals},
     time::{self, Wall},
 };
 
@@ -168,6 +163,7 @@ impl Proxy {
         let in_force = desk.in_force.clone();
         operations.every(SWEEP, move || in_force.now().pipeline.sweep());
         let registry = Arc::clone(&desk.registry);
+        background.until_stopped(vitals::watch_lag(&registry));
         operations.every(UPKEEP, move || registry.upkeep());
         lifecycle.set(Phase::Ready);
         Ok(Self { lifecycle, background, operations, desk, reloader, tls, addresses })
@@ -232,7 +228,6 @@ fn wire(
 ) -> Result<(Arc<Desk>, Reloader, Option<Tls>), StartError> {
     let registry =
         if settings.telemetry.metrics { Registry::new() } else { Registry::switched_off() };
-    tell_identity(&registry, &settings);
     let parts = Parts {
         registry: Arc::clone(&registry),
         background: background.clone(),
@@ -273,6 +268,8 @@ fn wire(
         registry,
         telemetry: around.telemetry,
         connections: Arc::<AtomicUsize>::default(),
+        tls: tls.clone(),
+        runtime: Handle::current(),
         started: time::now(),
         wall: around.wall,
     });
@@ -309,11 +306,4 @@ fn listen_apart(
 
 fn no_listener(address: SocketAddr, what: &'static str, error: io::Error) -> StartError {
     StartError::Listen { address, what, error }
-}
-
-/// Says once what runs here.
-fn tell_identity(registry: &Registry, settings: &Settings) {
-    let revision = option_env!("HOLDLINE_REVISION").unwrap_or("unknown");
-    registry.gauge(&metrics::BUILD, &[env!("CARGO_PKG_VERSION"), revision]).set(1.0);
-    registry.show_only(&metrics::CONFIG, &settings.revision);
 }

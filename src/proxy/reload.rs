@@ -19,12 +19,12 @@ use crate::{
     proxy::fixed,
     server::{
         admin::{reload::Reload, token::Token},
-        in_force::{InForce, Served},
+        in_force::InForce,
         listener::Tls,
         public::DataPlane,
     },
     settings::Settings,
-    telemetry::{Telemetry, metrics, reloads::ReloadMeters},
+    telemetry::{Telemetry, reloads::ReloadMeters},
 };
 
 /// A configuration read anew.
@@ -214,8 +214,7 @@ impl Running {
             parts.max_in_flight_per_org = per_org_before;
             vec![error.to_string()]
         })?;
-        let registry = &parts.registry;
-        let served = Served::new(Arc::clone(&pipeline), &next, registry);
+        let served = before.succeed(Arc::clone(&pipeline), &next, &parts.registry);
 
         // From here on nothing fails.
         for warning in &warnings {
@@ -227,8 +226,7 @@ impl Running {
             listener.put(tls, next.server.handshake_timeout);
         }
         self.in_force.put(served);
-        before.pipeline.retire(&pipeline, registry);
-        registry.show_only(&metrics::CONFIG, &next.revision);
+        before.pipeline.retire(&pipeline);
         if let Some(telemetry) = &self.telemetry {
             telemetry.level().set(next.telemetry.log_level);
         }

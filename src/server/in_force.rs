@@ -8,10 +8,12 @@ use arc_swap::ArcSwap;
 use crate::{
     catalog::name::Name,
     pipeline::Pipeline,
+    server::public,
     settings::{ServerSettings, Settings},
     telemetry::{
         meters::{CallMeters, UNKNOWN_ACTION},
         metrics::Registry,
+        routes::{BodyMeters, RouteMeters},
     },
 };
 
@@ -26,8 +28,55 @@ pub struct Served {
     pub revision: String,
     /// Each value that is written in it, with its path.
     pub written: Arc<[(String, String)]>,
-    meters: BTreeMap<Name, CallMeters>,
-    unknown: CallMeters,
+    meters: Meters,
+}
+
+/// Where calls and requests are counted. What is still there after a reload stays: a histogram that
+/// appeared with its first call would be gone until the next.
+#[derive(Debug)]
+struct Meters {
+    actions: BTreeMap<Name, Arc<CallMeters>>,
+    unknown: Arc<CallMeters>,
+    route: Arc<RouteMeters>,
+    /// Of the paths at which tokens are fetched.
+    tokens: BTreeMap<String, Arc<RouteMeters>>,
+    elsewhere: Arc<RouteMeters>,
+    bodies: Arc<BodyMeters>,
+}
+
+impl Meters {
+    fn new(registry: &Arc<Registry>, settings: &Settings) -> Self {
+        Self {
+            actions: BTreeMap::new(),
+            unknown: Arc::new(CallMeters::new(registry, UNKNOWN_ACTION)),
+            route: RouteMeters::new(registry, &public::route(&settings.server)),
+            tokens: BTreeMap::new(),
+            elsewhere: RouteMeters::new(registry, ""),
+            bodies: Arc::new(BodyMeters::new(registry)),
+        }
+    }
+
+    /// Those for `pipeline`.
+    fn succeed(&self, pipeline: &Pipeline, registry: &Arc<Registry>) -> Self {
+        let actions = pipeline.catalog().actions.keys().map(|name| {
+            let known = self.actions.get(name).cloned();
+            let make = || Arc::new(CallMeters::new(registry, name.as_str()));
+            (name.clone(), known.unwrap_or_else(make))
+        });
+        let tokens = pipeline.schemes().issuers().map(|issuer| {
+            let known = self.tokens.get(issuer.path()).cloned();
+            let make = || RouteMeters::new(registry, issuer.path());
+            (issuer.path().to_owned(), known.unwrap_or_else(make))
+        });
+        Self {
+            actions: actions.collect(),
+            unknown: Arc::clone(&self.unknown),
+            route: Arc::clone(&self.route),
+            tokens: tokens.collect(),
+            elsewhere: Arc::clone(&self.elsewhere),
+            bodies: Arc::clone(&self.bodies),
+        }
+    }
 }
 
 impl Served {
@@ -37,23 +86,49 @@ impl Served {
         settings: &Settings,
         registry: &Arc<Registry>,
     ) -> Arc<Self> {
-        let names = pipeline.catalog().actions.keys();
-        let meters =
-            names.map(|name| (name.clone(), CallMeters::new(registry, name.as_str()))).collect();
-        let unknown = CallMeters::new(registry, UNKNOWN_ACTION);
+        let meters = Meters::new(registry, settings).succeed(&pipeline, registry);
+        Self::counting(meters, pipeline, settings)
+    }
+
+    /// The configuration after this one.
+    pub fn succeed(
+        &self,
+        pipeline: Arc<Pipeline>,
+        settings: &Settings,
+        registry: &Arc<Registry>,
+    ) -> Arc<Self> {
+        let meters = self.meters.succeed(&pipeline, registry);
+        Self::counting(meters, pipeline, settings)
+    }
+
+    fn counting(meters: Meters, pipeline: Arc<Pipeline>, settings: &Settings) -> Arc<Self> {
         Arc::new(Self {
             pipeline,
             settings: settings.server.clone(),
             revision: settings.revision.clone(),
             written: Arc::clone(&settings.written),
             meters,
-            unknown,
         })
     }
 
     /// Where calls to the action of that name are counted.
     pub fn meters(&self, action: &str) -> &CallMeters {
-        self.meters.get(action).unwrap_or(&self.unknown)
+        self.meters.actions.get(action).unwrap_or(&self.meters.unknown)
+    }
+
+    /// Where requests to actions are counted.
+    pub fn route(&self) -> &RouteMeters {
+        &self.meters.route
+    }
+
+    /// Where requests to that path are counted, at which tokens are fetched or nothing is.
+    pub fn other_route(&self, path: &str) -> &RouteMeters {
+        self.meters.tokens.get(path).unwrap_or(&self.meters.elsewhere)
+    }
+
+    /// Where bodies are measured.
+    pub fn bodies(&self) -> &BodyMeters {
+        &self.meters.bodies
     }
 }
 

@@ -41,9 +41,10 @@ use crate::{
         outcome::{Outcome, Source},
         propagation::TraceContext,
         report::{self, Ended},
+        routes::{BodyMeters, RouteMeters},
         trail::{Tracer, Trail},
     },
-    time::{self, Deadline},
+    time::{self, Deadline, Instant},
 };
 
 /// Everything between the listener and the pipeline.
@@ -111,7 +112,7 @@ async fn serve(
     let action = action.ok();
     let action = action.and_then(|Path(name)| served.pipeline.catalog().action(&name).cloned());
     let trail = plane.begin(action.as_deref(), &request);
-    plane.respond(&served, action, request, &trail).await
+    plane.respond(&served, served.route(), action, request, &trail).await
 }
 
 /// What is no action's path: that of tokens, or nobody's.
@@ -121,7 +122,8 @@ async fn serve_other(State(plane): State<Arc<DataPlane>>, request: Request) -> R
         return plane.issue(&served, issuer, request).await;
     }
     let trail = plane.begin(None, &request);
-    plane.respond(&served, None, request, &trail).await
+    let nowhere = served.other_route(request.uri().path());
+    plane.respond(&served, nowhere, None, request, &trail).await
 }
 
 impl DataPlane {
@@ -136,6 +138,7 @@ impl DataPlane {
     pub(super) async fn respond(
         &self,
         served: &Served,
+        route: &RouteMeters,
         action: Option<Arc<Action>>,
         request: Request,
         trail: &Arc<Trail>,
@@ -144,7 +147,9 @@ impl DataPlane {
         let label = label(action.as_deref());
         let mut ending = Ending {
             trail,
+            timed: Timed { route, method: trail.method(), began: trail.began(), status: 0 },
             meters: served.meters(label),
+            bodies: served.bodies(),
             detail: None,
             unread: !request.body().is_end_stream(),
             ended: Ended {
@@ -181,6 +186,7 @@ impl DataPlane {
             Ok(read) => read,
             Err(refusal) => return ending.refuse(refusal),
         };
+        ending.bodies.read(body.len());
         ending.ended.bytes_in = body.len();
         let call = call(action, headers, body, Arc::clone(trail));
         let ran = AssertUnwindSafe(served.pipeline.run(&call)).catch_unwind().await;
@@ -189,6 +195,12 @@ impl DataPlane {
 
     /// Answers a request for a token. It is no call, but the caps of calls hold for it.
     async fn issue(&self, served: &Served, issuer: &Issuer, request: Request) -> Response<Body> {
+        let mut timed = Timed {
+            route: served.other_route(issuer.path()),
+            method: attempts::method_label(request.method()),
+            began: time::now(),
+            status: 0,
+        };
         let unread = !request.body().is_end_stream();
         let max = served.settings.max_body.min(tokens::MAX_BODY);
         let read = if self.lifecycle.phase() >= Phase::Closing {
@@ -200,8 +212,14 @@ impl DataPlane {
         };
         let place = self.in_flight.enter();
         let read = read.and_then(|whole| place.as_ref().map(|_| whole).ok_or(Refusal::Shed));
+        if let Ok(whole) = &read {
+            served.bodies().read(whole.body.len());
+        }
         let read = read.as_ref().map(|whole| (&whole.headers, &*whole.body));
-        tokens::answer(issuer, read.map_err(|refusal| *refusal), unread)
+        let response = tokens::answer(issuer, read.map_err(|refusal| *refusal), unread);
+        served.bodies().sent(length(&response));
+        timed.status = response.status().as_u16();
+        response
     }
 
     /// Reads a call's request whole, within its limits of form, size and time.
@@ -296,13 +314,36 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// How many bytes the body has that is sent. Our own are there already.
+fn length(response: &Response<Body>) -> usize {
+    response.body().size_hint().exact().unwrap_or_default() as usize
+}
+
+/// A request on its way to its end. However it goes out of scope, it is counted once.
+struct Timed<'a> {
+    route: &'a RouteMeters,
+    method: &'static str,
+    began: Instant,
+    /// What it is answered with; 0: not yet.
+    status: u16,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        let took = time::now().saturating_duration_since(self.began);
+        self.route.ended(self.method, self.status, took);
+    }
+}
+
 /// A call on its way to its end. However it goes out of scope, its end is counted and logged once.
 struct Ending<'a> {
     trail: &'a Trail,
+    timed: Timed<'a>,
     detail: Option<Cow<'static, str>>,
     /// Whether the request has a body that may be left where it is.
     unread: bool,
     meters: &'a CallMeters,
+    bodies: &'a BodyMeters,
     ended: Ended<'a>,
 }
 
@@ -340,8 +381,10 @@ impl Ending<'_> {
     }
 
     fn sent(mut self, response: Response<Body>) -> Response<Body> {
-        self.ended.status = response.status().as_u16();
-        self.ended.bytes_out = response.body().size_hint().exact().unwrap_or_default() as usize;
+        self.timed.status = response.status().as_u16();
+        self.ended.status = self.timed.status;
+        self.ended.bytes_out = length(&response);
+        self.bodies.sent(self.ended.bytes_out);
         response
     }
 }

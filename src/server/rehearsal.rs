@@ -72,7 +72,7 @@ impl DataPlane {
         let served = self.in_force();
         let action = served.pipeline.catalog().action(action).cloned();
         let trail = self.begin(action.as_deref(), &request);
-        let response = self.respond(&served, action, request, &trail).await;
+        let response = self.respond(&served, served.route(), action, request, &trail).await;
         let (mut head, body) = response.into_parts();
         let why = head.extensions.remove::<Why>().map(|Why(detail)| detail.into_owned());
         // Our own bodies are there already and cannot fail.

@@ -7,16 +7,15 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Histogram};
 
-use crate::{
-    telemetry::{
-        meters::Words,
-        metrics::{self as table, Registry},
-    },
-    time::Wall,
+use crate::telemetry::{
+    meters::Words,
+    metrics::{self as table, Registry},
 };
 
+/// The labels of methods.
+pub(super) const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "_OTHER"];
 /// The statuses that have a label of their own; others are counted by class.
 const STATUSES: [(u16, &str); 13] = [
     (200, "200"),
@@ -33,6 +32,13 @@ const STATUSES: [(u16, &str); 13] = [
     (503, "503"),
     (504, "504"),
 ];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The labels of all statuses.
+pub(super) fn status_labels() -> impl Iterator<Item = &'static str> {
+    STATUSES.iter().map(|(_, label)| *label).chain(CLASSES)
+}
 
 /// The label of a status.
 pub fn status_label(status: u16) -> &'static str {
@@ -90,8 +96,6 @@ impl fmt::Debug for AttemptMeters {
 }
 
 impl AttemptMeters {
-    const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "_OTHER"];
-    const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
     const ERRORS: [&str; 8] =
         ["timeout", "connect", "dns", "tls", "reset", "protocol", "body_too_large", "canceled"];
     const RESULTS: &[&str] = &["success", "failure", "short_circuited", "shed"];
@@ -108,13 +112,12 @@ impl AttemptMeters {
 
     /// The series of one upstream at `address` and `port`.
     pub fn new(registry: &Arc<Registry>, upstream: &str, address: &str, port: u16) -> Self {
-        let ended = STATUSES.iter().map(|(_, label)| *label).chain(Self::CLASSES);
-        let answered = ended.map(|status| match status.as_bytes()[0] {
+        let answered = status_labels().map(|status| match status.as_bytes()[0] {
             b'4' | b'5' => (status, status),
             _ => (status, ""),
         });
         let kinds: Vec<_> = answered.chain(Self::ERRORS.map(|error| ("", error))).collect();
-        let durations = Self::METHODS
+        let durations = METHODS
             .iter()
             .flat_map(|method| {
                 kinds.iter().map(|(status, error)| (*method, *status, *error, Series::new()))
@@ -216,39 +219,18 @@ impl HedgeMeters {
     }
 }
 
-/// What the tokens leave that are issued to us for one upstream.
-pub struct TokenSourceMeters {
-    /// Tokens asked for, by what came of it.
-    pub refreshes: Words,
-    expiry: Gauge,
+/// New connections to an upstream, by what came of them.
+pub fn connect_meters(registry: &Registry, upstream: &str) -> Words {
+    Words::new(&["success", "failure"], |result| {
+        registry.counter(&table::UPSTREAM_CONNECTS, &[upstream, result])
+    })
 }
 
-impl fmt::Debug for TokenSourceMeters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenSourceMeters(..)")
-    }
-}
-
-impl TokenSourceMeters {
-    /// The series of one upstream.
-    pub fn new(registry: &Registry, upstream: &str) -> Self {
-        Self {
-            refreshes: Words::new(&["success", "refused", "failure"], |result| {
-                registry.counter(&table::CREDENTIAL_REFRESHES, &[upstream, result])
-            }),
-            expiry: registry.gauge(&table::CREDENTIAL_EXPIRY, &[upstream]),
-        }
-    }
-
-    /// There is a token, which lasts so long from now on.
-    pub fn lasts(&self, wall: Wall, left: Duration) {
-        self.expiry.set((wall.since_epoch() + left).as_secs_f64());
-    }
-
-    /// There is none any more.
-    pub fn gone(&self) {
-        self.expiry.set(0.0);
-    }
+/// Tokens that are asked for to log in with, by what came of it.
+pub fn refresh_meters(registry: &Registry, upstream: &str) -> Words {
+    Words::new(&["success", "refused", "failure"], |result| {
+        registry.counter(&table::CREDENTIAL_REFRESHES, &[upstream, result])
+    })
 }
 
 /// How an attempt ended.

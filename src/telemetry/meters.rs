@@ -16,6 +16,7 @@ use crate::{
     telemetry::{
         metrics::{self as table, Registry},
         outcome::{Outcome, Source},
+        registry::Seconds,
     },
     time::Wall,
 };
@@ -100,6 +101,7 @@ pub struct CallMeters {
     action: String,
     requests: Vec<(Outcome, Source, Counter)>,
     durations: [OnceLock<Histogram>; 6],
+    slots: Seconds,
     overhead: Histogram,
 }
 
@@ -134,6 +136,7 @@ impl CallMeters {
             action: action.to_owned(),
             requests,
             durations: Default::default(),
+            slots: registry.seconds(&table::SLOT_SECONDS, &[action]),
             overhead: registry.histogram(&table::OVERHEAD, &[]),
         }
     }
@@ -149,6 +152,7 @@ impl CallMeters {
         let duration = self.durations[source as usize]
             .get_or_init(|| self.registry.histogram(&table::REQUEST_DURATION, &labels));
         duration.record(took.as_secs_f64());
+        self.slots.add(took);
         // A caller that hangs up takes along what was being waited for.
         if outcome != Outcome::Canceled {
             self.overhead.record(took.saturating_sub(waited).as_secs_f64());

@@ -1,16 +1,7 @@
 //! The one list of all metrics: name, type, labels and help text. Nothing else in the crate names a
 //! metric; `/metrics`, its help texts and the reference page come from here.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
-use metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder, SharedString, Unit};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+pub use crate::telemetry::registry::Registry;
 
 /// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,7 +93,7 @@ catalogue! {
     TLS_HANDSHAKES = counter("holdline_tls_handshakes_total", &["result"],
         "TLS handshakes of callers, by how they ended.");
     CERTIFICATE_EXPIRY = gauge("holdline_tls_certificate_expiry_timestamp_seconds",
-        &["certificate"], "When the first certificate of a chain of ours expires, by its place in the configuration; 0: it is not there any more.");
+        &["certificate"], "When the first certificate of a chain of ours expires, by its place in the configuration.");
     STAGE_DURATION = histogram("holdline_stage_duration_seconds", STAGE, &["stage"],
         "How long each stage of a call takes.");
     TOKEN_VALIDATIONS = counter("holdline_token_validations_total", &["result", "source"],
@@ -224,139 +215,6 @@ catalogue! {
         "Spans and log lines that were dropped rather than waited for.");
 }
 
-/// The one series of a metric.
-struct Only {
-    help: &'static str,
-    label: &'static str,
-    value: String,
-}
-
-/// Where metrics are kept. One per running service, so that two in one process never mix.
-pub struct Registry {
-    recorder: PrometheusRecorder,
-    render: PrometheusHandle,
-    /// The metrics of which only one series is shown, each with that.
-    only: Mutex<BTreeMap<&'static str, Only>>,
-    on: bool,
-}
-
-impl fmt::Debug for Registry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Registry(..)")
-    }
-}
-
-const METADATA: Metadata<'static> =
-    Metadata::new("holdline", metrics::Level::INFO, Some(module_path!()));
-
-impl Registry {
-    /// An empty registry that knows every definition's help text and buckets.
-    pub fn new() -> Arc<Self> {
-        Self::make(true)
-    }
-
-    /// A registry that keeps nothing: every handle counts into the void.
-    pub fn switched_off() -> Arc<Self> {
-        Self::make(false)
-    }
-
-    fn make(on: bool) -> Arc<Self> {
-        let builder = TABLE.iter().fold(PrometheusBuilder::new(), |builder, metric| {
-            let Kind::Histogram(buckets) = metric.kind else { return builder };
-            builder
-                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)
-                .expect("the table's bucket lists are not empty")
-        });
-        let recorder = builder.build_recorder();
-        for metric in TABLE {
-            let (name, help): (_, SharedString) = (metric.name.into(), metric.help.into());
-            match metric.kind {
-                Kind::Counter => recorder.describe_counter(name, Some(Unit::Count), help),
-                Kind::Gauge => recorder.describe_gauge(name, None, help),
-                Kind::Histogram(_) => recorder.describe_histogram(name, None, help),
-            }
-        }
-        let render = recorder.handle();
-        Arc::new(Self { recorder, render, only: Mutex::default(), on })
-    }
-
-    /// The handle of a counter's series, which exists at zero from now on.
-    pub fn counter(&self, metric: &Definition, values: &[&str]) -> Counter {
-        debug_assert!(matches!(metric.kind, Kind::Counter));
-        if !self.on {
-            return Counter::noop();
-        }
-        self.recorder.register_counter(&key(metric, values), &METADATA)
-    }
-
-    /// The handle of a gauge's series.
-    pub fn gauge(&self, metric: &Definition, values: &[&str]) -> Gauge {
-        debug_assert!(matches!(metric.kind, Kind::Gauge));
-        if !self.on {
-            return Gauge::noop();
-        }
-        self.recorder.register_gauge(&key(metric, values), &METADATA)
-    }
-
-    /// The handle of a histogram's series.
-    pub fn histogram(&self, metric: &Definition, values: &[&str]) -> Histogram {
-        debug_assert!(matches!(metric.kind, Kind::Histogram(_)));
-        if !self.on {
-            return Histogram::noop();
-        }
-        self.recorder.register_histogram(&key(metric, values), &METADATA)
-    }
-
-    /// Shows a gauge at 1 for that value of its one label, and for no other: what was shown before is
-    /// gone, or each value that ever was would leave a series behind. `value` is a word that needs no
-    /// quoting.
-    pub fn show_only(&self, metric: &Definition, value: &str) {
-        debug_assert!(matches!(metric.kind, Kind::Gauge) && metric.labels.len() == 1);
-        let value = value.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        let only = Only { help: metric.help, label: metric.labels[0], value };
-        self.only().insert(metric.name, only);
-    }
-
-    /// Everything, in the Prometheus text format 0.0.4.
-    pub fn render(&self) -> String {
-        if !self.on {
-            return String::new();
-        }
-        metrics::with_local_recorder(&self.recorder, || {
-            metrics_process::Collector::default().collect();
-        });
-        let mut text = self.render.render();
-        for (name, Only { help, label, value }) in &*self.only() {
-            let _ = write!(
-                text,
-                "# HELP {name} {help}\n# TYPE {name} gauge\n{name}{{{label}=\"{value}\"}} 1\n\n"
-            );
-        }
-        text
-    }
-
-    fn only(&self) -> MutexGuard<'_, BTreeMap<&'static str, Only>> {
-        self.only.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Moves samples from where calls leave them to where they are counted. Without it, memory grows
-    /// between scrapes.
-    pub fn upkeep(&self) {
-        self.render.run_upkeep();
-    }
-}
-
-fn key(metric: &Definition, values: &[&str]) -> Key {
-    debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
-    let labels: Vec<Label> = metric
-        .labels
-        .iter()
-        .zip(values)
-        .map(|(name, value)| Label::new(*name, (*value).to_owned()))
-        .collect();
-    Key::from_parts(metric.name, labels)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,26 +233,5 @@ mod tests {
                 assert!(metric.name.ends_with("_seconds") || metric.name.ends_with("_bytes"));
             }
         }
-    }
-
-    #[test]
-    fn of_what_is_shown_alone_nothing_is_left_behind() {
-        let registry = Registry::new();
-        registry.show_only(&CONFIG, "a1");
-        registry.show_only(&CONFIG, "b2");
-        let text = registry.render();
-        assert_eq!(text.matches("holdline_config_info{").count(), 1);
-        assert!(text.ends_with("holdline_config_info{hash=\"b2\"} 1\n\n"), "{text}");
-    }
-
-    #[test]
-    fn a_counter_is_there_at_zero_before_anything_is_counted() {
-        let registry = Registry::new();
-        let _ = registry.counter(&RETRIES, &["crm", "timeout"]);
-        let text = registry.render();
-        assert!(
-            text.contains(r#"holdline_upstream_retries_total{upstream="crm",reason="timeout"} 0"#),
-            "{text}"
-        );
     }
 }

@@ -2,7 +2,7 @@
 //! metrics, its spans and its log line.
 //!
 //! The words come first ([`outcome`], [`stage`]), then what keeps them ([`trail`], [`meters`] over the
-//! one table of [`metrics`]), then the ways out ([`log`], [`traces`]).
+//! one table of [`metrics`], in a [`registry`]), then the ways out ([`log`], [`traces`]).
 
 pub mod outcome;
 pub mod stage;
@@ -11,13 +11,15 @@ pub mod propagation;
 pub mod trail;
 
 pub mod attempts;
-pub mod certificates;
 pub mod kept;
 pub mod meters;
 pub mod metrics;
+pub mod registry;
 pub mod reloads;
 pub mod report;
+pub mod routes;
 pub mod tokens;
+pub mod vitals;
 
 pub mod log;
 pub mod redact;
@@ -88,6 +90,11 @@ impl Telemetry {
     /// The level of log lines.
     pub fn level(&self) -> &Level {
         &self.level
+    }
+
+    /// Log lines so far, by their level.
+    pub fn lines(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.sink.written()
     }
 
     /// Spans and log lines that were dropped rather than waited for.

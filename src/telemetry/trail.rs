@@ -146,7 +146,7 @@ impl Trail {
     }
 
     /// The method of its request, in a word of a closed list.
-    pub(super) fn method(&self) -> &'static str {
+    pub fn method(&self) -> &'static str {
         self.method
     }
 

@@ -85,10 +85,14 @@ impl Schemes {
 
     /// Who issues tokens at that path.
     pub fn issuer(&self, path: &str) -> Option<&Issuer> {
-        let mut issuers = self.schemes.values().filter_map(|checked| match &checked.prover {
+        self.issuers().find(|issuer| issuer.path() == path)
+    }
+
+    /// All who issue tokens.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.schemes.values().filter_map(|checked| match &checked.prover {
             Prover::Issuer(issuer) => Some(&**issuer),
             Prover::Authority(_) | Prover::Verifier(_) | Prover::Keys => None,
-        });
-        issuers.find(|issuer| issuer.path() == path)
+        })
     }
 }

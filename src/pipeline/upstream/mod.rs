@@ -96,6 +96,8 @@ pub struct Condition<'a> {
     /// For how long yet the token is good with which it is asked, zero where there is none; `None`: it
     /// is asked without one that is issued.
     pub token_left: Option<Duration>,
+    /// When that token expires, in time since 1970, zero where there is none.
+    pub token_expires: Option<Duration>,
     /// Within which time half of its recent answers came; `None`: there were too few.
     pub median: Option<Duration>,
     /// The same for 95 of a hundred.
@@ -189,6 +191,10 @@ impl Lane {
     }
 
     fn condition<'a>(&self, name: &'a Name, now: Instant) -> Condition<'a> {
+        let issued = match &self.login {
+            Login::Issued(tokens) => Some(tokens),
+            Login::None | Login::Fixed(_) => None,
+        };
         Condition {
             name,
             breaker: self.links.breaker.snapshot(now),
@@ -199,10 +205,8 @@ impl Lane {
             budget_left: self.links.budget.share_left(now),
             not_before_left: self.links.pace.not_before_left(now),
             quota_left: self.links.pace.quota_left(now),
-            token_left: match &self.login {
-                Login::Issued(tokens) => Some(tokens.left(now)),
-                Login::None | Login::Fixed(_) => None,
-            },
+            token_left: issued.map(|tokens| tokens.left(now)),
+            token_expires: issued.map(|tokens| tokens.expires()),
             median: self.links.latency.quantile(now, 0.5),
             p95: self.links.latency.quantile(now, 0.95),
         }

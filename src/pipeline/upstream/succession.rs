@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::{
     catalog::upstream::Upstream,
-    client::{Client, ClientError},
+    client::{Client, ClientError, OnConnect},
     mechanism::{breaker::Breaker, budget::Budget, permit::Permits},
     pipeline::upstream::{
         Lane, Surroundings, breaker,
@@ -18,10 +18,7 @@ use crate::{
         hedge,
         pace::Pace,
     },
-    telemetry::{
-        attempts::{AttemptMeters, HedgeMeters},
-        certificates::tell_expiry,
-    },
+    telemetry::attempts::{self, AttemptMeters, HedgeMeters},
     time,
 };
 
@@ -64,11 +61,11 @@ pub(super) fn client(
         Some(lane) => Ok(lane.network.clone()),
         None => {
             let (way, connect) = (&upstream.way, upstream.timeouts.connect);
-            if let Some(identity) = &way.identity {
-                let place = upstream.certificate_place();
-                tell_expiry(around.registry, &place, identity.validity().ends);
-            }
-            Client::along(way, connect, upstream.pool, &around.transport)
+            let connects = attempts::connect_meters(around.registry, upstream.name.as_str());
+            let tell = OnConnect::new(move |made| {
+                connects.count(if made { "success" } else { "failure" });
+            });
+            Client::telling(way, connect, upstream.pool, &around.transport, tell)
         }
     }
 }

@@ -34,6 +34,8 @@ use axum::{
     routing::{get, post},
 };
 
+use tokio::runtime::Handle;
+
 use crate::{
     chance,
     pipeline::Pipeline,
@@ -45,6 +47,7 @@ use crate::{
         },
         in_force::InForce,
         lifecycle::{Lifecycle, Stopping},
+        listener::Tls,
         problem::problem,
         public::DataPlane,
     },
@@ -86,6 +89,10 @@ pub struct DeskParts {
     pub telemetry: Option<Arc<Telemetry>>,
     /// Open connections to the data plane.
     pub connections: Arc<AtomicUsize>,
+    /// Its TLS, where it has one.
+    pub tls: Option<Tls>,
+    /// The threads that serve calls.
+    pub runtime: Handle,
     /// When the service started.
     pub started: Instant,
     /// Where wall time comes from.

@@ -16,7 +16,6 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     telemetry::{
-        certificates::tell_expiry,
         meters::Words,
         metrics::{self, Registry},
     },
@@ -36,7 +35,6 @@ struct Parts {
     terms: ArcSwap<Terms>,
     /// Raised whenever it is others whom clients must be known to.
     generation: watch::Sender<u64>,
-    registry: Arc<Registry>,
     results: Words,
 }
 
@@ -45,6 +43,8 @@ struct Terms {
     acceptor: TlsAcceptor,
     /// From accept to the end of the handshake.
     handshake_timeout: Duration,
+    /// When our own certificate ends, in time since 1970.
+    certificate_ends: Duration,
     /// Whose certificate a client must show.
     clients: Option<Roots>,
 }
@@ -52,7 +52,8 @@ struct Terms {
 impl Terms {
     fn new(tls: &ServerTls, handshake_timeout: Duration) -> Self {
         let (acceptor, clients) = (TlsAcceptor::from(tls.config()), tls.clients().cloned());
-        Self { acceptor, handshake_timeout, clients }
+        let certificate_ends = tls.identity().validity().ends;
+        Self { acceptor, handshake_timeout, certificate_ends, clients }
     }
 }
 
@@ -64,17 +65,14 @@ impl fmt::Debug for Tls {
 
 impl Tls {
     /// With that certificate and so much time for each handshake.
-    pub fn new(tls: &ServerTls, handshake_timeout: Duration, registry: &Arc<Registry>) -> Self {
+    pub fn new(tls: &ServerTls, handshake_timeout: Duration, registry: &Registry) -> Self {
         let count = |result| registry.counter(&metrics::TLS_HANDSHAKES, &[result]);
         let parts = Parts {
             terms: ArcSwap::from_pointee(Terms::new(tls, handshake_timeout)),
             generation: watch::Sender::new(0),
-            registry: Arc::clone(registry),
             results: Words::new(&RESULTS, count),
         };
-        let listener = Self(Arc::new(parts));
-        listener.tell(tls);
-        listener
+        Self(Arc::new(parts))
     }
 
     /// Puts others in force, for connections that are accepted from now on. Where clients must show
@@ -84,11 +82,11 @@ impl Tls {
         if before.clients.as_ref() != tls.clients() {
             self.0.generation.send_modify(|generation| *generation += 1);
         }
-        self.tell(tls);
     }
 
-    fn tell(&self, tls: &ServerTls) {
-        tell_expiry(&self.0.registry, "server.tls", tls.identity().validity().ends);
+    /// When the certificate ends that is shown now, in time since 1970.
+    pub fn certificate_ends(&self) -> Duration {
+        self.0.terms.load().certificate_ends
     }
 
     /// The connection over `socket`, once both sides are who they say. `None` where that failed,

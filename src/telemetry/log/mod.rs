@@ -8,12 +8,15 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, BufWriter},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use opentelemetry::{Context, trace::TraceContextExt};
 use tracing::{
-    Event, Subscriber,
+    Event, Level as Severity, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
 };
@@ -43,6 +46,7 @@ const PAGE: usize = 64 * 1024;
 pub struct Sink {
     lines: NonBlocking,
     dropped: ErrorCounter,
+    written: Arc<Written>,
     _thread: WorkerGuard,
 }
 
@@ -59,12 +63,42 @@ impl Sink {
             .buffered_lines_limit(LINES)
             .thread_name("log")
             .finish(out);
-        Self { dropped: lines.error_counter(), lines, _thread: thread }
+        Self { dropped: lines.error_counter(), lines, written: Arc::default(), _thread: thread }
+    }
+
+    /// Lines so far, by their level; those that were lost are among them.
+    pub fn written(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.written.0.iter().map(|(word, _, lines)| (*word, lines.load(Ordering::Relaxed)))
     }
 
     /// Lines lost because too many were waiting.
     pub fn dropped(&self) -> u64 {
         self.dropped.dropped_lines() as u64
+    }
+}
+
+/// How many lines there were of each level.
+#[derive(Debug)]
+struct Written([(&'static str, Severity, AtomicU64); 5]);
+
+impl Default for Written {
+    fn default() -> Self {
+        let levels = [
+            ("error", Severity::ERROR),
+            ("warn", Severity::WARN),
+            ("info", Severity::INFO),
+            ("debug", Severity::DEBUG),
+            ("trace", Severity::TRACE),
+        ];
+        Self(levels.map(|(word, level)| (word, level, AtomicU64::new(0))))
+    }
+}
+
+impl Written {
+    fn count(&self, level: Severity) {
+        if let Some((.., lines)) = self.0.iter().find(|(_, known, _)| *known == level) {
+            lines.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -110,7 +144,7 @@ where
     let (filter, handle) = reload::Layer::new(targets(level));
     let events = filter_fn(|event| event.is_event()).with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
-        .event_format(Lines { form, wall })
+        .event_format(Lines { form, wall, written: Arc::clone(&sink.written) })
         .with_writer(sink.lines.clone())
         .log_internal_errors(false)
         .with_filter(events.and(filter));
@@ -144,6 +178,7 @@ fn targets(level: LogLevel) -> Targets {
 struct Lines {
     form: LogFormat,
     wall: Wall,
+    written: Arc<Written>,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -159,6 +194,7 @@ where
     ) -> fmt::Result {
         let time = humantime::format_rfc3339_millis(self.wall.system_time());
         let level = event.metadata().level();
+        self.written.count(*level);
         let mut head = Head::default();
         event.record(&mut head);
         let target = match &head.target {

@@ -5,7 +5,7 @@ use super::{Violation, source::Source};
 /// A crate (or all whose names begin so, with `*`) and the modules that may name it.
 const HOMES: [(&str, &[&str]); 26] = [
     ("axum", &["server", "demo"]),
-    ("tower", &["server", "demo"]),
+    ("tower", &["server", "demo", "client"]),
     ("hyper", &["server", "demo", "client"]),
     ("hyper_util", &["server", "demo"]),
     ("reqwest", &["client", "pipeline/upstream", "pipeline/authenticate", "cli"]),

@@ -194,7 +194,7 @@ impl Rig {
         let parts = parts(around, self.began, per_org, self.beside);
         let pipeline = self.pipeline.succeed(loaded.catalog, &parts).expect("a pipeline");
         meanwhile();
-        self.pipeline.retire(&pipeline, &self.registry);
+        self.pipeline.retire(&pipeline);
         Self { pipeline, yaml: yaml.into(), ..self.clone() }
     }
 
@@ -288,22 +288,25 @@ impl Rig {
     /// The value of one series, named as it is rendered, such as `name{label="value"}`.
     #[track_caller]
     pub(crate) fn metric(&self, series: &str) -> f64 {
-        self.pipeline.observe(&self.registry);
-        let text = self.registry.render();
+        let text = self.scrape();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no series {series} in\n{text}")).parse().expect("a number")
     }
 
-    /// Every gauge by its series, as a scrape sees them. Points in time are left out, and what is the
-    /// process's own rather than the pipeline's.
+    /// What a scrape shows of the pipeline.
+    pub(crate) fn scrape(&self) -> String {
+        let mut scrape = self.registry.scrape();
+        self.pipeline.observe(&mut scrape);
+        scrape.render()
+    }
+
+    /// Every gauge by its series, as a scrape sees them. Points in time are left out.
     pub(crate) fn gauges(&self) -> BTreeMap<String, f64> {
-        self.pipeline.observe(&self.registry);
-        let text = self.registry.render();
+        let text = self.scrape();
         let names =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" gauge"));
-        let names: BTreeSet<_> = names
-            .filter(|name| !name.ends_with("_timestamp_seconds") && !name.starts_with("process_"))
-            .collect();
+        let names: BTreeSet<_> =
+            names.filter(|name| !name.ends_with("_timestamp_seconds")).collect();
         let series = text.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             let name = series.split('{').next()?;

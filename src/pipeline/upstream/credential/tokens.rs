@@ -26,7 +26,7 @@ use crate::{
         },
         error::UpstreamError,
     },
-    telemetry::attempts::TokenSourceMeters,
+    telemetry::{attempts, meters::Words},
     time::{self, Deadline, Instant, Wall},
 };
 
@@ -55,6 +55,8 @@ pub(in super::super) struct Token {
     header: Header,
     renew_from: Instant,
     good_until: Instant,
+    /// When it expires, in time since 1970.
+    expires: Duration,
 }
 
 impl Token {
@@ -93,7 +95,7 @@ pub(in super::super) struct Tokens {
     background: Background,
     chance: Chance,
     wall: Wall,
-    meters: TokenSourceMeters,
+    refreshes: Words,
 }
 
 #[derive(Debug, Default)]
@@ -157,7 +159,7 @@ impl Tokens {
             background: around.background.clone(),
             chance: around.chance,
             wall: around.wall,
-            meters: TokenSourceMeters::new(around.registry, upstream.name.as_str()),
+            refreshes: attempts::refresh_meters(around.registry, upstream.name.as_str()),
         }))
     }
 
@@ -171,6 +173,11 @@ impl Tokens {
         let state = self.state();
         let token = state.token.as_ref();
         token.map_or(Duration::ZERO, |token| token.good_until.saturating_duration_since(now))
+    }
+
+    /// When the one expires that is at hand, in time since 1970; zero where there is none.
+    pub(in super::super) fn expires(&self) -> Duration {
+        self.state().token.as_ref().map_or(Duration::ZERO, |token| token.expires)
     }
 
     /// A token that may be sent, waited for until `deadline` where there is none at hand.
@@ -215,7 +222,6 @@ impl Tokens {
         }
         state.dropped = Some(now);
         state.token = None;
-        self.meters.gone();
         true
     }
 
@@ -271,14 +277,15 @@ impl Tokens {
             header,
             renew_from: asked + renewed_after,
             good_until: asked + (lasts - LAST.min(lasts / LAST_PART)),
+            expires: self.wall.since_epoch()
+                + (asked + lasts).saturating_duration_since(time::now()),
         });
         let failed = {
             let mut state = self.state();
             state.token = Some(Arc::clone(&token));
             state.failed.take()
         };
-        self.meters.refreshes.count("success");
-        self.meters.lasts(self.wall, (asked + lasts).saturating_duration_since(time::now()));
+        self.refreshes.count("success");
         if failed.is_some() {
             tracing::info!(upstream = &*self.upstream, "tokens are issued again");
         }
@@ -297,7 +304,7 @@ impl Tokens {
         let is_news = before.is_none_or(|failed| failed.no.reason != no.reason);
         state.failed = Some(Failed { no, in_a_row, until });
         drop(state);
-        self.meters.refreshes.count(if no.refused { "refused" } else { "failure" });
+        self.refreshes.count(if no.refused { "refused" } else { "failure" });
         let span = Span::current();
         span.record("otel.status_code", "ERROR");
         span.record("error.type", no.reason);

@@ -1,8 +1,10 @@
 //! HTTP clients towards the outside: the one place that builds one, the one reader of its errors.
 //!
-//! What reqwest does by default and must not do here is set on purpose in [`Client::new`]: it follows
+//! What reqwest does by default and must not do here is set on purpose in `Client::build`: it follows
 //! redirects with our headers, honours proxy variables of the environment, speaks HTTP/2 where it is
 //! offered, repeats some refusals by itself and has no time-outs.
+
+mod connects;
 
 use std::{
     error::Error as StdError,
@@ -22,6 +24,9 @@ use crate::{
     catalog::upstream::{Pool, Way},
     time::Wall,
 };
+
+pub use connects::OnConnect;
+use connects::Telling;
 
 /// How exchanges are carried out.
 #[derive(Clone, Default)]
@@ -243,6 +248,30 @@ impl Client {
         pool: Pool,
         transport: &Transport,
     ) -> Result<Self, ClientError> {
+        Self::build(way, connect, pool, transport, None)
+    }
+
+    /// The same, and tells of each new connection.
+    ///
+    /// # Errors
+    /// [`ClientError`] where there are no CA certificates to trust.
+    pub fn telling(
+        way: &Way,
+        connect: Duration,
+        pool: Pool,
+        transport: &Transport,
+        tell: OnConnect,
+    ) -> Result<Self, ClientError> {
+        Self::build(way, connect, pool, transport, Some(tell))
+    }
+
+    fn build(
+        way: &Way,
+        connect: Duration,
+        pool: Pool,
+        transport: &Transport,
+        tell: Option<OnConnect>,
+    ) -> Result<Self, ClientError> {
         install_tls();
         let wrong = |error: reqwest::Error| ClientError(cause(&error.without_url()));
         #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
@@ -274,6 +303,9 @@ impl Client {
         }
         if let Some(proxy) = &way.proxy {
             network = network.proxy(Proxy::all(proxy.clone()).map_err(wrong)?);
+        }
+        if let Some(tell) = tell {
+            network = network.connector_layer(Telling { timeout: connect, tell });
         }
         let network = network.build().map_err(wrong)?;
         Ok(Self { network, transport: transport.clone() })
