@@ -119,14 +119,14 @@ async fn run(arguments: &Arguments) -> io::Result<Vec<String>> {
             None
         }
     };
-    if let Some(easel) = &mut easel {
-        easel.ready().await?;
-    }
     let rules = dashboards().join("rules");
     let stack = Stack::start(&rules, Duration::from_secs(1), arguments.seed).await?;
     println!("Prometheus: http://{}", stack.prometheus.address);
-    let pace = Pace(Duration::from_secs(if arguments.short { 2 } else { 8 }));
+    let pace = Pace(Duration::from_millis(if arguments.short { 2_300 } else { 8_000 }));
     timeline::run(&stack, pace).await?;
+    if let Some(easel) = &mut easel {
+        easel.ready().await?;
+    }
     let mut broken = judge(&stack, easel.as_ref(), "").await?;
     let (traces, spans) = (stack.collector.roots().len(), stack.collector.spans().len());
     println!("{traces} traces of {spans} spans received");
@@ -147,27 +147,25 @@ async fn judge(stack: &Stack, easel: Option<&Easel>, suffix: &str) -> io::Result
     let prometheus = &stack.prometheus;
     let (rules, mut broken) = verdict::rules(prometheus).await?;
     let boards = Board::all(&dashboards(), prometheus, stack.span().await?).await?;
-    let (mut table, mut drawn) = (String::new(), 0);
+    let (mut lines, mut drawn) = (Vec::new(), 0);
     for board in boards {
         let answered = verdict::ask(board, prometheus).await;
-        for line in &answered.lines {
-            table += &format!("{line}\n");
-            if !line.is_well() {
-                broken.push(line.to_string());
+        if let Some(easel) = easel {
+            let uid = &answered.board.uid;
+            for panel in easel.draw(&answered, &format!("{uid}{suffix}")).await? {
+                drawn += 1;
+                // What has no data was found by its queries.
+                if !["ok", "empty"].contains(&panel.state.as_str()) {
+                    broken.push(format!("{uid}: {}: drawn: {}", panel.title, panel.state));
+                }
             }
         }
-        let Some(easel) = easel else { continue };
-        let uid = &answered.board.uid;
-        for panel in easel.draw(&answered, &format!("{uid}{suffix}")).await? {
-            drawn += 1;
-            let excused = panel.state == "empty" && verdict::excuse(uid, &panel.title).is_some();
-            if panel.state != "ok" && !excused {
-                broken.push(format!("{uid}: {}: drawn: {}", panel.title, panel.state));
-            }
-        }
+        lines.extend(answered.lines);
     }
-    let queries = table.lines().count();
-    println!("{rules} rules, {queries} queries, {drawn} panels drawn");
+    println!("{rules} rules, {} queries, {drawn} panels drawn", lines.len());
+    let wrong = lines.iter().filter(|line| line.is_broken(&lines)).map(ToString::to_string);
+    broken.extend(wrong.chain(verdict::idle_excuses(&lines)));
+    let table: String = lines.iter().map(|line| format!("{line}\n")).collect();
     fs::create_dir_all(draw::folder())?;
     fs::write(draw::folder().join(format!("queries{suffix}.txt")), table)?;
     Ok(broken)

@@ -18,7 +18,8 @@ use crate::{
 /// Calls a second, of all replicas together.
 const RATE: f64 = 150.0;
 
-/// How long each trouble lasts.
+/// How long a part of the troubles lasts; there are thirty. All of them take more than a minute: some
+/// rules are evaluated only so often.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace(pub(crate) Duration);
 
@@ -137,8 +138,16 @@ async fn troubles(stack: &Stack, pace: Pace) -> io::Result<()> {
     pace.troubles(1).await;
     billing.set(Standing::some(Fault::Hang, 0.3)).await?;
     pace.troubles(1).await;
-    billing.set(Standing::ok()).await?;
-    pace.troubles(3).await;
+    // Half dead: its breaker opens again and again.
+    for _ in 0..4 {
+        billing.set(every(Fault::status(503))).await?;
+        tokio::time::sleep(pace.0 / 3).await;
+        billing.set(Standing::ok()).await?;
+        tokio::time::sleep(pace.0 * 2 / 3).await;
+    }
+    let json = r#"{"state": "observe", "for": "30m", "reason": "the vendor is at work"}"#;
+    stack.operate(0, "/breakers/crm", json, 200).await?;
+    pace.troubles(2).await;
     Ok(())
 }
 

@@ -9,8 +9,18 @@ use crate::{
     prometheus::{Prometheus, count},
 };
 
-/// What may stay empty here, and why: the dashboard, the panel (or the mark, or the variable).
-const EMPTY: [(&str, &str, &str); 0] = [];
+/// What may stay empty here, and why: the panel and the letter of its query, or the mark.
+const EMPTY: [(&str, &str); 9] = [
+    ("Critical alerts", "none fires within a minute"),
+    ("Replicas and the autoscaler B", "there is no kube-state-metrics"),
+    ("Replicas and the autoscaler C", "there is no kube-state-metrics"),
+    ("Throttled periods A", "there is no cAdvisor"),
+    ("Restarts A", "no replica starts again"),
+    ("Telemetry dropped A", "the receiver takes all of it"),
+    ("Certificates end in A", "nothing here has a certificate"),
+    ("Handshakes that failed A", "calls come in clear text"),
+    ("Answered by the cache B", "it compares with the day before"),
+];
 
 /// One query, and what it brought.
 #[derive(Debug, Clone)]
@@ -19,6 +29,8 @@ pub(crate) struct Line {
     pub(crate) board: String,
     /// The panel and the query's letter; or the mark, or the variable.
     pub(crate) place: String,
+    /// The same as it is written: what is repeated has one of these.
+    written: String,
     /// As it was asked.
     pub(crate) query: String,
     /// How many series, or what is wrong.
@@ -28,35 +40,27 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn new(
-        board: &str,
-        (place, letter): (&str, &str),
-        query: &str,
-        series: Result<usize, String>,
-    ) -> Self {
-        Self {
-            board: board.to_owned(),
-            place: format!("{place} {letter}").trim_end().to_owned(),
-            query: query.split_whitespace().collect::<Vec<_>>().join(" "),
-            series,
-            excuse: excuse(board, place),
-        }
+    fn new(board: &str, place: String, query: &str, series: Result<usize, String>) -> Self {
+        let query = query.split_whitespace().collect::<Vec<_>>().join(" ");
+        let found = EMPTY.iter().find(|(name, _)| *name == place);
+        let excuse = found.map(|(_, why)| *why);
+        Self { board: board.to_owned(), written: place.clone(), place, query, series, excuse }
     }
 
-    /// Whether it is as it should be.
-    pub(crate) fn is_well(&self) -> bool {
-        match &self.series {
-            Ok(0) => self.excuse.is_some(),
-            Ok(_) => true,
-            Err(_) => false,
-        }
+    /// Whether something is wrong with it, given all lines. What is repeated for several upstreams
+    /// must bring something for one of them.
+    pub(crate) fn is_broken(&self, all: &[Self]) -> bool {
+        let brings = |line: &Self| {
+            line.written == self.written && line.series.as_ref().is_ok_and(|series| *series > 0)
+        };
+        self.series.is_err() || (self.excuse.is_none() && !all.iter().any(brings))
     }
 }
 
-/// Why this panel may say that there is no data.
-pub(crate) fn excuse(board: &str, panel: &str) -> Option<&'static str> {
-    let found = EMPTY.iter().find(|(of, name, _)| *of == board && *name == panel);
-    found.map(|(_, _, why)| *why)
+/// The excuses for what does not exist.
+pub(crate) fn idle_excuses(lines: &[Line]) -> impl Iterator<Item = String> {
+    let idle = EMPTY.iter().filter(|(name, _)| !lines.iter().any(|line| line.place == *name));
+    idle.map(|(name, _)| format!("`{name}` may be empty, and there is no such query"))
 }
 
 impl fmt::Display for Line {
@@ -64,7 +68,7 @@ impl fmt::Display for Line {
         let Self { board, place, query, .. } = self;
         let verdict = match (&self.series, self.excuse) {
             (Err(error), _) => format!("ERROR {error}"),
-            (Ok(0), None) => "EMPTY".to_owned(),
+            (Ok(0), None) => "empty".to_owned(),
             (Ok(0), Some(why)) => format!("empty: {why}"),
             (Ok(series), _) => format!("{series} series"),
         };
@@ -89,14 +93,14 @@ pub(crate) struct Answered {
 pub(crate) async fn ask(board: Board, prometheus: &Prometheus) -> Answered {
     let (mut results, mut lines) = (Vec::new(), Vec::new());
     for listed in &board.listed {
-        let place = (listed.name.as_str(), "");
+        let place = format!("${}", listed.name);
         lines.push(Line::new(&board.uid, place, &listed.query, listed.values.clone()));
     }
     let mut marks = Vec::new();
     for mark in &board.marks {
         let found = prometheus.over(&mark.query, board.span).await;
         let series = found.as_ref().map(count).map_err(ToString::to_string);
-        lines.push(Line::new(&board.uid, (&mark.name, ""), &mark.query, series));
+        lines.push(Line::new(&board.uid, mark.name.clone(), &mark.query, series));
         marks.push(found.unwrap_or_default());
     }
     for panel in &board.panels {
@@ -104,8 +108,10 @@ pub(crate) async fn ask(board: Board, prometheus: &Prometheus) -> Answered {
         for target in &panel.targets {
             let found = one(target, &board, prometheus).await;
             let series = found.as_ref().map(count).map_err(ToString::to_string);
-            let place = (panel.title.as_str(), target.letter.as_str());
-            lines.push(Line::new(&board.uid, place, &target.query, series));
+            let place = format!("{} {}", panel.title, target.letter);
+            let written = format!("{} {} {}", board.uid, panel.json["id"], target.letter);
+            let line = Line::new(&board.uid, place, &target.query, series);
+            lines.push(Line { written, ..line });
             brought.push(found.unwrap_or_default());
         }
         results.push(brought);

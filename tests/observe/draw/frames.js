@@ -1,5 +1,5 @@
 // What Prometheus brought, as Grafana's data source for it makes data frames of it.
-import { FieldType, toDataFrame } from '@grafana/data';
+const { FieldType, toDataFrame } = require('@grafana/data');
 
 const number = (text) => (text === 'NaN' ? null : Number(text.replace('Inf', 'Infinity')));
 const points = (series) => series.values ?? [series.value];

@@ -1,13 +1,15 @@
 // A dashboard with the data that it asked for, drawn by Grafana's own panels: what `window.board` holds.
 import React from 'react';
 import { createRoot } from 'react-dom/client';
-import * as UI from '@grafana/ui';
-import {
+import { frames as framesOf, isEmpty, marks as marksOf } from './frames';
+
+// Not imported: Grafana's modules for `import` take the default of older packages for all that these export.
+const UI = require('@grafana/ui');
+const {
   FieldColorModeId, FieldConfigOptionsRegistry, ThresholdsMode, VizOrientation, applyFieldOverrides, createTheme, dateTime,
   getDisplayValueAlignmentFactors, getFieldDisplayValues, getFieldDisplayName, renderMarkdown, standardTransformers,
   standardTransformersRegistry, transformDataFrame, FieldType,
-} from '@grafana/data';
-import { frames as framesOf, isEmpty, marks as marksOf } from './frames';
+} = require('@grafana/data');
 
 const theme = createTheme({ colors: { mode: 'dark' } });
 const timeZone = 'utc';
@@ -88,8 +90,11 @@ const withMarks = (builder) => {
   return null;
 };
 
+/** Colours by name go by the names of fields here: those that are shown, as in Grafana. */
+const named = (frame) => ({ ...frame, fields: frame.fields.map((field) => ({ ...field, name: field.state.displayName ?? field.name })) });
+
 const Graph = ({ data, options, width, height }) => (
-  <UI.TimeSeries frames={data} structureRev={1} timeRange={timeRange} timeZone={timeZone} width={width} height={height}
+  <UI.TimeSeries frames={data.map(named)} structureRev={1} timeRange={timeRange} timeZone={timeZone} width={width} height={height}
     legend={{ showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [], ...options.legend }} options={options}>
     {withMarks}
   </UI.TimeSeries>
@@ -222,6 +227,9 @@ function Content({ shown, place, width, height }) {
     states[place].state = 'empty';
     const text = panel.fieldConfig?.defaults?.noValue ?? 'No data';
     return <div style={{ width, height, display: 'grid', placeItems: 'center', color: theme.colors.text.secondary }}>{text}</div>;
+  }
+  if (ready && !ready.data.some((frame) => frame.length > 0)) {
+    states[place].state = 'its transformations leave nothing';
   }
   return ready ? <Kind {...ready} options={panel.options ?? {}} width={width} height={height} /> : null;
 }
