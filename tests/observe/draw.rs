@@ -22,11 +22,18 @@ const LINE: u64 = 38;
 /// Pixels above the grid and below.
 const FRAME: u64 = 72;
 
-/// Makes one script of the page.
+/// The pictures that README.md shows: the dashboard, and how many lines of its grid.
+const SHOWN: [(&str, u64); 2] = [("holdline-overview", 14), ("holdline-upstreams", 21)];
+/// Their size, as a part of the whole.
+const SMALL: &str = "0.6";
+
+/// Makes one script of the page, and pictures of it.
 #[derive(Debug)]
 pub(crate) struct Easel {
     folder: PathBuf,
     bundler: Child,
+    /// Where the pictures for README.md go, if they are wanted.
+    screenshots: Option<PathBuf>,
 }
 
 /// What became of a panel in the page.
@@ -46,7 +53,7 @@ pub(crate) fn folder() -> PathBuf {
 
 /// What is missing on this machine for drawing, if anything is.
 pub(crate) fn missing() -> Option<&'static str> {
-    if !folder().join("node/node_modules/@grafana/ui").is_dir() {
+    if !folder().join("node/made-from.json").is_file() {
         return Some("Grafana's panels, which tests/prerequisites.sh gets from npm");
     }
     let path = env::var_os("PATH").unwrap_or_default();
@@ -59,7 +66,7 @@ impl Easel {
     ///
     /// # Errors
     /// The bundler is not there.
-    pub(crate) fn begin() -> io::Result<Self> {
+    pub(crate) fn begin(screenshots: Option<PathBuf>) -> io::Result<Self> {
         let folder = folder();
         fs::create_dir_all(folder.join("page"))?;
         let node = folder.join("node/node_modules");
@@ -71,7 +78,7 @@ impl Easel {
         command.args(["--define:process.env.NODE_ENV=\"production\"", "--define:global=window"]);
         command.arg(format!("--outfile={}", folder.join("page/page.js").display()));
         let bundler = command.env("NODE_PATH", node).stdin(Stdio::null()).spawn()?;
-        Ok(Self { folder, bundler })
+        Ok(Self { folder, bundler, screenshots })
     }
 
     /// Waits until the script is made.
@@ -91,23 +98,41 @@ impl Easel {
         let (script, html) = (page.join(format!("{name}.js")), page.join(format!("{name}.html")));
         fs::write(script, format!("window.board = {};\n", content(answered)))?;
         fs::write(&html, HTML.replace("NAME", name))?;
-        let (browser, out) = (tempfile::tempdir()?, page.join(format!("{name}.dom")));
         let height = answered.board.lines() * LINE + FRAME;
         let picture = self.folder.join(format!("{name}.png"));
-        let mut command = Command::new("chromium");
-        command.args(FLAGS).arg(format!("--user-data-dir={}", browser.path().display()));
-        command.arg(format!("--window-size={WIDTH},{height}"));
-        command.arg(format!("--screenshot={}", picture.display()));
-        command.arg(format!("file://{}", html.display()));
-        command.stdin(Stdio::null()).stdout(fs::File::create(&out)?);
-        command.stderr(fs::File::create(page.join(format!("{name}.log")))?);
-        ended(&mut command.spawn()?, "chromium").await?;
-        let dom = fs::read_to_string(&out)?;
+        let dom = self.browse(&html, height, "1", &picture).await?;
+        let shown = SHOWN.iter().find(|(uid, _)| *uid == answered.board.uid);
+        if let (Some(folder), Some((uid, lines))) = (&self.screenshots, shown) {
+            fs::create_dir_all(folder)?;
+            let picture = folder.join(format!("{uid}.png"));
+            self.browse(&html, lines * LINE + FRAME, SMALL, &picture).await?;
+        }
         let told = dom.split_once("id=\"told\"").and_then(|(_, rest)| rest.split_once('>'));
         let told = told.and_then(|(_, rest)| rest.split_once("</pre>"));
         let told = told.map(|(told, _)| told.replace("&lt;", "<").replace("&gt;", ">"));
         let told = told.ok_or_else(|| io::Error::other(format!("{name}: the page broke off")))?;
         Ok(serde_json::from_str(&told.replace("&amp;", "&"))?)
+    }
+
+    /// Has a page drawn, and tells what it has become.
+    async fn browse(
+        &self,
+        page: &Path,
+        height: u64,
+        scale: &str,
+        picture: &Path,
+    ) -> io::Result<String> {
+        let (browser, out) = (tempfile::tempdir()?, page.with_extension("dom"));
+        let mut command = Command::new("chromium");
+        command.args(FLAGS).arg(format!("--user-data-dir={}", browser.path().display()));
+        command.arg(format!("--window-size={WIDTH},{height}"));
+        command.arg(format!("--force-device-scale-factor={scale}"));
+        command.arg(format!("--screenshot={}", picture.display()));
+        command.arg(format!("file://{}", page.display()));
+        command.stdin(Stdio::null()).stdout(fs::File::create(&out)?);
+        command.stderr(fs::File::create(page.with_extension("log"))?);
+        ended(&mut command.spawn()?, "chromium").await?;
+        fs::read_to_string(out)
     }
 }
 

@@ -31,6 +31,7 @@ mod wire;
 mod board;
 mod draw;
 mod fill;
+mod outage;
 mod prometheus;
 mod stack;
 mod timeline;
@@ -57,6 +58,12 @@ struct Arguments {
     /// About two minutes in all, and only what is wrong is told
     #[arg(long)]
     short: bool,
+    /// Instead: five minutes without an upstream at 200 calls/s, and until its alerts have cleared
+    #[arg(long, conflicts_with = "short")]
+    outage: bool,
+    /// Also writes the pictures that README.md shows
+    #[arg(long)]
+    screenshots: bool,
     /// Goes on afterwards, with everything running, until it is interrupted
     #[arg(long)]
     stay: bool,
@@ -64,6 +71,9 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
+
+/// What a breaker is told so that it opens and closes many times in a short while.
+const HASTY: &str = ", open: {first: 500ms, max: 1s}, close_after: 1, ramp: 1s";
 
 /// The folder of the dashboards, and of their rules.
 fn dashboards() -> PathBuf {
@@ -113,21 +123,33 @@ fn skipped(what: &str, missing: &str) -> Result<(), io::Error> {
 /// Runs it all; what is wrong comes back.
 async fn run(arguments: &Arguments) -> io::Result<Vec<String>> {
     let mut easel = match draw::missing() {
-        None => Some(Easel::begin()?),
+        None => {
+            let folder = dashboards().join("screenshots");
+            Some(Easel::begin(arguments.screenshots.then_some(folder))?)
+        }
         Some(missing) => {
             skipped("drawing the dashboards", missing)?;
             None
         }
     };
     let rules = dashboards().join("rules");
-    let stack = Stack::start(&rules, Duration::from_secs(1), arguments.seed).await?;
+    let (interval, breaker) = match arguments.outage {
+        true => (outage::INTERVAL, ""),
+        false => (Duration::from_secs(1), HASTY),
+    };
+    let stack = Stack::start(&rules, interval, breaker, arguments.seed).await?;
     println!("Prometheus: http://{}", stack.prometheus.address);
-    let pace = Pace(Duration::from_millis(if arguments.short { 2_300 } else { 8_000 }));
-    timeline::run(&stack, pace).await?;
     if let Some(easel) = &mut easel {
         easel.ready().await?;
     }
-    let mut broken = judge(&stack, easel.as_ref(), "").await?;
+    let easel = easel.as_ref();
+    let mut broken = if arguments.outage {
+        outage::run(&stack, easel).await?
+    } else {
+        let pace = Duration::from_millis(if arguments.short { 2_300 } else { 8_000 });
+        timeline::run(&stack, Pace(pace)).await?;
+        judge(&stack, easel, "").await?
+    };
     let (traces, spans) = (stack.collector.roots().len(), stack.collector.spans().len());
     println!("{traces} traces of {spans} spans received");
     if traces == 0 {

@@ -76,7 +76,8 @@ impl Prometheus {
 
     /// Waits until every replica has been scraped.
     async fn ready(&mut self, replicas: usize) -> io::Result<()> {
-        let (last, up) = (time::now() + START + self.interval * 2, format!("sum(up) == {replicas}"));
+        let (last, up) =
+            (time::now() + START + self.interval * 2, format!("sum(up) == {replicas}"));
         while time::now() < last && self.child.try_wait()?.is_none() {
             if self.now(&up).await.is_ok_and(|found| has_points(&found)) {
                 return Ok(());

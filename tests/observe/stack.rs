@@ -56,11 +56,16 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Starts all of it, scraped this often.
+    /// Starts all of it, scraped this often; `breaker` is that of billing.
     ///
     /// # Errors
     /// A part does not start.
-    pub(crate) async fn start(rules: &Path, interval: Duration, seed: u64) -> io::Result<Self> {
+    pub(crate) async fn start(
+        rules: &Path,
+        interval: Duration,
+        breaker: &str,
+        seed: u64,
+    ) -> io::Result<Self> {
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let strangers = Strangers::Welcome(Claims::default());
         let authority =
@@ -75,14 +80,15 @@ impl Stack {
         let issuer = Issuer::start(known, "a-token-of-billing").await;
         let collector = Collector::start(Protocol::Http).await;
         let mut yaml = WORLD.replace("${KEY}", KEY).replace("${SECRET}", SECRET);
-        for (name, address) in [
+        for (name, text) in [
             ("${CRM}", crm.site.url()),
             ("${BILLING}", billing.site.url()),
             ("${AUTHORITY}", authority.site.url()),
             ("${TOKENS}", issuer.url),
             ("${COLLECTOR}", collector.endpoint.clone()),
+            ("${BREAKER}", breaker.to_owned()),
         ] {
-            yaml = yaml.replace(name, &address);
+            yaml = yaml.replace(name, &text);
         }
         let mut replicas = Vec::new();
         for _ in 0..REPLICAS {
@@ -92,8 +98,17 @@ impl Stack {
         let callers = callers.map(|(seed, replica)| Callers::new(replica.calls, seed)).collect();
         let probes: Vec<_> = replicas.iter().map(|replica| replica.probes).collect();
         let prometheus = Prometheus::start(&probes, rules, interval).await?;
-        let mut stack =
-            Self { replicas, callers, crm, billing, authority, collector, prometheus, began: 0.0, yaml };
+        let mut stack = Self {
+            replicas,
+            callers,
+            crm,
+            billing,
+            authority,
+            collector,
+            prometheus,
+            began: 0.0,
+            yaml,
+        };
         stack.began = stack.clock().await?;
         Ok(stack)
     }

@@ -112,8 +112,7 @@ fn token(client: &str, secret: &str) -> String {
 
 /// One trouble after the other.
 async fn troubles(stack: &Stack, pace: Pace) -> io::Result<()> {
-    let (crm, billing, authority) =
-        (&stack.crm.site, &stack.billing.site, &stack.authority.site);
+    let (crm, billing, authority) = (&stack.crm.site, &stack.billing.site, &stack.authority.site);
     let every = Standing::every;
     pace.troubles(4).await;
     crm.set(Standing::late(Duration::from_millis(250))).await?;
