@@ -19,11 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Pixels: the width of a picture, and what one line of the grid takes, its gap among it.
 const WIDTH: u64 = 1_920;
 const LINE: u64 = 38;
-/// Pixels above the grid and below.
-const FRAME: u64 = 72;
+/// Pixels above the grid, and below.
+const HEAD: u64 = 56;
+const FOOT: u64 = 16;
 
 /// The pictures that README.md shows: the dashboard, and how many lines of its grid.
-const SHOWN: [(&str, u64); 2] = [("holdline-overview", 14), ("holdline-upstreams", 21)];
+const SHOWN: [(&str, u64); 2] = [("holdline-overview", 22), ("holdline-upstreams", 30)];
 /// Their size, as a part of the whole.
 const SMALL: &str = "0.6";
 
@@ -98,14 +99,14 @@ impl Easel {
         let (script, html) = (page.join(format!("{name}.js")), page.join(format!("{name}.html")));
         fs::write(script, format!("window.board = {};\n", content(answered)))?;
         fs::write(&html, HTML.replace("NAME", name))?;
-        let height = answered.board.lines() * LINE + FRAME;
+        let height = HEAD + answered.board.lines() * LINE + FOOT;
         let picture = self.folder.join(format!("{name}.png"));
         let dom = self.browse(&html, height, "1", &picture).await?;
         let shown = SHOWN.iter().find(|(uid, _)| *uid == answered.board.uid);
         if let (Some(folder), Some((uid, lines))) = (&self.screenshots, shown) {
             fs::create_dir_all(folder)?;
             let picture = folder.join(format!("{uid}.png"));
-            self.browse(&html, lines * LINE + FRAME, SMALL, &picture).await?;
+            self.browse(&html, HEAD + lines * LINE, SMALL, &picture).await?;
         }
         let told = dom.split_once("id=\"told\"").and_then(|(_, rest)| rest.split_once('>'));
         let told = told.and_then(|(_, rest)| rest.split_once("</pre>"));
