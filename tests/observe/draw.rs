@@ -103,7 +103,9 @@ impl Easel {
         let picture = self.folder.join(format!("{name}.png"));
         let dom = self.browse(&html, height, "1", &picture).await?;
         let shown = SHOWN.iter().find(|(uid, _)| *uid == answered.board.uid);
-        if let (Some(folder), Some((uid, lines))) = (&self.screenshots, shown) {
+        // Of an outage, not of what comes after it.
+        let wanted = self.screenshots.as_ref().filter(|_| !name.ends_with("-after"));
+        if let (Some(folder), Some((uid, lines))) = (wanted, shown) {
             fs::create_dir_all(folder)?;
             let picture = folder.join(format!("{uid}.png"));
             self.browse(&html, HEAD + lines * LINE, SMALL, &picture).await?;

@@ -24,6 +24,8 @@ const RATE: f64 = 200.0;
 const BEFORE: Duration = Duration::from_secs(150);
 /// Nothing listens at the upstream.
 const OUTAGE: Duration = Duration::from_secs(300);
+/// So long before its end the dashboards are asked and drawn.
+const DRAWING: Duration = Duration::from_secs(30);
 /// How long the alerts may take to clear.
 const AFTER: Duration = Duration::from_secs(900);
 
@@ -101,8 +103,9 @@ async fn story(stack: &Stack, easel: Option<&Easel>) -> io::Result<Story> {
     tokio::time::sleep(BEFORE).await;
     let (down, began) = (time::now(), stack.clock().await?);
     stack.billing.site.set(Standing::Down).await?;
-    tokio::time::sleep_until(down + OUTAGE - Duration::from_secs(5)).await;
+    tokio::time::sleep_until(down + OUTAGE - DRAWING).await;
     let mut broken = judge(stack, easel, "-during").await?;
+    tokio::time::sleep_until(down + OUTAGE).await;
     broken.retain(|text| !text.contains(" empty ") && !text.contains("may be empty"));
     let ended = stack.clock().await?;
     stack.billing.site.set(Standing::ok()).await?;
