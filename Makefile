@@ -2,7 +2,7 @@
 # cargo's own. CI=true turns what would be skipped into an error.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test chaos lint bench dashboards fmt help
+.PHONY: demo test chaos observe lint bench dashboards fmt help
 
 demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffic 200/s" adds flags
 	cargo run --locked --quiet -- demo $(ARGS)
@@ -10,15 +10,20 @@ demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffi
 test: ## run all tests, and get what they need beyond Rust
 	tests/prerequisites.sh
 	cargo test --locked
+	cargo test --locked --test observe -- --short
 
 chaos: ## run the program under load while all around it fails; SHORT=1 for minutes, ARGS="--only down" for a part
 	cargo test --locked --profile chaos --test chaos -- $(if $(SHORT),--short) $(ARGS)
+
+observe: ## run it with a real Prometheus, ask all that the dashboards ask, draw them; ARGS=--outage for an outage
+	tests/prerequisites.sh
+	cargo test --locked --test observe -- $(ARGS)
 
 # cargo-deny reads the manifests of all systems' crates, which a build does not fetch.
 lint: ## check form, lints, documentation and dependencies
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo clippy --test chaos --locked -- -D warnings
+	cargo clippy --test chaos --test observe --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 	@if (cargo deny --version || cargo install --locked --version '^0.20' cargo-deny) && cargo fetch --locked; then \
 		echo "cargo deny --offline check licenses bans sources"; \

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Gets what the tests need beyond Rust: Debian's package `prometheus`, for promtool and a real Prometheus,
-# and schemathesis from PyPI, in an environment of its own below target/.
+# Gets what the tests need beyond Rust: Debian's packages `prometheus`, for promtool and a real Prometheus, and
+# `chromium`; schemathesis from PyPI and Grafana's panels from npm, in folders of their own below target/.
 # Where something cannot be had, the tests that need it skip themselves; with CI=true that is an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 wanted=tests/schemathesis/requirements.txt
 python="${CARGO_TARGET_DIR:-target}/python"
+drawing=tests/observe/draw
+node="${CARGO_TARGET_DIR:-target}/observe/node"
 
 absent() {
     echo "SKIPPED: tests with $1: $2" >&2
@@ -56,7 +58,31 @@ get_python() {
     cp "$wanted" "$python/made-from.txt"
 }
 
+get_chromium() {
+    command -v chromium >/dev/null && return
+    # Without fonts there are no letters.
+    install chromium fonts-dejavu-core || return 1
+    command -v chromium >/dev/null || { why="the package is installed, and it is not in PATH"; return 1; }
+}
+
+get_panels() {
+    # Made whole, from just this list.
+    cmp --silent "$drawing/package-lock.json" "$node/made-from.json" && return
+    command -v npm >/dev/null || { why="there is no npm"; return 1; }
+    rm -rf "$node"
+    mkdir -p "$node"
+    cp "$drawing/package.json" "$drawing/package-lock.json" "$node"
+    # What they run when they are installed is of no use here.
+    npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error ||
+        { why="npm could not install it"; return 1; }
+    cp "$drawing/package-lock.json" "$node/made-from.json"
+}
+
 why=
 get_prometheus || absent "promtool and a real Prometheus" "$why" "install the package prometheus"
 why=
 get_python || absent "schemathesis" "$why" "make $wanted installable by pip"
+why=
+get_chromium || absent "drawn dashboards" "$why" "install the package chromium"
+why=
+get_panels || absent "drawn dashboards" "$why" "make $drawing/package-lock.json installable by npm"
