@@ -7,7 +7,7 @@ use crate::{
     chance::Chance,
     server::admin::explain::look_at,
     telemetry::{
-        meters::{CallMeters, UNKNOWN_ACTION},
+        meters::{CallMeters, Means, UNKNOWN_ACTION},
         metrics::Registry,
         recent::Recent,
         report::{self, Ended},
