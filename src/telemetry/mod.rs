@@ -95,6 +95,11 @@ impl Telemetry {
         (self.traces.as_ref().map_or(0, Traces::dropped), self.sink.dropped())
     }
 
+    /// Writes the last lines, for at most a second; none is written later.
+    pub fn close_log(&self) {
+        self.sink.close();
+    }
+
     /// Sends the last spans; gives up after two seconds. Blocks: not for a worker of the runtime.
     pub fn flush(&self) {
         if let Some(traces) = &self.traces {

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -52,16 +52,21 @@ impl Service {
     /// # Errors
     /// It cannot be started, or is not ready in time: then with what it wrote.
     pub(crate) async fn start(yaml: &str, hosts: Option<&str>) -> io::Result<Self> {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_holdline")), yaml, hosts).await
+    }
+
+    /// The same with that build of the program.
+    pub(crate) async fn of(program: &Path, yaml: &str, hosts: Option<&str>) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         fs::write(path("holdline.yaml"), yaml)?;
         let mut command = match hosts {
-            None => Command::new(env!("CARGO_BIN_EXE_holdline")),
+            None => Command::new(program),
             Some(hosts) => {
                 fs::write(path("hosts"), hosts)?;
                 let mut command = Command::new("unshare");
                 command.args(["--mount", "--map-root-user", "sh", "-c", WITH_HOSTS]);
-                command.arg(path("hosts")).arg(env!("CARGO_BIN_EXE_holdline"));
+                command.arg(path("hosts")).arg(program);
                 command
             }
         };

@@ -7,7 +7,6 @@
 
 use std::{
     fmt::{self, Write as _},
-    io::{self, BufWriter},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -17,7 +16,6 @@ use tracing::{
     field::{Field, Visit},
     level_filters::LevelFilter,
 };
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer,
     filter::{FilterExt, Targets, filter_fn},
@@ -31,42 +29,12 @@ use crate::{
     time::Wall,
 };
 
-/// Lines that may wait for the writing thread: about two seconds of a busy service.
-const LINES: usize = 8_192;
+mod sink;
+
+pub use sink::Sink;
+
 /// Bytes of one value; the rest is cut. Collectors split lines over 16 KiB.
 const LONGEST: usize = 4_096;
-/// Bytes handed to the system at once.
-const PAGE: usize = 64 * 1024;
-
-/// The thread that writes lines. Dropping it writes what is waiting, for at most about a second.
-#[derive(Debug)]
-pub struct Sink {
-    lines: NonBlocking,
-    dropped: ErrorCounter,
-    _thread: WorkerGuard,
-}
-
-impl Sink {
-    /// Writes to standard output.
-    pub fn stdout() -> Self {
-        Self::to(BufWriter::with_capacity(PAGE, io::stdout()))
-    }
-
-    /// Writes to `out`, which is flushed whenever no line is waiting.
-    pub fn to<W: io::Write + Send + 'static>(out: W) -> Self {
-        let (lines, thread) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(LINES)
-            .thread_name("log")
-            .finish(out);
-        Self { dropped: lines.error_counter(), lines, _thread: thread }
-    }
-
-    /// Lines lost because too many were waiting.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.dropped_lines() as u64
-    }
-}
 
 /// Which lines are written. Clones change the same level.
 #[derive(Clone)]
@@ -111,7 +79,7 @@ where
     let events = filter_fn(|event| event.is_event()).with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
         .event_format(Lines { form, wall })
-        .with_writer(sink.lines.clone())
+        .with_writer(sink.entrance())
         .log_internal_errors(false)
         .with_filter(events.and(filter));
     let apply = move |targets| {
