@@ -12,14 +12,12 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::fmt::MakeWriter;
-
 /// Lines that may wait for the thread: about two seconds of a busy service.
 pub(super) const LINES: usize = 8_192;
 /// Bytes of a page that is not worth waiting for more.
 const PAGE: usize = 64 * 1024;
 /// How long a line waits for others to be written with.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 /// How long the last lines may take to be written.
 const END: Duration = Duration::from_secs(1);
 
@@ -84,26 +82,12 @@ impl Drop for Sink {
 }
 
 /// The way into a sink.
-#[derive(Clone)]
 pub(super) struct Entrance(Arc<Desk>);
 
-impl<'a> MakeWriter<'a> for Entrance {
-    type Writer = &'a Self;
-
-    fn make_writer(&'a self) -> &'a Self {
-        self
-    }
-}
-
-impl io::Write for &Entrance {
-    /// Takes one line, or drops it; never waits for the output.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+impl Entrance {
+    /// Takes one line, its end included, or drops it; never waits for the output.
+    pub(super) fn put(&self, line: &[u8]) {
         self.0.put(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -131,12 +115,14 @@ struct Pages {
     page: Vec<u8>,
     /// Lines that wait or are being written.
     lines: usize,
+    /// The thread sleeps until a line comes.
+    idle: bool,
     stage: Stage,
 }
 
 impl Default for Pages {
     fn default() -> Self {
-        Self { page: Vec::with_capacity(PAGE), lines: 0, stage: Stage::Open }
+        Self { page: Vec::with_capacity(PAGE), lines: 0, idle: false, stage: Stage::Open }
     }
 }
 
@@ -151,8 +137,8 @@ impl Desk {
         let before = pages.page.len();
         pages.page.extend_from_slice(line);
         pages.lines += 1;
-        // Only at these two sizes does the thread wait for a word.
-        let wakes = before == 0 || (before < PAGE && pages.page.len() >= PAGE);
+        let wakes = pages.idle || (before < PAGE && pages.page.len() >= PAGE);
+        pages.idle = false;
         drop(pages);
         if wakes {
             self.come.notify_one();
@@ -177,12 +163,19 @@ impl Desk {
     /// Waits until there is something to write, and takes it; gives how many lines it is. Nothing: it
     /// is closed, and all is written.
     fn turn_page(&self, writing: &mut Vec<u8>) -> Option<usize> {
-        let idle = |pages: &mut Pages| pages.page.is_empty() && pages.stage == Stage::Open;
-        let pages = self.come.wait_while(self.pages(), idle);
-        let pages = pages.unwrap_or_else(PoisonError::into_inner);
         let few = |pages: &mut Pages| pages.page.len() < PAGE && pages.stage == Stage::Open;
-        let gathered = self.come.wait_timeout_while(pages, GATHER, few);
-        let (mut pages, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        let gather = |pages| {
+            let waited = self.come.wait_timeout_while(pages, GATHER, few);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        };
+        // While lines keep coming it is the clock that wakes the thread, not they.
+        let mut pages = gather(self.pages());
+        if pages.page.is_empty() {
+            pages.idle = true;
+            let idle = |pages: &mut Pages| pages.page.is_empty() && pages.stage == Stage::Open;
+            let come = self.come.wait_while(pages, idle);
+            pages = gather(come.unwrap_or_else(PoisonError::into_inner));
+        }
         if pages.page.is_empty() {
             return None;
         }
@@ -218,7 +211,7 @@ mod tests {
 
     fn put(sink: &Sink, lines: std::ops::Range<usize>) {
         for line in lines {
-            (&sink.entrance()).write_all(format!("{line}\n").as_bytes()).unwrap();
+            sink.entrance().put(format!("{line}\n").as_bytes());
         }
     }
 

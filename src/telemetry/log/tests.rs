@@ -2,12 +2,19 @@
 
 use std::{io, sync::mpsc};
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
-use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState},
+};
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 use tracing_subscriber::{layer::SubscriberExt, registry};
 
-use super::{sink::LINES, *};
+use super::{
+    line::{LONGEST, number, quoted},
+    sink::LINES,
+    *,
+};
 use crate::time;
 
 #[derive(Clone, Default)]
@@ -200,8 +207,18 @@ proptest! {
     #[test]
     fn no_value_breaks_its_line(value in "\\PC{0,20}|[\u{0}-\u{2f}\u{7f}-\u{9f}\u{2028}\u{2029}\\\\]{0,20}") {
         let mut line = String::new();
-        quoted(&mut Writer::new(&mut line), &value).unwrap();
+        quoted(&mut line, &value);
         prop_assert!(!line.contains(char::is_control), "{line:?}");
         prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), value);
+    }
+
+    #[test]
+    fn numbers_are_written_as_debugging_writes_them(thousandths in 0_u64..10_000_000, any in any::<f64>()) {
+        for value in [thousandths as f64 / 1e3, any] {
+            let mut text = String::new();
+            number(&mut text, value);
+            let wanted = if value.is_finite() { format!("{value:?}") } else { "null".into() };
+            prop_assert_eq!(text, wanted);
+        }
     }
 }
