@@ -45,7 +45,7 @@ use tokio::sync::mpsc;
 
 use collector::{Collector, Protocol};
 use scrape::Scrape;
-use service::Service;
+use service::{Log, Service};
 use wire::Line;
 
 /// Callers with a connection each.
@@ -144,7 +144,7 @@ actions:
         // Without a log nobody is told where it listens: the log is switched off when it is known.
         let quiet = telemetry.contains("level: off");
         let yaml = self.yaml(&telemetry.replace("level: off", "level: info"));
-        let service = Service::of(program, &yaml, None).await?;
+        let service = Service::start(program, &yaml, None, Log::Kept).await?;
         if quiet {
             service.rewrite(&self.yaml(telemetry))?;
             let reply = wire::once(service.admin, "/reload", Some("{}")).await?;

@@ -36,8 +36,8 @@ use kept::Keeper;
 use log::{Level, Sink};
 use traces::{Traces, TracesError};
 
-/// How long the last spans may take to go out.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How long the last spans may take to go out: with all else that ends then, less than two seconds.
+const FLUSH: Duration = Duration::from_millis(1_500);
 
 /// The process's log and trace export. One per process: both hang on tracing's global subscriber.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Telemetry {
         self.sink.close();
     }
 
-    /// Sends the last spans; gives up after two seconds. Blocks: not for a worker of the runtime.
+    /// Sends the last spans; gives up after a second and a half. Blocks: not for a worker of the runtime.
     pub fn flush(&self) {
         if let Some(traces) = &self.traces {
             traces.shutdown(FLUSH);

@@ -4,6 +4,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use crate::{
     peer::Peer,
     report::{Report, Row},
     scrape::Scrape,
-    service::{self, Service},
+    service::{self, Log, Service},
     tally::Tally,
     wire,
 };
@@ -47,6 +48,10 @@ pub(crate) struct Wish {
     pub(crate) timeout: Duration,
     /// Members of the cache of `known`.
     pub(crate) cache: &'static str,
+    /// Members of `telemetry`.
+    pub(crate) telemetry: String,
+    /// What becomes of the log.
+    pub(crate) log: Log,
 }
 
 impl Default for Wish {
@@ -59,6 +64,8 @@ impl Default for Wish {
             upstream: "",
             timeout: Duration::from_secs(5),
             cache: "ttl: 100ms, stale_if_error: 10m",
+            telemetry: String::new(),
+            log: Log::Kept,
         }
     }
 }
@@ -67,7 +74,7 @@ impl Wish {
     /// Three actions over one upstream: `lookup` without a cache, `known` with one, and `change`,
     /// which is not safe and sends the customer as its body.
     fn yaml(&self, peer: SocketAddr) -> String {
-        let Self { server, caller, upstream, cache, .. } = self;
+        let Self { server, caller, upstream, cache, telemetry, .. } = self;
         let base_url = self.base_url.clone().unwrap_or_else(|| format!("http://{peer}"));
         let action = |name: &str, request: &str, more: &str| {
             format!(
@@ -92,6 +99,7 @@ impl Wish {
 server: {{listen: "127.0.0.1:0", max_connections: 10000, {server}}}
 probes: {{listen: "127.0.0.1:0"}}
 admin: {{listen: "127.0.0.1:0"}}
+telemetry: {{{telemetry}}}
 callers: {{desk: {caller}}}
 upstreams: {{crm: {{base_url: "{base_url}", {upstream}}}}}
 actions:
@@ -150,7 +158,9 @@ impl Bed {
     /// # Errors
     /// The service does not start.
     pub(crate) async fn beside(peer: Peer, seed: u64, wish: &Wish) -> io::Result<Self> {
-        let service = Service::start(&wish.yaml(peer.address()), wish.hosts).await?;
+        let program = Path::new(env!("CARGO_BIN_EXE_holdline"));
+        let yaml = wish.yaml(peer.address());
+        let service = Service::start(program, &yaml, wish.hosts, wish.log).await?;
         let callers = Callers::new(service.calls, seed);
         let (glimpses, watch) = (Arc::<Mutex<Vec<_>>>::default(), Background::new());
         let (seen, admin) = (glimpses.clone(), service.admin);
@@ -290,18 +300,20 @@ impl Bed {
         })
     }
 
-    /// Ends the service, and claims that it has met no bug and ends in order.
+    /// Ends the service, and claims that it has met no bug and ends in order; tells how long that took.
     ///
     /// # Errors
     /// It does not answer any more.
-    pub(crate) async fn end(mut self, report: &mut Report) -> io::Result<()> {
+    pub(crate) async fn end(mut self, report: &mut Report) -> io::Result<Duration> {
         let panics = self.scrape().await?.sum("holdline_panics_total", &[]);
         self.watch.stop(END).await;
+        let began = time::now();
         self.service.terminate()?;
         let code = self.service.ended(END).await?;
+        let took = began.elapsed();
         let order = panics == 0.0 && code == Some(0);
         report.claim(order, format!("{panics} panics, exit code {code:?}; wanted none and 0"));
-        Ok(())
+        Ok(took)
     }
 }
 

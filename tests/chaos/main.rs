@@ -7,6 +7,7 @@
 //! wire     one connection of a caller  load    callers at a constant rate
 //! tally    what became of calls        scrape  what the service says of itself
 //! bed      all of these together       report  rows and claims
+//! collector  where traces go
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
@@ -14,6 +15,7 @@
 mod peer;
 
 mod bed;
+mod collector;
 mod load;
 mod report;
 mod scenarios;

@@ -106,7 +106,7 @@ struct Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
-        self.out.put(line::of(event, self.form, self.wall).as_bytes());
+        self.out.put(&line::of(event, self.form, self.wall));
     }
 }
 

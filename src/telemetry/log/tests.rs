@@ -97,6 +97,16 @@ fn what_json_cannot_say_is_null_and_no_key_stands_twice() {
 }
 
 #[test]
+fn the_message_comes_first_wherever_the_event_has_it() {
+    let page = written(LogFormat::Text, LogLevel::Info, |_| {
+        tracing::info!(tries = 3, message = "answered");
+        tracing::info!(tries = 4);
+    });
+    assert!(page.contains("log::tests: answered tries=3\n"), "{page}");
+    assert!(page.ends_with("log::tests: tries=4\n"), "{page}");
+}
+
+#[test]
 fn a_long_value_is_cut() {
     let long = "é".repeat(LONGEST);
     let lines = json(|_| tracing::info!(long, "m"));
@@ -206,8 +216,9 @@ fn an_output_that_hangs_costs_lines_but_nobody_waits() {
 proptest! {
     #[test]
     fn no_value_breaks_its_line(value in "\\PC{0,20}|[\u{0}-\u{2f}\u{7f}-\u{9f}\u{2028}\u{2029}\\\\]{0,20}") {
-        let mut line = String::new();
+        let mut line = Vec::new();
         quoted(&mut line, &value);
+        let line = String::from_utf8(line).unwrap();
         prop_assert!(!line.contains(char::is_control), "{line:?}");
         prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), value);
     }
@@ -215,8 +226,9 @@ proptest! {
     #[test]
     fn numbers_are_written_as_debugging_writes_them(thousandths in 0_u64..10_000_000, any in any::<f64>()) {
         for value in [thousandths as f64 / 1e3, any] {
-            let mut text = String::new();
+            let mut text = Vec::new();
             number(&mut text, value);
+            let text = String::from_utf8(text).unwrap();
             let wanted = if value.is_finite() { format!("{value:?}") } else { "null".into() };
             prop_assert_eq!(text, wanted);
         }

@@ -2,6 +2,7 @@
 
 mod authority;
 mod capacity;
+mod collector;
 mod drain;
 mod faults;
 mod hang;
@@ -10,6 +11,7 @@ mod outage;
 mod random;
 mod reload;
 mod twice;
+mod unread;
 
 use crate::Scenario;
 
@@ -26,5 +28,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.push(herd::scenario());
     all.push(reload::scenario());
     all.push(drain::scenario());
+    all.extend(collector::scenarios());
+    all.push(unread::scenario());
     all
 }
