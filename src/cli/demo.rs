@@ -64,7 +64,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         world.stop().await;
         anyhow::Ok(telemetry)
     })?;
-    drop(telemetry);
+    telemetry.close_log();
     Ok(())
 }
 

@@ -55,7 +55,7 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     }
     // Waiting for the log alone: what still runs, such as looking up a host, ends with the process.
     runtime.shutdown_background();
-    drop(telemetry);
+    telemetry.close_log();
     Ok(())
 }
 

@@ -43,8 +43,8 @@ use log::{Level, Sink};
 use spans::Sender;
 use traces::{Traces, TracesError};
 
-/// How long the last spans may take to go out.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How long the last spans may take to go out: with all else that ends then, less than two seconds.
+const FLUSH: Duration = Duration::from_millis(1_500);
 
 /// The process's log and trace export. One per process: the log hangs on tracing's global subscriber.
 #[derive(Debug)]
@@ -106,7 +106,12 @@ impl Telemetry {
         (self.traces.as_ref().map_or(0, Traces::dropped), self.sink.dropped())
     }
 
-    /// Sends the last spans; gives up after two seconds. Blocks: not for a worker of the runtime.
+    /// Writes the last lines, for at most a second; none is written later.
+    pub fn close_log(&self) {
+        self.sink.close();
+    }
+
+    /// Sends the last spans; gives up after a second and a half. Blocks: not for a worker of the runtime.
     pub fn flush(&self) {
         if let Some(traces) = &self.traces {
             traces.shutdown(FLUSH);

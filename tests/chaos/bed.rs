@@ -4,6 +4,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use crate::{
     peer::Peer,
     report::{Report, Row},
     scrape::Scrape,
-    service::{self, Service},
+    service::{self, Log, Service},
     tally::Tally,
     wire,
 };
@@ -49,19 +50,22 @@ pub(crate) struct Wish {
     pub(crate) timeout: Duration,
     /// Members of the cache of `known`.
     pub(crate) cache: &'static str,
+    /// What becomes of the log.
+    pub(crate) log: Log,
 }
 
 impl Default for Wish {
     fn default() -> Self {
         Self {
             server: "drain: {delay: 0s, timeout: 10s}",
-            telemetry: "log: {level: info}".into(),
             caller: format!("{{type: api_key, keys: {{chaos: {KEY}}}}}"),
             base_url: None,
             hosts: None,
             upstream: "",
             timeout: Duration::from_secs(5),
             cache: "ttl: 100ms, stale_if_error: 10m",
+            telemetry: String::new(),
+            log: Log::Kept,
         }
     }
 }
@@ -154,7 +158,9 @@ impl Bed {
     /// # Errors
     /// The service does not start.
     pub(crate) async fn beside(peer: Peer, seed: u64, wish: &Wish) -> io::Result<Self> {
-        let service = Service::start(&wish.yaml(peer.address()), wish.hosts).await?;
+        let program = Path::new(env!("CARGO_BIN_EXE_holdline"));
+        let yaml = wish.yaml(peer.address());
+        let service = Service::start(program, &yaml, wish.hosts, wish.log).await?;
         let callers = Callers::new(service.calls, seed);
         let (glimpses, watch) = (Arc::<Mutex<Vec<_>>>::default(), Background::new());
         let (seen, admin) = (glimpses.clone(), service.admin);
@@ -294,18 +300,21 @@ impl Bed {
         })
     }
 
-    /// Ends the service, and claims that it has met no bug and ends in order. Returns what is left of it.
+    /// Ends the service, and claims that it has met no bug and ends in order. Returns what is left of it,
+    /// and how long that took.
     ///
     /// # Errors
     /// It does not answer any more.
-    pub(crate) async fn end(mut self, report: &mut Report) -> io::Result<Service> {
+    pub(crate) async fn end(mut self, report: &mut Report) -> io::Result<(Service, Duration)> {
         let panics = self.scrape().await?.sum("holdline_panics_total", &[]);
         self.watch.stop(END).await;
+        let began = time::now();
         self.service.terminate()?;
         let code = self.service.ended(END).await?;
+        let took = began.elapsed();
         let order = panics == 0.0 && code == Some(0);
         report.claim(order, format!("{panics} panics, exit code {code:?}; wanted none and 0"));
-        Ok(self.service)
+        Ok((self.service, took))
     }
 }
 

@@ -7,7 +7,7 @@
 //! wire     one connection of a caller  load    callers at a constant rate
 //! tally    what became of calls        scrape  what the service says of itself
 //! bed      all of these together       report  rows and claims
-//! otlp     the collector of its traces
+//! otlp     the collector of its traces    collector  one in every trouble
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
@@ -19,6 +19,7 @@ mod peer;
 mod otlp;
 
 mod bed;
+mod collector;
 mod load;
 mod report;
 mod scenarios;

@@ -3,10 +3,11 @@
 use std::{
     env,
     fs::{self, File},
-    io,
+    io::{self, BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -36,6 +37,16 @@ pub(crate) struct Service {
     pub(crate) admin: SocketAddr,
 }
 
+/// What becomes of the log of a service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// It is in a file.
+    #[default]
+    Kept,
+    /// It goes into a pipe, of which nobody reads more than that it is ready.
+    Unread,
+}
+
 /// Bytes of memory, in MiB.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Memory {
@@ -46,30 +57,44 @@ pub(crate) struct Memory {
 }
 
 impl Service {
-    /// Starts the service over this configuration and waits until it is ready. With `hosts`, its
-    /// names are looked up there; what [`Self::rewrite_hosts`] writes later counts at once.
+    /// Starts that build of the program over this configuration and waits until it is ready. With
+    /// `hosts`, its names are looked up there; what [`Self::rewrite_hosts`] writes later counts at once.
     ///
     /// # Errors
     /// It cannot be started, or is not ready in time: then with what it wrote.
-    pub(crate) async fn start(yaml: &str, hosts: Option<&str>) -> io::Result<Self> {
+    pub(crate) async fn start(
+        program: &Path,
+        yaml: &str,
+        hosts: Option<&str>,
+        log: Log,
+    ) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         fs::write(path("holdline.yaml"), yaml)?;
         let mut command = match hosts {
-            None => Command::new(env!("CARGO_BIN_EXE_holdline")),
+            None => Command::new(program),
             Some(hosts) => {
                 fs::write(path("hosts"), hosts)?;
                 let mut command = Command::new("unshare");
                 command.args(["--mount", "--map-root-user", "sh", "-c", WITH_HOSTS]);
-                command.arg(path("hosts")).arg(env!("CARGO_BIN_EXE_holdline"));
+                command.arg(path("hosts")).arg(program);
                 command
             }
         };
         command.args(["serve", "--config"]).arg(path("holdline.yaml"));
         let kept = KEPT.iter().filter_map(|name| Some((*name, env::var_os(name)?)));
         command.env_clear().envs(kept).stdin(Stdio::null());
-        command.stdout(File::create(path("log"))?).stderr(File::create(path("errors"))?);
-        let mut child = command.spawn()?;
+        let file = File::create(path("log"))?;
+        command.stderr(File::create(path("errors"))?);
+        let mut child = match log {
+            Log::Kept => command.stdout(file).spawn()?,
+            Log::Unread => {
+                let mut child = command.stdout(Stdio::piped()).spawn()?;
+                let pipe = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+                thread::spawn(move || read_until_ready(pipe, file));
+                child
+            }
+        };
         let ready = ready(&mut child, &path("log")).await;
         let Some(ready) = ready else {
             let _ = child.kill();
@@ -156,6 +181,22 @@ impl Service {
     /// The last line of its log.
     pub(crate) fn last_line(&self) -> String {
         self.log().lines().last().unwrap_or_default().to_owned()
+    }
+}
+
+/// Copies what the service says until it is ready; keeps the pipe open and reads no more of it.
+fn read_until_ready(pipe: ChildStdout, mut file: File) {
+    let mut lines = BufReader::new(pipe);
+    let mut line = String::new();
+    while !line.contains(r#""message":"ready""#) {
+        line.clear();
+        let copied = lines.read_line(&mut line).and_then(|_| file.write_all(line.as_bytes()));
+        if copied.is_err() || line.is_empty() {
+            return;
+        }
+    }
+    loop {
+        thread::park();
     }
 }
 

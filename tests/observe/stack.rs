@@ -16,7 +16,7 @@ use crate::{
     load::{Callers, KEY},
     otlp::{Collector, Protocol},
     prometheus::{Prometheus, Span},
-    service::Service,
+    service::{Log, Service},
     token_endpoint::{Issuer, Known},
     wire,
 };
@@ -90,9 +90,10 @@ impl Stack {
         ] {
             yaml = yaml.replace(name, &text);
         }
+        let program = Path::new(env!("CARGO_BIN_EXE_holdline"));
         let mut replicas = Vec::new();
         for _ in 0..REPLICAS {
-            replicas.push(Service::start(&yaml, None).await?);
+            replicas.push(Service::start(program, &yaml, None, Log::Kept).await?);
         }
         let callers = (seed..).zip(&replicas);
         let callers = callers.map(|(seed, replica)| Callers::new(replica.calls, seed)).collect();

@@ -7,26 +7,14 @@
 
 mod active;
 mod level;
+mod line;
+mod sink;
 
-use std::{
-    fmt::{self, Write as _},
-    io::{self, BufWriter},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
-
-use tracing::{
-    Event, Level as Severity, Subscriber,
-    field::{Field, Visit},
-    level_filters::LevelFilter,
-};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing::{Event, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer,
     filter::{FilterExt, Targets, filter_fn},
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    layer,
     registry::LookupSpan,
     reload,
 };
@@ -38,74 +26,8 @@ use crate::{
 
 pub(super) use active::within;
 pub use level::{Forced, Level};
-
-/// Lines that may wait for the writing thread: about two seconds of a busy service.
-const LINES: usize = 8_192;
-/// Bytes of one value; the rest is cut. Collectors split lines over 16 KiB.
-const LONGEST: usize = 4_096;
-/// Bytes handed to the system at once.
-const PAGE: usize = 64 * 1024;
-
-/// The thread that writes lines. Dropping it writes what is waiting, for at most about a second.
-#[derive(Debug)]
-pub struct Sink {
-    lines: NonBlocking,
-    dropped: ErrorCounter,
-    written: Arc<Written>,
-    _thread: WorkerGuard,
-}
-
-impl Sink {
-    /// Writes to standard output.
-    pub fn stdout() -> Self {
-        Self::to(BufWriter::with_capacity(PAGE, io::stdout()))
-    }
-
-    /// Writes to `out`, which is flushed whenever no line is waiting.
-    pub fn to<W: io::Write + Send + 'static>(out: W) -> Self {
-        let (lines, thread) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(LINES)
-            .thread_name("log")
-            .finish(out);
-        Self { dropped: lines.error_counter(), lines, written: Arc::default(), _thread: thread }
-    }
-
-    /// Lines so far, by their level; those that were lost are among them.
-    pub fn written(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.written.0.iter().map(|(word, _, lines)| (*word, lines.load(Ordering::Relaxed)))
-    }
-
-    /// Lines lost because too many were waiting.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.dropped_lines() as u64
-    }
-}
-
-/// How many lines there were of each level.
-#[derive(Debug)]
-struct Written([(&'static str, Severity, AtomicU64); 5]);
-
-impl Default for Written {
-    fn default() -> Self {
-        let levels = [
-            ("error", Severity::ERROR),
-            ("warn", Severity::WARN),
-            ("info", Severity::INFO),
-            ("debug", Severity::DEBUG),
-            ("trace", Severity::TRACE),
-        ];
-        Self(levels.map(|(word, level)| (word, level, AtomicU64::new(0))))
-    }
-}
-
-impl Written {
-    fn count(&self, level: Severity) {
-        if let Some((.., lines)) = self.0.iter().find(|(_, known, _)| *known == level) {
-            lines.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
+use sink::Entrance;
+pub use sink::Sink;
 
 /// The layer that turns events into lines for `sink`, and the level to change it by.
 pub fn layer<S>(
@@ -119,11 +41,7 @@ where
 {
     let (filter, handle) = reload::Layer::new(targets(level));
     let events = filter_fn(|event| event.is_event()).with_max_level_hint(LevelFilter::TRACE);
-    let lines = tracing_subscriber::fmt::layer()
-        .event_format(Lines { form, wall, written: Arc::clone(&sink.written) })
-        .with_writer(sink.lines.clone())
-        .log_internal_errors(false)
-        .with_filter(events.and(filter));
+    let lines = Lines { form, wall, out: sink.entrance() }.with_filter(events.and(filter));
     let apply = move |targets| {
         // It fails when the subscriber is gone, and then there is nothing left to filter.
         let _ = handle.reload(targets);
@@ -150,208 +68,16 @@ fn targets(level: LogLevel) -> Targets {
 }
 
 /// How an event becomes a line.
-#[derive(Debug)]
 struct Lines {
     form: LogFormat,
     wall: Wall,
-    written: Arc<Written>,
+    out: Entrance,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut out: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let time = humantime::format_rfc3339_millis(self.wall.system_time());
-        let level = event.metadata().level();
-        self.written.count(*level);
-        let mut head = Head::default();
-        event.record(&mut head);
-        let target = match &head.target {
-            Some(target) if event.metadata().target() == "log" => target,
-            _ => event.metadata().target(),
-        };
-        match self.form {
-            LogFormat::Json => {
-                write!(out, r#"{{"timestamp":"{time}","level":"{level}","target":"#)?;
-                quoted(&mut out, target)?;
-                if let Some(message) = &head.message {
-                    out.write_str(r#","message":"#)?;
-                    quoted(&mut out, message)?;
-                }
-            }
-            LogFormat::Text => {
-                write!(out, "{time} {level:>5} ")?;
-                escaped(&mut out, target, char::is_control)?;
-                out.write_char(':')?;
-                if let Some(message) = &head.message {
-                    out.write_char(' ')?;
-                    escaped(&mut out, message, char::is_control)?;
-                }
-            }
-        }
-        let mut tail = Tail { form: self.form, out, traced: false, result: Ok(()) };
-        event.record(&mut tail);
-        tail.trace_ids();
-        tail.result?;
-        tail.out.write_str(match self.form {
-            LogFormat::Json => "}\n",
-            LogFormat::Text => "\n",
-        })
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
+        self.out.put(&line::of(event, self.form, self.wall), *event.metadata().level());
     }
-}
-
-/// What stands before the fields, wherever in the event it is. Records of the `log` crate carry
-/// their target as a field.
-#[derive(Default)]
-struct Head {
-    message: Option<String>,
-    target: Option<String>,
-}
-
-impl Visit for Head {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.message = Some(text(value));
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "message" => self.message = Some(value.to_owned()),
-            "log.target" => self.target = Some(value.to_owned()),
-            _ => {}
-        }
-    }
-}
-
-/// The fields, one after the other as they come.
-struct Tail<'a> {
-    form: LogFormat,
-    out: Writer<'a>,
-    /// Whether the event named its trace itself.
-    traced: bool,
-    result: fmt::Result,
-}
-
-impl Tail<'_> {
-    fn field(&mut self, name: &str, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        self.traced |= name == "trace_id";
-        self.result = self.result.and_then(|()| {
-            match self.form {
-                LogFormat::Json => {
-                    self.out.write_char(',')?;
-                    quoted(&mut self.out, name)?;
-                    self.out.write_char(':')?;
-                }
-                LogFormat::Text => {
-                    self.out.write_char(' ')?;
-                    escaped(&mut self.out, name, char::is_control)?;
-                    self.out.write_char('=')?;
-                }
-            }
-            value(&mut self.out)
-        });
-    }
-
-    fn value(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        let name = field.name();
-        match name.strip_prefix("r#").unwrap_or(name) {
-            "message" => {}
-            // Where the `log` crate's record came from; its target is in the head.
-            name if name.starts_with("log.") => {}
-            // A key twice in one object would hide the other.
-            "timestamp" => self.field("timestamp_", value),
-            "level" => self.field("level_", value),
-            "target" => self.field("target_", value),
-            name => self.field(name, value),
-        }
-    }
-
-    /// The ids of what the task works for, unless the event names its own.
-    fn trace_ids(&mut self) {
-        if self.traced {
-            return;
-        }
-        if let Some((trace, span)) = active::ids() {
-            self.field("trace_id", |out| write!(out, "\"{trace:032x}\""));
-            self.field("span_id", |out| write!(out, "\"{span:016x}\""));
-        }
-    }
-}
-
-impl Visit for Tail<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.value(field, |out| quoted(out, &text(value)));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.value(field, |out| quoted(out, value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.value(field, |out| write!(out, "{value}"));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.value(field, |out| write!(out, "{value}"));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.value(field, |out| write!(out, "{value}"));
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no infinity.
-        self.value(field, |out| {
-            if value.is_finite() { write!(out, "{value:?}") } else { out.write_str("null") }
-        });
-    }
-}
-
-/// What `value` shows of itself, as far as it does without failing.
-fn text(value: &dyn fmt::Debug) -> String {
-    let mut text = String::new();
-    let _ = write!(text, "{value:?}");
-    text
-}
-
-/// `text` as a JSON string, which text lines use as well.
-fn quoted(out: &mut Writer<'_>, text: &str) -> fmt::Result {
-    out.write_char('"')?;
-    escaped(out, text, |c| matches!(c, '"' | '\\') || c.is_control())?;
-    out.write_char('"')
-}
-
-/// `text` up to its longest, with escapes for what is `special` and for line separators. Unlike
-/// `serde_json` this also escapes DEL and the C1 controls, among them a one-byte start of a
-/// terminal sequence.
-fn escaped(out: &mut Writer<'_>, text: &str, special: impl Fn(char) -> bool) -> fmt::Result {
-    let special = |c| special(c) || matches!(c, '\u{2028}' | '\u{2029}');
-    let end = text.floor_char_boundary(LONGEST);
-    let mut rest = &text[..end];
-    while let Some(at) = rest.find(special) {
-        let (plain, from) = rest.split_at(at);
-        out.write_str(plain)?;
-        let mut tail = from.chars();
-        match tail.next() {
-            Some(c @ ('"' | '\\')) => write!(out, "\\{c}")?,
-            Some('\n') => out.write_str("\\n")?,
-            Some('\t') => out.write_str("\\t")?,
-            // All of them are below U+10000: four digits are enough.
-            Some(c) => write!(out, "\\u{:04x}", u32::from(c))?,
-            None => {}
-        }
-        rest = tail.as_str();
-    }
-    out.write_str(rest)?;
-    if end < text.len() { out.write_str("...") } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod authority;
 mod capacity;
+mod collector;
 mod drain;
 mod faults;
 mod hang;
@@ -11,6 +12,7 @@ mod random;
 mod reload;
 mod traces;
 mod twice;
+mod unread;
 
 use crate::Scenario;
 
@@ -28,5 +30,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.push(herd::scenario());
     all.push(reload::scenario());
     all.push(drain::scenario());
+    all.extend(collector::scenarios());
+    all.push(unread::scenario());
     all
 }

@@ -56,7 +56,7 @@ async fn run(form: Form) -> io::Result<Report> {
     let mut report = Report::default();
     report.row(bed.row("traces", &mark, &tally).await?);
     let dropped = bed.scrape().await?.sum("holdline_telemetry_dropped_total", &[]);
-    let service = bed.end(&mut report).await?;
+    let (service, _) = bed.end(&mut report).await?;
     report.claim(dropped == 0.0, format!("{dropped} spans or lines were dropped; wanted none"));
     let log = service.log();
     let ended: Vec<Value> = log

@@ -1,0 +1,309 @@
+//! How an event becomes a line. A service writes one for each call, so what is usual goes a short way:
+//! text without anything to escape, numbers with at most three places.
+
+use std::{
+    fmt::{self, Write as _},
+    io::Write as _,
+};
+
+use tracing::{
+    Event,
+    field::{Field, Visit},
+};
+
+use crate::{settings::LogFormat, telemetry::log::active, time::Wall};
+
+/// Bytes of one value; the rest is cut. Collectors split lines over 16 KiB.
+pub(super) const LONGEST: usize = 4_096;
+/// Bytes of most lines.
+const USUAL: usize = 1_024;
+
+/// The line of `event`, with its end, in UTF-8.
+pub(super) fn of(event: &Event<'_>, form: LogFormat, wall: Wall) -> Vec<u8> {
+    let meta = event.metadata();
+    let mut head = Head::default();
+    // What is logged with a format string has its message in the first place, which is the right one.
+    let usual = meta.fields().iter().next().is_some_and(|field| field.name() == "message");
+    if !usual || meta.target() == "log" {
+        event.record(&mut head);
+    }
+    let target = head.target.as_deref().unwrap_or_else(|| meta.target());
+    let mut out = Vec::with_capacity(USUAL);
+    let time = humantime::format_rfc3339_millis(wall.system_time());
+    let level = meta.level();
+    // Writing to memory cannot fail, here and below.
+    let _ = match form {
+        LogFormat::Json => write!(out, r#"{{"timestamp":"{time}","level":"{level}","target":"#),
+        LogFormat::Text => write!(out, "{time} {level:>5} "),
+    };
+    match form {
+        LogFormat::Json => quoted(&mut out, target),
+        LogFormat::Text => {
+            escaped(&mut out, target, char::is_control);
+            out.push(b':');
+        }
+    }
+    let mut tail = Tail { form, out, spare: String::new(), told: false, traced: false };
+    if let Some(message) = &head.message {
+        tail.message(message);
+    }
+    event.record(&mut tail);
+    tail.trace_ids();
+    tail.out.extend_from_slice(match form {
+        LogFormat::Json => b"}\n",
+        LogFormat::Text => b"\n",
+    });
+    tail.out
+}
+
+/// What stands before the fields, wherever in the event it is. Records of the `log` crate carry
+/// their target as a field.
+#[derive(Default)]
+struct Head {
+    message: Option<String>,
+    target: Option<String>,
+}
+
+impl Visit for Head {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = Some(shown(&mut String::new(), value).to_owned());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message = Some(value.to_owned()),
+            "log.target" => self.target = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+
+    // Neither is a number: these are not even looked at.
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+
+    fn record_i64(&mut self, _: &Field, _: i64) {}
+
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+
+    fn record_bool(&mut self, _: &Field, _: bool) {}
+}
+
+/// The fields, one after the other as they come.
+struct Tail {
+    form: LogFormat,
+    out: Vec<u8>,
+    /// For what shows itself by formatting.
+    spare: String,
+    /// Whether the message stands in the line.
+    told: bool,
+    /// Whether the event named its trace itself.
+    traced: bool,
+}
+
+impl Tail {
+    fn message(&mut self, message: &str) {
+        if self.told {
+            return;
+        }
+        self.told = true;
+        match self.form {
+            LogFormat::Json => {
+                self.out.extend_from_slice(br#","message":"#);
+                quoted(&mut self.out, message);
+            }
+            LogFormat::Text => {
+                self.out.push(b' ');
+                escaped(&mut self.out, message, char::is_control);
+            }
+        }
+    }
+
+    /// Writes what stands before the value of that name.
+    fn name(&mut self, name: &str) {
+        self.traced |= name == "trace_id";
+        match self.form {
+            LogFormat::Json => {
+                self.out.push(b',');
+                quoted(&mut self.out, name);
+                self.out.push(b':');
+            }
+            LogFormat::Text => {
+                self.out.push(b' ');
+                escaped(&mut self.out, name, char::is_control);
+                self.out.push(b'=');
+            }
+        }
+    }
+
+    /// Writes the name, if this field has a place of its own in the line.
+    fn begins(&mut self, field: &Field) -> bool {
+        let name = field.name();
+        let name = match name.strip_prefix("r#").unwrap_or(name) {
+            "message" => return false,
+            // Where the `log` crate's record came from; its target is in the head.
+            name if name.starts_with("log.") => return false,
+            // A key twice in one object would hide the other.
+            "timestamp" => "timestamp_",
+            "level" => "level_",
+            "target" => "target_",
+            name => name,
+        };
+        self.name(name);
+        true
+    }
+
+    fn text(&mut self, field: &Field, text: &str) {
+        if field.name() == "message" {
+            self.message(text);
+        } else if self.begins(field) {
+            quoted(&mut self.out, text);
+        }
+    }
+
+    /// The ids of what the task works for, unless the event names its own.
+    fn trace_ids(&mut self) {
+        if self.traced {
+            return;
+        }
+        if let Some((trace, span)) = active::ids() {
+            self.name("trace_id");
+            let _ = write!(self.out, "\"{trace:032x}\"");
+            self.name("span_id");
+            let _ = write!(self.out, "\"{span:016x}\"");
+        }
+    }
+}
+
+impl Visit for Tail {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let mut spare = std::mem::take(&mut self.spare);
+        self.text(field, shown(&mut spare, value));
+        self.spare = spare;
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if self.begins(field) {
+            self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if self.begins(field) {
+            if value < 0 {
+                self.out.push(b'-');
+            }
+            digits(&mut self.out, value.unsigned_abs(), 1);
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if self.begins(field) {
+            digits(&mut self.out, value, 1);
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if self.begins(field) {
+            number(&mut self.out, value);
+        }
+    }
+}
+
+/// What `value` shows of itself, as far as it does without failing.
+fn shown<'a>(spare: &'a mut String, value: &dyn fmt::Debug) -> &'a str {
+    spare.clear();
+    let _ = write!(spare, "{value:?}");
+    spare
+}
+
+/// A number as `{:?}` writes it, but what JSON does not know.
+pub(super) fn number(out: &mut Vec<u8>, value: f64) {
+    /// Up to here thousandths are exact.
+    const EXACT: f64 = 1e12;
+    let thousandths = (value * 1e3).round();
+    if value.is_sign_positive() && thousandths < EXACT && thousandths / 1e3 == value {
+        let thousandths = thousandths as u64;
+        digits(out, thousandths / 1_000, 1);
+        out.push(b'.');
+        let (mut places, mut rest) = (3, thousandths % 1_000);
+        while places > 1 && rest % 10 == 0 {
+            (places, rest) = (places - 1, rest / 10);
+        }
+        digits(out, rest, places);
+    } else if value.is_finite() {
+        let _ = write!(out, "{value:?}");
+    } else {
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// A number with at least so many digits.
+fn digits(out: &mut Vec<u8>, mut number: u64, at_least: usize) {
+    let mut text = [b'0'; 20];
+    let mut from = text.len();
+    while number > 0 {
+        from -= 1;
+        text[from] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&text[from.min(text.len() - at_least)..]);
+}
+
+/// `text` as a JSON string, which text lines use as well.
+pub(super) fn quoted(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    // All bytes are looked at, whatever the first is: so it takes no branch for each.
+    if text.len() <= LONGEST && !text.bytes().fold(false, |any, byte| any | SPECIAL[byte as usize])
+    {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escaped(out, text, |c| matches!(c, '"' | '\\') || c.is_control());
+    }
+    out.push(b'"');
+}
+
+/// The bytes that are not for the short way: all but ASCII's printable ones without two.
+const SPECIAL: [bool; 256] = {
+    let mut special = [true; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        special[byte as usize] = matches!(byte, b'"' | b'\\');
+        byte += 1;
+    }
+    special
+};
+
+/// `text` up to its longest, with escapes for what is `special` and for line separators. Unlike
+/// `serde_json` this also escapes DEL and the C1 controls, among them a one-byte start of a
+/// terminal sequence.
+fn escaped(out: &mut Vec<u8>, text: &str, special: impl Fn(char) -> bool) {
+    let special = |c| special(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    let end = text.floor_char_boundary(LONGEST);
+    let mut rest = &text[..end];
+    while let Some(at) = rest.find(special) {
+        let (plain, from) = rest.split_at(at);
+        out.extend_from_slice(plain.as_bytes());
+        let mut tail = from.chars();
+        match tail.next() {
+            Some('"') => out.extend_from_slice(br#"\""#),
+            Some('\\') => out.extend_from_slice(br"\\"),
+            Some('\n') => out.extend_from_slice(br"\n"),
+            Some('\t') => out.extend_from_slice(br"\t"),
+            // All of them are below U+10000: four digits are enough.
+            Some(c) => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            None => {}
+        }
+        rest = tail.as_str();
+    }
+    out.extend_from_slice(rest.as_bytes());
+    if end < text.len() {
+        out.extend_from_slice(b"...");
+    }
+}
