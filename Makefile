@@ -33,8 +33,9 @@ lint: ## check form, lints, documentation and dependencies
 		test "$(CI)" != true; \
 	fi
 
-bench: ## measure a hit, a miss and a refused call
+bench: ## measure a hit, a miss and a refused call, and what telemetry costs; ARGS="--rate 500" for the latter
 	cargo bench --locked --bench pipeline
+	cargo bench --locked --bench telemetry -- $(ARGS)
 
 dashboards: ## write the dashboards, the rules and the page of metrics anew; RUNBOOKS=https://... says where runbooks are
 	cargo run --locked --quiet --example dashboards
