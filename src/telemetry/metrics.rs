@@ -33,8 +33,11 @@ const CALL: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 /// Buckets for attempts, in seconds: the same, but that nobody is reached over a network in one
 /// millisecond.
 const ATTEMPT: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Buckets for stages, in seconds: most take microseconds, one takes seconds.
-const STAGE: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Buckets for stages, in seconds: most take microseconds, some as long as an attempt.
+const STAGE: &[f64] =
+    &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Buckets for what should take next to no time, in seconds.
+const BRIEF: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Buckets for bodies, in bytes: most fit into a packet, none is larger than what may be read.
 const SIZE: &[f64] = &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0];
 /// Buckets for ages of answers, in seconds.
@@ -78,7 +81,7 @@ catalogue! {
         "Calls that ended, by how they ended and who answered.");
     REQUEST_DURATION = histogram("holdline_request_duration_seconds", CALL, &["action", "source"],
         "How long a flow waits for an answer.");
-    OVERHEAD = histogram("holdline_overhead_duration_seconds", STAGE, &[],
+    OVERHEAD = histogram("holdline_overhead_duration_seconds", BRIEF, &[],
         "The part of a call that was not spent waiting for an upstream or the token authority.");
     SLOT_SECONDS = counter("holdline_slot_seconds_total", &["action"],
         "Seconds for which callers were kept waiting: its rate is the number of the organisation's action slots that an action holds.");
@@ -149,7 +152,7 @@ catalogue! {
         "Attempts under way.");
     UPSTREAM_LIMIT = gauge("holdline_upstream_concurrency_limit", &["upstream"],
         "Attempts that may be under way.");
-    QUEUE_WAIT = histogram("holdline_upstream_queue_wait_seconds", STAGE, &["upstream"],
+    QUEUE_WAIT = histogram("holdline_upstream_queue_wait_seconds", BRIEF, &["upstream"],
         "How long attempts wait for their turn.");
     HELD = counter("holdline_upstream_held_total", &["upstream", "reason"],
         "Attempts that were not sent because the upstream may not be asked yet.");
@@ -176,7 +179,7 @@ catalogue! {
     BREAKER_SLOW_RATIO = gauge("holdline_breaker_slow_ratio", &["upstream"],
         "The share of slow attempts that the breaker sees in its window.");
     BREAKER_OPENED = gauge("holdline_breaker_last_opened_timestamp_seconds", &["upstream"],
-        "When the breaker last opened, or was forced open; 0: not since the start.");
+        "When the breaker last opened, or was forced open, a probe that failed not counted; 0: not since the start.");
     MAPPING_FAILURES = counter("holdline_mapping_failures_total", &["action", "phase", "reason"],
         "Replies that did not fit the action's outputs.");
     BUILD = gauge("holdline_build_info", &["version", "revision"], "1, for what runs here.");
@@ -193,7 +196,7 @@ catalogue! {
         "What operators did on the admin listener.");
     LOG_MESSAGES = counter("holdline_log_messages_total", &["level"],
         "Log lines, by their level.");
-    EVENT_LOOP_LAG = histogram("holdline_event_loop_lag_seconds", STAGE, &[],
+    EVENT_LOOP_LAG = histogram("holdline_event_loop_lag_seconds", BRIEF, &[],
         "How late the threads that serve calls wake up a task that waits for a time.");
     TOKIO_WORKERS = gauge("tokio_workers", &[], "Threads that serve calls.");
     TOKIO_TASKS = gauge("tokio_alive_tasks", &[], "Tasks of the threads that serve calls.");

@@ -26,7 +26,7 @@ use crate::{
     chance::{self, Chance},
     client::{Client, ClientError, Transport},
     mechanism::{
-        breaker::{Breaker, Change, Forced, Snapshot},
+        breaker::{Breaker, Change, Forced, Snapshot, State},
         permit::Urgency,
     },
     pipeline::{call::Terms, upstream::error::UpstreamError, validate::ValidInput},
@@ -289,7 +289,8 @@ fn breaker(upstream: &Upstream, around: &Surroundings<'_>) -> Arc<Breaker> {
             return;
         }
         meters.changed(from, to);
-        if change.to.refuses_all() {
+        // A probe that failed does not begin it anew: one wants to know since when.
+        if change.to.refuses_all() && change.from != State::HalfOpen {
             meters.opened.set(wall);
         }
         tracing::warn!(upstream, from, to, "breaker changed");
