@@ -135,7 +135,7 @@ async fn a_reload_leaves_why_it_was_and_what_came_of_it() {
     };
     working.write("$.email");
     reloaded("applied").await;
-    working.write(&format!("\"$[{PLANTED}\""));
+    working.write(&format!("$.email, {PLANTED}: 1"));
     reloaded("refused").await;
     let (spans, collector, ended) = working.end().await;
 
@@ -168,7 +168,7 @@ async fn each_change_by_an_operator_leaves_its_name_and_what_came_of_it() {
     for (path, wish, status) in [
         ("/cache/purge", json!({"customer": 987_654_321}), 200),
         ("/cache/purge", json!({"action": PLANTED}), 400),
-        ("/tokens/revoke", json!({"all": true, "reason": PLANTED}), 200),
+        ("/tokens/revoke", json!({"token": PLANTED}), 200),
         ("/breakers/crm", json!({"state": "open", "reason": PLANTED}), 200),
         ("/breakers/planted-4711", json!({"state": "auto"}), 404),
         ("/drain", why.clone(), 200),
