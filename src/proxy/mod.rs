@@ -13,6 +13,7 @@ use std::{
 };
 
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 use crate::{
     background::Background,
@@ -34,8 +35,10 @@ use crate::{
         metrics::Registry,
         recent::{self, Recent},
         reloads::ReloadMeters,
+        spans::Attribute,
         trail::Tracer,
         vitals,
+        work::{self, Work},
     },
     time::{self, Wall},
 };
@@ -146,6 +149,19 @@ impl Proxy {
     pub async fn start(
         catalog: Catalog,
         settings: Settings,
+        around: Surroundings,
+    ) -> Result<Self, StartError> {
+        let start = async {
+            let proxy = Self::begin(catalog, settings, around)?;
+            work::tell(Attribute::Result, "ready");
+            Ok(proxy)
+        };
+        start.instrument(Work::Start.span()).await
+    }
+
+    fn begin(
+        catalog: Catalog,
+        settings: Settings,
         mut around: Surroundings,
     ) -> Result<Self, StartError> {
         let operations = match around.operations.take() {
@@ -156,12 +172,16 @@ impl Proxy {
         let (listen, limits) = (settings.server.listen, ConnectionLimits::of(&settings.server));
         let apart = (settings.probes, settings.admin.listen);
         let runtime = operations.runtime().clone();
+        let tasks = (&background, &lifecycle);
         let (desk, reloader, tls) =
-            wire(catalog, settings, around, runtime, (&background, &lifecycle))?;
+            Work::Wire.attempt(|| wire(catalog, settings, around, runtime, tasks))?;
 
-        let (probes, admin) = listen_apart(&operations, &desk, apart)?;
-        let public =
-            listener::bind(listen).map_err(|error| no_listener(listen, "server.listen", error))?;
+        let ((probes, admin), public) = Work::Listen.attempt(|| {
+            let apart = listen_apart(&operations, &desk, apart)?;
+            let public = listener::bind(listen);
+            let public = public.map_err(|error| no_listener(listen, "server.listen", error))?;
+            Ok::<_, StartError>((apart, public))
+        })?;
         let addresses = Addresses { public: public.local_addr().unwrap_or(listen), probes, admin };
         let (routes, over) = (desk.data_plane.routes(), tls.clone());
         let (life, tasks) = (lifecycle.clone(), background.clone());
@@ -212,13 +232,8 @@ impl Proxy {
     /// Stops: not ready, a pause in which balancers notice, no more connections, the calls under
     /// way, the last spans, and last the listeners for operators.
     pub async fn stop(self) -> Stopped {
-        let drain = self.desk.in_force.now().settings.drain;
-        self.lifecycle.set(Phase::Draining);
-        tracing::info!(delay_ms = drain.delay.as_millis() as u64, "draining");
-        tokio::time::sleep(drain.delay).await;
-        self.lifecycle.set(Phase::Closing);
-        let cut = self.background.stop(drain.timeout).await;
-        self.lifecycle.set(Phase::Stopped);
+        // Ends before the last spans are sent, for it is one of them.
+        let cut = self.drain().instrument(Work::Stop.span()).await;
         if let Some(telemetry) = self.desk.telemetry.clone() {
             // Before the operations: over gRPC the spans go out on their runtime.
             let _ = tokio::task::spawn_blocking(move || telemetry.flush()).await;
@@ -226,6 +241,23 @@ impl Proxy {
         self.operations.stop(OPERATIONS_GRACE).await;
         tracing::info!(cut, "stopped");
         Stopped { cut }
+    }
+
+    /// Lets go of the calls. Returns how many calls and tasks did not end in their time.
+    async fn drain(&self) -> usize {
+        let drain = self.desk.in_force.now().settings.drain;
+        self.lifecycle.set(Phase::Draining);
+        tracing::info!(delay_ms = drain.delay.as_millis() as u64, "draining");
+        tokio::time::sleep(drain.delay).instrument(Work::Pause.span()).await;
+        self.lifecycle.set(Phase::Closing);
+        let calls = async {
+            let cut = self.background.stop(drain.timeout).await;
+            work::tell(Attribute::Cut, cut);
+            cut
+        };
+        let cut = calls.instrument(Work::Calls.span()).await;
+        self.lifecycle.set(Phase::Stopped);
+        cut
     }
 }
 

@@ -19,12 +19,17 @@ use crate::{
     proxy::fixed,
     server::{
         admin::{reload::Reload, token::Token},
-        in_force::InForce,
+        in_force::{InForce, Served},
         listener::Tls,
         public::DataPlane,
     },
     settings::Settings,
-    telemetry::{Telemetry, reloads::ReloadMeters},
+    telemetry::{
+        Telemetry,
+        reloads::ReloadMeters,
+        spans::Attribute,
+        work::{self, Work},
+    },
 };
 
 /// A configuration read anew.
@@ -133,7 +138,9 @@ impl Reloader {
     /// Every problem, one line each; then all stays as it was.
     pub async fn reload(&self, cause: Cause) -> Result<Vec<String>, Vec<String>> {
         let running = Arc::clone(&self.0);
-        let reloading = self.0.runtime.spawn_blocking(move || running.reload(cause));
+        let span = Work::Reload.span();
+        let reload = move || span.in_scope(|| running.reload(cause));
+        let reloading = self.0.runtime.spawn_blocking(reload);
         // It is lost where the process stops before its turn comes.
         reloading.await.unwrap_or_else(|_| Err(vec!["the process is stopping".to_owned()]))
     }
@@ -154,13 +161,17 @@ impl Running {
         let reloaded = catch_unwind(AssertUnwindSafe(|| self.replace(&mut now)));
         let reloaded = reloaded.unwrap_or_else(|_| Err(vec!["a bug ended the reload".to_owned()]));
         let cause = cause.as_str();
+        work::tell(Attribute::Cause, cause);
         match &reloaded {
             Ok(None) => {
                 self.meters.read("unchanged", wall);
+                work::tell(Attribute::Result, "unchanged");
                 tracing::info!(target: "holdline::audit", cause, "configuration is unchanged");
             }
             Ok(Some(changes)) => {
                 self.meters.read("applied", wall);
+                work::tell(Attribute::Result, "applied");
+                work::tell(Attribute::Changes, changes.len());
                 let revision = &*self.in_force.now().revision;
                 let number = changes.len();
                 tracing::info!(
@@ -176,6 +187,8 @@ impl Running {
             }
             Err(problems) => {
                 self.meters.read("refused", wall);
+                work::tell(Attribute::Result, "refused");
+                work::failed();
                 let number = problems.len();
                 tracing::error!(
                     target: "holdline::audit",
@@ -198,7 +211,8 @@ impl Running {
     ) -> Result<Option<Vec<String>>, Vec<String>> {
         let reader = self.reader.as_ref();
         let reader = reader.ok_or_else(|| vec!["there is no file to read".to_owned()])?;
-        let Next { catalog, settings: next, changes, warnings, taken } = reader()?;
+        let read = Work::Read.attempt(|| reader())?;
+        let Next { catalog, settings: next, changes, warnings, taken } = read;
         // A secret that was replaced leaves the revision as it is.
         if changes.is_empty() && next.revision == settings.revision {
             return Ok(None);
@@ -210,28 +224,38 @@ impl Running {
         let before = self.in_force.now();
         let per_org_before = parts.max_in_flight_per_org;
         parts.max_in_flight_per_org = next.server.max_in_flight_per_org;
-        let pipeline = before.pipeline.succeed(catalog, parts).map_err(|error| {
-            parts.max_in_flight_per_org = per_org_before;
-            vec![error.to_string()]
+        let (pipeline, served) = Work::Build.attempt(|| {
+            let pipeline = before.pipeline.succeed(catalog, parts).map_err(|error| {
+                parts.max_in_flight_per_org = per_org_before;
+                vec![error.to_string()]
+            })?;
+            let served = before.succeed(Arc::clone(&pipeline), &next, &parts.registry);
+            Ok::<_, Vec<String>>((pipeline, served))
         })?;
-        let served = before.succeed(Arc::clone(&pipeline), &next, &parts.registry);
 
         // From here on nothing fails.
         for warning in &warnings {
             tracing::warn!(target: "holdline::config", "{warning}");
         }
+        Work::Apply.run(|| {
+            self.apply(&next, served);
+            before.pipeline.retire(&pipeline);
+        });
+        taken.tell();
+        *settings = next;
+        Ok(Some(changes))
+    }
+
+    /// Puts it in force.
+    fn apply(&self, next: &Settings, served: Arc<Served>) {
         self.data_plane.resize(&next.server);
         self.token.put(next.admin.token.clone());
         if let (Some(listener), Some(tls)) = (&self.tls, &next.server.tls) {
             listener.put(tls, next.server.handshake_timeout);
         }
         self.in_force.put(served);
-        before.pipeline.retire(&pipeline);
         if let Some(telemetry) = &self.telemetry {
             telemetry.level().set(next.telemetry.log_level);
         }
-        taken.tell();
-        *settings = next;
-        Ok(Some(changes))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The words come first ([`outcome`], [`stage`]), then what keeps them ([`trail`], [`meters`] over the
 //! one table of [`metrics`], in a [`registry`]), then the ways out ([`log`], [`traces`], and [`recent`],
-//! from which the last calls are explained).
+//! from which the last calls are explained). What is no call leaves its spans as it is done ([`work`]).
 
 pub mod outcome;
 pub mod stage;
@@ -25,6 +25,7 @@ pub mod routes;
 pub mod spans;
 pub mod tokens;
 pub mod vitals;
+pub mod work;
 
 pub mod log;
 pub mod redact;
@@ -46,7 +47,7 @@ use traces::{Traces, TracesError};
 /// How long the last spans may take to go out: with all else that ends then, less than two seconds.
 const FLUSH: Duration = Duration::from_millis(1_500);
 
-/// The process's log and trace export. One per process: the log hangs on tracing's global subscriber.
+/// The process's log and trace export. One per process: both hang on tracing's global subscriber.
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<Traces>,
@@ -73,8 +74,9 @@ impl Telemetry {
         };
         let (lines, level) =
             log::layer::<Registry>(settings.log_format, settings.log_level, &sink, Wall::System);
+        let work = traces.as_ref().map(Traces::layer);
         // In a process that has a subscriber already, such as a test's, that one stays.
-        let _ = tracing_subscriber::registry().with(lines).try_init();
+        let _ = tracing_subscriber::registry().with(lines).with(work).try_init();
         redact::install_panic_hook();
         let ratio = settings.traces.as_ref().map(|traces| traces.sample_ratio);
         let keep = settings.traces.as_ref().map(|traces| traces.keep);

@@ -11,17 +11,23 @@ use std::{
 
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, FromRequest, Request},
+    extract::{ConnectInfo, FromRequest, Request, State},
     http::StatusCode,
+    middleware::Next,
     response::Response,
 };
-use tracing::field::{DisplayValue, display};
+use tracing::{
+    Instrument,
+    field::{DisplayValue, display},
+};
 
 use crate::{
     server::admin::refused,
     telemetry::{
         meters::Words,
         metrics::{ADMIN_ACTIONS, Registry},
+        spans::Attribute,
+        work::{self, Work},
     },
     time::{self, Instant},
 };
@@ -64,6 +70,21 @@ impl Change {
             Self::LogLevel => "log_level",
         }
     }
+}
+
+/// Answers a request for that change within its span. What came of it is told by the audit; in which
+/// words it was asked for, and by whom, is not.
+pub(super) async fn spanned(
+    State(change): State<Change>,
+    request: Request,
+    next: Next,
+) -> Response {
+    async {
+        work::tell(Attribute::Change, change.as_str());
+        next.run(request).await
+    }
+    .instrument(Work::Change.span())
+    .await
 }
 
 /// Why somebody is turned away before it is looked at what they ask for.
@@ -168,6 +189,7 @@ impl Audit {
     /// Counts a change that was made.
     pub(super) fn made(&self, change: Change) {
         self.changes[change as usize].count("done");
+        work::tell(Attribute::Result, "done");
     }
 
     /// Refuses a change.
@@ -179,6 +201,7 @@ impl Audit {
     /// Counts and logs a change that is refused.
     pub(super) fn refused(&self, change: Change, peer: Peer, no: &No) {
         self.changes[change as usize].count("refused");
+        work::tell(Attribute::Result, "refused");
         tracing::info!(
             target: "holdline::audit",
             change = change.as_str(),

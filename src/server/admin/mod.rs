@@ -34,7 +34,7 @@ use axum::{
     http::{StatusCode, header::ORIGIN},
     middleware::{self, Next},
     response::Response,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 
 use tokio::runtime::Handle;
@@ -44,7 +44,7 @@ use crate::{
     pipeline::Pipeline,
     server::{
         admin::{
-            audit::{Audit, Door, No, Peer},
+            audit::{Audit, Change, Door, No, Peer},
             reload::Reload,
             token::Token,
         },
@@ -173,17 +173,17 @@ pub fn operator_routes(desk: &Arc<Desk>) -> Router {
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))
         .route("/upstreams", get(upstreams::show))
-        .route("/breakers/{upstream}", post(upstreams::force))
+        .route("/breakers/{upstream}", change(Change::Breaker, post(upstreams::force)))
         .route("/caches", get(caches::show))
         .route("/limits", get(limits::show))
         .route("/explain", get(explain::list))
         .route("/explain/{id}", get(explain::one))
-        .route("/cache/purge", post(cache::purge))
-        .route("/tokens/revoke", post(revoke::revoke))
-        .route("/drain", post(drain::begin))
-        .route("/undrain", post(drain::end))
-        .route("/reload", post(reload::now))
-        .route("/log-level", post(log_level::force))
+        .route("/cache/purge", change(Change::Purge, post(cache::purge)))
+        .route("/tokens/revoke", change(Change::Revoke, post(revoke::revoke)))
+        .route("/drain", change(Change::Drain, post(drain::begin)))
+        .route("/undrain", change(Change::Undrain, post(drain::end)))
+        .route("/reload", change(Change::Reload, post(reload::now)))
+        .route("/log-level", change(Change::LogLevel, post(log_level::force)))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -191,6 +191,11 @@ pub fn operator_routes(desk: &Arc<Desk>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(desk), from_no_page))
         .layer(middleware::from_fn_with_state(Arc::clone(desk), token::demand))
         .with_state(Arc::clone(desk))
+}
+
+/// The route of a change, whose every request has a span of its own.
+fn change(change: Change, route: MethodRouter<Arc<Desk>>) -> MethodRouter<Arc<Desk>> {
+    route.route_layer(middleware::from_fn_with_state(change, audit::spanned))
 }
 
 /// Refuses what a page in the operator's browser sends: on loopback there is no token to stop it.

@@ -1,5 +1,10 @@
 //! Which trace the task at hand works for, so that its log lines can name it.
 
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, TraceContextExt},
+};
+
 use crate::telemetry::propagation::TraceContext;
 
 tokio::task_local! {
@@ -15,7 +20,20 @@ pub(in super::super) fn within<W: Future>(
     IDS.scope((context.trace_id(), context.span_id()), work)
 }
 
-/// The ids of trace and span for which this task works.
+/// The ids of trace and span for which this task works: those of a call, or else of other work.
 pub(super) fn ids() -> Option<(u128, u64)> {
-    IDS.try_with(|ids| *ids).ok()
+    IDS.try_with(|ids| *ids).ok().or_else(of_work)
+}
+
+/// The ids of the work that is done here and is no call.
+fn of_work() -> Option<(u128, u64)> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        let ids = |to: &SpanContext| {
+            let (trace, span) = (to.trace_id().to_bytes(), to.span_id().to_bytes());
+            (u128::from_be_bytes(trace), u64::from_be_bytes(span))
+        };
+        span.is_valid().then(|| ids(span))
+    })
 }

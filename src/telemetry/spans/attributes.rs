@@ -3,7 +3,7 @@
 
 use opentelemetry::{Key, KeyValue, Value};
 
-use crate::telemetry::stage::Stage;
+use crate::telemetry::{stage::Stage, work::Work};
 
 /// An attribute of spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +32,16 @@ pub enum Attribute {
     Attempts,
     Breaker,
     Suppressed,
+    Cause,
+    Change,
+    Result,
+    Changes,
+    Cut,
 }
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::Method,
         Self::Route,
         Self::Scheme,
@@ -60,6 +65,11 @@ impl Attribute {
         Self::Attempts,
         Self::Breaker,
         Self::Suppressed,
+        Self::Cause,
+        Self::Change,
+        Self::Result,
+        Self::Changes,
+        Self::Cut,
     ];
 
     /// Its name, and what it says on which spans.
@@ -111,6 +121,17 @@ impl Attribute {
                 "holdline.retry.suppressed_reason",
                 "`upstream`: why it was not repeated once more",
             ),
+            Self::Cause => ("holdline.cause", "`reload`: `file signal operator`"),
+            Self::Change => (
+                "holdline.change",
+                "`change`: `purge revoke breaker drain undrain reload log_level`",
+            ),
+            Self::Result => (
+                "holdline.result",
+                "`start`: `ready`; `reload`: `applied unchanged refused`; `change`: `done refused`",
+            ),
+            Self::Changes => ("holdline.changes", "`reload`: how many, where it was applied"),
+            Self::Cut => ("holdline.cut", "`calls`: how many did not end in their time"),
         }
     }
 
@@ -139,8 +160,10 @@ pub(super) fn http_name(method: &str, target: &str) -> String {
 pub fn is_name(name: &str, targets: &[&str]) -> bool {
     let is_stage =
         Stage::ALL.iter().any(|stage| stage.as_str() == name && *stage != Stage::Attempt);
+    let is_work = Work::ALL.iter().any(|work| work.as_str() == name);
     let questions = ["introspection", "tokens/me", "keys", "token"];
     is_stage
+        || is_work
         || name.split_once(' ').is_some_and(|(method, target)| {
             ["GET", "POST", "PUT", "PATCH", "DELETE", "_OTHER"].contains(&method)
                 && (questions.contains(&target) || targets.contains(&target))

@@ -2,8 +2,12 @@
 //! keep up they are dropped and counted.
 //!
 //! ```text
-//! Sender -> Bounded (refuses above the bound) -> queue -> thread -> Counted -> OTLP
+//! Sender ---------------.
+//!                        Bounded (refuses above the bound) -> queue -> thread -> Counted -> OTLP
+//! layer -> provider ----'
 //! ```
+//!
+//! The spans of calls come from the `Sender`, those of all other work from tracing, by the layer.
 //!
 //! The SDK's queue drops without saying how often, so `Bounded` keeps the number of spans that
 //! are on their way, and never lets the queue run over. Sending a span costs two atomic steps and a
@@ -17,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use opentelemetry::{Key, KeyValue};
+use opentelemetry::{Context, Key, KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::{
     ExporterBuildError, Protocol, WithExportConfig, WithTonicConfig,
     tonic_types::transport::ClientTlsConfig,
@@ -25,12 +29,20 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
+    trace::{
+        BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData,
+        SpanExporter, SpanProcessor,
+    },
 };
 use tokio::runtime;
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 use url::Url;
 
-use crate::settings::{TraceProtocol, TraceSettings};
+use crate::{
+    settings::{TraceProtocol, TraceSettings},
+    telemetry::work,
+};
 
 /// Spans that may be on their way at once.
 const QUEUE: usize = 2_048;
@@ -53,6 +65,7 @@ pub enum TracesError {
 /// The export of traces.
 #[derive(Debug)]
 pub struct Traces {
+    provider: SdkTracerProvider,
     entrance: Entrance,
     counts: Arc<Counts>,
 }
@@ -76,13 +89,38 @@ impl Traces {
             .build();
         let counted = Counted { exporter, counts: Arc::clone(&counts) };
         let mut queue = BatchSpanProcessor::new(counted, config);
-        queue.set_resource(&resource());
+        let resource = resource();
+        queue.set_resource(&resource);
         let closed = AtomicBool::new(false);
         let bounded = Bounded { queue, counts: Arc::clone(&counts), closed };
-        Self { entrance: Entrance(Arc::new(bounded)), counts }
+        let entrance = Entrance(Arc::new(bounded));
+        let provider = SdkTracerProvider::builder()
+            // There is little of it, and none of it like the other.
+            .with_sampler(Sampler::AlwaysOn)
+            .with_resource(resource)
+            .with_span_processor(entrance.clone())
+            .build();
+        Self { provider, entrance, counts }
     }
 
-    /// Where spans go.
+    /// The layer that turns tracing's spans of [`work`] into OpenTelemetry's. No other span passes, and
+    /// no event: what is logged becomes no part of a trace. All that the filter asks stands at the
+    /// callsite, and what is finer than INFO is not asked about.
+    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        let of_work = filter_fn(|met| met.is_span() && met.target() == work::TARGET);
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer("holdline"))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(of_work.with_max_level_hint(LevelFilter::INFO))
+    }
+
+    /// Where spans go that are made without the layer.
     pub(super) fn entrance(&self) -> Entrance {
         self.entrance.clone()
     }
@@ -199,6 +237,23 @@ impl Entrance {
                 counts.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+}
+
+impl SpanProcessor for Entrance {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.take(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.queue.force_flush()
+    }
+
+    /// Calls go on sending when a provider ends: [`Traces::shutdown`] closes it.
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
     }
 }
 

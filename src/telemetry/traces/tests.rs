@@ -21,10 +21,12 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use tokio::net::TcpListener;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 use crate::{
     background::Background,
+    telemetry::spans::Attribute,
     time::{self, Wall},
 };
 
@@ -255,6 +257,44 @@ fn a_span_that_ends_after_the_end_goes_nowhere() {
     leave_spans(&traces, 1);
     assert_eq!(traces.shutdown(PATIENCE), 0, "a second time does nothing");
     assert_eq!((traces.exported(), traces.dropped()), (0, 0));
+}
+
+/// An exporter that keeps what it is sent.
+#[derive(Debug, Clone, Default)]
+struct Keeping(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Keeping {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+#[test]
+fn the_layer_takes_work_alone_and_nothing_that_is_logged_in_it() {
+    let kept = Keeping::default();
+    let traces = Traces::over(kept.clone());
+    let subscriber = tracing_subscriber::registry().with(traces.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        assert_eq!(LevelFilter::current(), LevelFilter::INFO, "finer ones are not asked about");
+        assert!(tracing::info_span!("of the calls").is_disabled());
+        assert!(tracing::info_span!(target: "holdline::audit", "other").is_disabled());
+        assert!(!tracing::enabled!(target: "holdline::work", tracing::Level::INFO), "no event");
+        work::Work::Reload.run(|| {
+            tracing::info!(target: "holdline::work", reason = "theirs", "logged");
+            let failed: Result<(), ()> = work::Work::Read.attempt(|| Err(()));
+            assert!(failed.is_err());
+            work::tell(Attribute::Changes, 3);
+        });
+    });
+    assert_eq!(traces.shutdown(PATIENCE), 0);
+    let spans = kept.0.lock().unwrap().clone();
+    let [read, reload] = &spans[..] else { panic!("two: {spans:?}") };
+    assert_eq!((&*read.name, &*reload.name), ("read", "reload"));
+    assert_eq!(read.parent_span_id, reload.span_context.span_id());
+    assert_eq!((&read.status, &reload.status), (&Status::error(""), &Status::Unset));
+    assert_eq!(reload.attributes, [KeyValue::new("holdline.changes", 3)]);
+    assert!(read.attributes.is_empty() && read.events.is_empty() && reload.events.is_empty());
 }
 
 #[tokio::test]

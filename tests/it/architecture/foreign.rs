@@ -3,7 +3,7 @@
 use super::{Violation, source::Source};
 
 /// A crate (or all whose names begin so, with `*`) and the modules that may name it.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 26] = [
     ("axum", &["server", "demo"]),
     ("tower", &["server", "demo", "client"]),
     ("hyper", &["server", "demo", "client"]),
@@ -22,6 +22,7 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("metrics_process", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
     ("clap", &["cli", "main"]),
     ("saphyr_parser", &["config"]),
     ("strsim", &["config"]),

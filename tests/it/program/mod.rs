@@ -23,3 +23,4 @@ pub(crate) mod traces;
 mod traces_alike;
 pub(crate) mod traces_kept;
 mod traces_lost;
+mod traces_work;

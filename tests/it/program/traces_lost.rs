@@ -46,7 +46,9 @@ async fn ends_in_time(service: Service) {
 async fn a_collector_that_is_gone_costs_its_spans_alone(protocol: Protocol) {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let service = start(gone, protocol).await;
-    assert_eq!(service.metric(DROPPED).await, Some(0.0), "there before the first is lost");
+    // What its start left may be lost by now.
+    let dropped = service.metric(DROPPED).await;
+    assert!(dropped.is_some_and(|dropped| dropped <= 3.0), "there before a call: {dropped:?}");
     calls_are_answered(&service, 20).await;
     eventually("spans counted as lost", async || {
         service.metric(DROPPED).await.filter(|dropped| *dropped >= 9.0)

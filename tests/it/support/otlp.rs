@@ -10,7 +10,10 @@ use std::{
 use bytes::Bytes;
 use holdline::{
     background::Background,
-    telemetry::spans::{self, Attribute},
+    telemetry::{
+        spans::{self, Attribute},
+        work::Work,
+    },
 };
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
@@ -93,8 +96,17 @@ impl Collector {
         self.bodies.lock().unwrap().concat()
     }
 
-    /// Every span received.
+    /// Every span of calls received.
     pub(crate) fn spans(&self) -> Vec<Span> {
+        self.all().into_iter().filter(|span| !is_of_work(span)).collect()
+    }
+
+    /// Every span received of what is no call.
+    pub(crate) fn work(&self) -> Vec<Span> {
+        self.all().into_iter().filter(is_of_work).collect()
+    }
+
+    fn all(&self) -> Vec<Span> {
         let bodies = self.bodies.lock().unwrap().clone();
         let requests =
             bodies.into_iter().map(|body| ExportTraceServiceRequest::decode(body).unwrap());
@@ -147,6 +159,11 @@ async fn receive(
     assert_eq!(path, wanted);
     bodies.lock().unwrap().push(message);
     Ok(Response::builder().header(CONTENT_TYPE, content_type).body(reply).unwrap())
+}
+
+/// Whether it tells of what the service does on its own or for its operator.
+fn is_of_work(span: &Span) -> bool {
+    Work::ALL.iter().any(|work| work.as_str() == span.name)
 }
 
 /// Whoever exports a name or an attribute that is not in the lists fails the test that sees it.
