@@ -110,8 +110,11 @@ fn mark(name: &str, color: &str, query: &str, (title, text): (&str, &str), shown
 fn marks(starts_shown: bool) -> Vec<Value> {
     let from_start = of(&PROCESS_START).now();
     let on = |label: &str| format!("on (job, instance) group_left ({label})");
-    let running = from_start.matched("*", &on("version"), &of(&BUILD).now()).min_by(&["version"]);
-    let known = of(&BUILD).ago("5m").count_by(&["version"]);
+    // A release may be built twice: what tells then is the revision.
+    let release = ["version", "revision"];
+    let built = of(&BUILD).now();
+    let running = from_start.matched("*", &on("version, revision"), &built).min_by(&release);
+    let known = of(&BUILD).ago("5m").count_by(&release);
     let deployed = running.times("1000").with("unless", &known);
     let read = of(&CONFIG_RELOAD_SUCCESS).now();
     let in_force = read.matched("*", &on("hash"), &of(&CONFIG).now()).max_by(&["hash"]);
@@ -129,8 +132,13 @@ fn marks(starts_shown: bool) -> Vec<Value> {
         true,
     );
     critical["useValueForTime"] = json!(false);
-    let deployed =
-        mark("Deployments", theme::DEPLOYED, deployed.text(), ("New version", "{{version}}"), true);
+    let deployed = mark(
+        "Deployments",
+        theme::DEPLOYED,
+        deployed.text(),
+        ("New version", "{{version}} {{revision}}"),
+        true,
+    );
     let configured = mark(
         "Configurations",
         theme::CONFIGURED,

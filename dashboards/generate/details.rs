@@ -142,16 +142,16 @@ fn dependencies(board: Dashboard) -> Dashboard {
             .or_says("no attempts")
             .limits_drawn(limits(0.25, f64::INFINITY))
             .leads("All upstreams", &to("holdline-upstreams", ""))
-            .shows(&failed.or_none_of(&all).share_of(&all), "{{upstream}}"),
+            .shows(&failed.or_none_of(&all).ratio_of(&all), "{{upstream}}"),
             lines(
                 "Attempts that are retries",
-                "How much load do retries add? Their share of all attempts. Above a fifth they \
-                 make it worse for an upstream that is in trouble: let its breaker open, or lower \
-                 its retries.",
+                "How much load do retries add? Their share of all attempts. Above a tenth an \
+                 alert warns: they make it worse for an upstream that is in trouble. Let its \
+                 breaker open, or lower its retries.",
             )
             .unit("percentunit")
             .or_says("no attempts")
-            .limits_drawn(limits(0.2, f64::INFINITY))
+            .limits_drawn(limits(0.1, f64::INFINITY))
             .shows(&retried.with("/", &all.above("0")), "{{upstream}}"),
             bars(
                 "Tokens that are not accepted",

@@ -214,8 +214,8 @@ fn upstream(board: Dashboard) -> Dashboard {
             bars(
                 "Replies that did not fit",
                 "Did an upstream's contract change? Replies by action and what was wrong with \
-                 them. After a deploy mark of ours: the mapping. Without one: theirs. Try holdline \
-                 call with a reply to see it.",
+                 them. After a deploy mark of ours: the mapping. Without one: theirs. To see it: \
+                 holdline dry-run ACTION --reply FILE.",
             )
             .unit("reqps")
             .or_says("every reply fits")

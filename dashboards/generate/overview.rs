@@ -2,8 +2,8 @@
 //! without scrolling; what is below tells more of the same.
 
 use holdline::telemetry::metrics::{
-    ATTEMPT_DURATION, BREAKER_FAILURE_RATIO, BREAKER_OPENED, READY, REQUEST_DURATION, REQUESTS,
-    RETRIES,
+    ATTEMPT_DURATION, BREAKER_OPENED, BREAKER_STATE, READY, REQUEST_DURATION, REQUESTS, RETRIES,
+    UPSTREAM_CALLS,
 };
 
 use super::{
@@ -11,9 +11,7 @@ use super::{
     details::below,
     kinds::{bars, lines, number, quantiles, stack, text},
     panel::Panel,
-    parts::{
-        breaker_lanes, breaker_state, failing, slots_held, time_by_stage, to_path, to_upstream,
-    },
+    parts::{breaker_lanes, breaker_state, failing, slots_held, time_by_stage, to_upstream},
     query::{Query, constant},
     rules::objectives,
     series::{buckets_of, count_of, foreign, of, recorded},
@@ -37,6 +35,8 @@ pub(crate) fn file() -> (String, String) {
     below(first_screen(board)).file("overview.json")
 }
 
+/// 23 units of 38 pixels: with 190 for Grafana's own head, variables and marks in two lines, it fits
+/// into the height of 1080.
 fn first_screen(board: Dashboard) -> Dashboard {
     board
         .line(
@@ -52,17 +52,17 @@ fn first_screen(board: Dashboard) -> Dashboard {
                 replicas_ready(),
             ],
         )
-        .line(6, vec![calls(), failing_over_time(), latency()])
+        .line(5, vec![calls(), failing_over_time(), latency()])
         .line(
             6,
             vec![
-                breaker_lanes(),
+                breaker_lanes(&of(&BREAKER_STATE)),
                 failures(),
                 time_by_stage("Where a call's time goes")
                     .leads("Stage by stage", &to("holdline-path", "")),
             ],
         )
-        .line(6, vec![worst_upstreams(), alerts_since(), what_to_press()])
+        .line(8, vec![worst_upstreams(), alerts_since(), what_to_press()])
 }
 
 fn failing_now() -> Panel {
@@ -180,7 +180,7 @@ fn alerts_firing() -> Panel {
 }
 
 fn replicas_ready() -> Panel {
-    let ready = of(&READY).is("check", "lifecycle").now().sum();
+    let ready = of(&READY).is("check", "lifecycle").now().sum().or(&constant("0"));
     let known = foreign("up").now().count_by(&[]);
     number(
         "Replicas ready",
@@ -247,36 +247,42 @@ fn failures() -> Panel {
 }
 
 fn worst_upstreams() -> Panel {
-    let failed = of(&BREAKER_FAILURE_RATIO).now().max_by(&["upstream"]);
+    // Of fetches, not of attempts: an open breaker lets no attempt pass, and its window is empty.
+    let failed = of(&UPSTREAM_CALLS).other_than("result", "success").rate().sum_by(&["upstream"]);
+    let fetched = of(&UPSTREAM_CALLS).rate().sum_by(&["upstream"]);
     let opened = of(&BREAKER_OPENED).now().max_by(&["upstream"]).above("0").times("1000");
     let retried = of(&RETRIES).rate().sum_by(&["upstream"]);
     let tried = count_of(&ATTEMPT_DURATION).rate().sum_by(&["upstream"]);
     Table::new(
         "Upstreams, the worst first",
-        "Which upstream is it? What its breaker says, what share of recent attempts failed as the \
-         breaker saw it, when it last opened and how many attempts a second are repeats. Click on \
-         a name for all of it.",
+        "Which upstream is it? What its breaker says, what share of recent fetches failed or was \
+         refused, when it last opened and how many attempts a second are repeats. Click on a name \
+         for all of it.",
         &[("upstream", to_upstream())],
     )
-    .column("breaker", &breaker_state(&["upstream"]), Look::words(&theme::BREAKER).wide(110))
+    .column(
+        "breaker",
+        &breaker_state(&of(&BREAKER_STATE), &["upstream"]),
+        Look::words(&theme::BREAKER).wide(100),
+    )
     .column(
         "failing",
-        &failed,
-        Look::unit("percentunit").decimals(1).limits(limits(0.05, 0.25)).wide(80),
+        &failed.ratio_of(&fetched),
+        Look::unit("percentunit").decimals(1).limits(limits(0.05, 0.25)).wide(75),
     )
-    .column("attempts", &tried, Look::unit("reqps").decimals(1).wide(95))
-    .column("retries", &retried, Look::unit("reqps").decimals(1).wide(85))
-    .column("last opened", &opened, Look::unit("dateTimeFromNow").wide(150))
+    .column("attempts", &tried, Look::unit("reqps").decimals(1).wide(90))
+    .column("retries", &retried, Look::unit("reqps").decimals(1).wide(80))
+    .column("last opened", &opened, Look::unit("dateTimeFromNow").wide(125))
     .sorted("breaker")
     .panel()
     .or_says("no upstream yet")
-    .wide(10)
+    .wide(8)
 }
 
 fn alerts_since() -> Panel {
     let firing = foreign("ALERTS").is("alertstate", "firing").now();
     let since = foreign("ALERTS_FOR_STATE").now();
-    let labels = ["alertname", "severity", "upstream", "action"];
+    let labels = ["alertname", "severity", "upstream"];
     let since = since.matched("*", "ignoring (alertstate)", &firing).max_by(&labels);
     let runbook = "${runbooks}/${__value.text}.md";
     Table::new(
@@ -287,24 +293,23 @@ fn alerts_since() -> Panel {
         &[
             ("alertname", Look::default().leads("Runbook", runbook)),
             ("severity", Look::default().wide(80)),
-            ("upstream", to_upstream().wide(90)),
-            ("action", to_path().wide(90)),
+            ("upstream", to_upstream().wide(130)),
         ],
     )
     .column("since", &since.times("1000"), Look::unit("dateTimeFromNow").wide(140))
     .sorted("since")
     .panel()
     .or_says("nothing fires")
-    .wide(7)
+    .wide(9)
 }
 
 fn what_to_press() -> Panel {
-    // A line each, as narrow as the panel is.
+    // A line each: 60 characters are what the panel has room for.
     let content = "\
-- `upstream_*`, `breaker_open`: wait, the breaker helps it; half dead: force it open
-- `auth_unavailable`: get the token authority back; known callers go on
-- `mapping_error`: the reply changed; roll the configuration back, reload
-- `overloaded`, slots full: more replicas, or find what is slow
+- `upstream_*`, `breaker_open`: wait; half dead: force it open
+- `auth_unavailable`: get the token authority back
+- `mapping_error`: roll the configuration back, reload
+- `overloaded`, slots full: more replicas
 - began at a mark: roll back what it names
 - one replica alone: drain it
 
@@ -313,7 +318,7 @@ fn what_to_press() -> Panel {
     text(
         "What to press",
         "What can be done right now? From what the failures are called to the first thing that \
-         helps; each is undone by itself after a while.",
+         helps. What is forced (breaker, drain) ends by itself; a rollback does not.",
         content,
     )
     .wide(7)

@@ -7,6 +7,9 @@ use super::{
     theme::{self, Colours, Limits},
 };
 
+/// Each name has a colour, the same on all panels.
+const BY_NAME: &str = "palette-classic-by-name";
+
 /// A panel, not yet in its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
@@ -59,7 +62,7 @@ pub(super) fn no_thresholds(color: &str) -> Value {
 impl Panel {
     pub(super) fn new(kind: &'static str, title: &str, description: &str, options: Value) -> Self {
         let defaults = json!({
-            "color": {"mode": "palette-classic-by-name"},
+            "color": {"mode": BY_NAME},
             "mappings": [],
             "noValue": "nothing yet",
             "thresholds": no_thresholds(theme::GOOD),
@@ -187,10 +190,15 @@ impl Panel {
         }
         let label = legend.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
         let own = theme::BY_LABEL.iter().find(|(known, _)| Some(*known) == label);
-        let panel = match own {
+        let mut panel = match own {
             Some((_, colours)) => self.colours(colours),
             None => self,
         };
+        // By name, replicas and upstreams that are called alike get colours that are alike.
+        let by_name = panel.defaults["color"]["mode"] == BY_NAME;
+        if by_name && ["{{instance}}", "{{upstream}}"].contains(&legend) {
+            panel.defaults.insert("color".to_owned(), json!({"mode": "palette-classic"}));
+        }
         panel.target(query, legend, json!({"format": "time_series", "range": true}))
     }
 

@@ -1,7 +1,7 @@
 //! What several dashboards show alike.
 
 use holdline::telemetry::metrics::{
-    BREAKER_STATE, Definition, REQUEST_DURATION, REQUESTS, SLOT_SECONDS, STAGE_DURATION,
+    Definition, REQUEST_DURATION, REQUESTS, SLOT_SECONDS, STAGE_DURATION,
 };
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     kinds::{lanes, quantiles, stack},
     panel::Panel,
     query::Query,
-    series::{buckets_of, of, sum_of},
+    series::{Series, buckets_of, of, sum_of},
     table::Look,
     theme,
 };
@@ -37,17 +37,18 @@ pub(crate) fn slots_held(by: &[&'static str]) -> Query {
     of(&SLOT_SECONDS).rate().sum_by(by)
 }
 
-/// The number of the worst state that a breaker is in on any replica.
-pub(crate) fn breaker_state(by: &[&'static str]) -> Query {
+/// The number of the worst state that a breaker is in on any replica. `breakers` are series of
+/// `BREAKER_STATE`.
+pub(crate) fn breaker_state(breakers: &Series, by: &[&'static str]) -> Query {
     let state = |(name, number, _): &(&str, u8, &str)| {
-        of(&BREAKER_STATE).is("state", name).now().times(&number.to_string())
+        breakers.clone().is("state", name).now().times(&number.to_string())
     };
     let states = theme::BREAKER.iter().map(state).reduce(|all, one| all.or(&one));
     states.expect("there are states").max_by(by)
 }
 
-/// A lane for each upstream's breaker.
-pub(crate) fn breaker_lanes() -> Panel {
+/// A lane for each of the upstreams' breakers.
+pub(crate) fn breaker_lanes(breakers: &Series) -> Panel {
     lanes(
         "Breakers",
         "Which upstream is cut off, and since when? The worst state of each breaker over all \
@@ -57,7 +58,7 @@ pub(crate) fn breaker_lanes() -> Panel {
     .mapped(&theme::BREAKER)
     .or_says("no upstream yet")
     .leads("All upstreams", &to("holdline-upstreams", ""))
-    .shows(&breaker_state(&["upstream"]), "{{upstream}}")
+    .shows(&breaker_state(breakers, &["upstream"]), "{{upstream}}")
 }
 
 /// The parts of the mean time of a call. What is behind the limits is one part: the cache waits for

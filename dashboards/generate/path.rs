@@ -98,20 +98,22 @@ fn funnel() -> Panel {
     Table::new(
         "Where calls leave the path",
         "At which stage does the path of calls end? Calls a second by action: turned away before \
-         anything was asked, answered out of the cache, by a shared fetch or by the upstream, or \
-         failed.",
+         anything was asked, answered out of the cache, by a shared fetch, by the upstream or by a \
+         fallback, given up by the caller, or failed.",
         &[("action", Look::default())],
     )
     .column("entered", &calls().rate().sum_by(&["action"]), look())
     .column(
         "not accepted",
-        &outcome("unauthenticated|forbidden|bad_request|payload_too_large"),
+        &outcome("unauthenticated|forbidden|unknown_action|bad_request|payload_too_large"),
         look(),
     )
     .column("limited", &outcome("rate_limited"), look())
     .column("cache", &source("cache_.+"), look())
     .column("shared", &source("coalesced"), look())
     .column("upstream", &source("upstream"), look())
+    .column("fallback", &source("fallback"), look())
+    .column("canceled", &outcome("canceled"), look())
     .column("failed", &calls().is("class", "failure").rate().sum_by(&["action"]), look())
     .sorted("entered")
     .panel()

@@ -21,8 +21,10 @@ pub(crate) const FOREIGN: [(&str, &[&str], &str); 8] = [
     ("kube_horizontalpodautoscaler_spec_max_replicas", &AUTOSCALER, AUTOSCALERS_CHOSEN),
     ("container_cpu_cfs_throttled_periods_total", &CONTAINER, CONTAINERS_CHOSEN),
 ];
-const ALERT: [&str; 6] = ["job", "alertname", "alertstate", "severity", "upstream", "action"];
-const ALERTS_CHOSEN: &str = r#"job=~"$job",alertname=~"Holdline.+""#;
+const ALERT: [&str; 7] =
+    ["job", "namespace", "alertname", "alertstate", "severity", "upstream", "action"];
+/// An alert that something is absent has neither job nor namespace, and is everybody's.
+const ALERTS_CHOSEN: &str = r#"job=~"$job|",namespace=~"$namespace|",alertname=~"Holdline.+""#;
 const AUTOSCALER: [&str; 2] = ["namespace", "horizontalpodautoscaler"];
 const AUTOSCALERS_CHOSEN: &str =
     r#"namespace=~"$namespace",horizontalpodautoscaler=~".*holdline.*""#;

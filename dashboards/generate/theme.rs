@@ -128,12 +128,13 @@ pub(crate) const ALL: [Colours; 10] = [
 ];
 
 /// Labels whose values have colours of their own.
-pub(crate) const BY_LABEL: [(&str, Colours); 6] = [
+pub(crate) const BY_LABEL: [(&str, Colours); 7] = [
     ("class", CLASSES),
     ("outcome", OUTCOMES),
     ("stage", STAGES),
     ("result", RESULTS),
     ("state", BREAKER_COLOURS),
+    ("to", BREAKER_COLOURS),
     ("http_response_status_code", STATUSES),
 ];
 

@@ -42,7 +42,7 @@ pub(crate) fn values(metric: &table::Definition, label: &str) -> Values {
         "upstream" => Open("an upstream, by name"),
         "limit" => Open("a rate limit, by name"),
         "caller" => Open("a scheme of `callers`, by name"),
-        "certificate" => Open("a place in the configuration: `server.tls`"),
+        "certificate" => Open("a place in the configuration: `server.tls`, `upstreams.NAME.tls`"),
         "server_address" => Open("the host of the upstream's `url`"),
         "server_port" => Open("its port"),
         "http_route" => Open("the template of the path; empty for what is no route"),

@@ -111,7 +111,9 @@ fn check_selector(selector: &Selector, known: &Known, place: Place<'_>, found: &
         Origin::Recorded => &["namespace", "job"],
     };
     for label in chosen {
-        let wanted = ((*label).to_owned(), "=~".to_owned(), format!("${label}"));
+        // An alert that something is absent has no such label: `|` lets it pass.
+        let or_none = if name.starts_with("ALERTS") { "|" } else { "" };
+        let wanted = ((*label).to_owned(), "=~".to_owned(), format!("${label}{or_none}"));
         if !selector.matchers.contains(&wanted) {
             found.add(place.name, format!("{name} is not chosen by ${label}"));
         }
