@@ -50,13 +50,18 @@ fn slots_filling() -> Alert {
 }
 
 fn validation_errors() -> Alert {
-    let of = |matchers: &str| rate(&series(&TOKEN_VALIDATIONS, matchers), "5m");
-    let undecided = format!("{} or {}", of(r#"result="error""#), of(r#"source="stale""#));
-    let share = share(&sum("", &undecided), &sum("", &of("")));
+    let validations = |matchers: &str| series(&TOKEN_VALIDATIONS, matchers);
+    let undecided = |grown: fn(&str, &str) -> String| {
+        let of = |matchers: &str| grown(&validations(matchers), "5m");
+        sum("", &format!("{} or {}", of(r#"result="error""#), of(r#"source="stale""#)))
+    };
+    let share = share(&undecided(rate), &sum("", &rate(&validations(""), "5m")));
+    let some = format!("{} > 5", undecided(increase));
     Alert {
         name: "HoldlineTokenValidationErrors",
-        why: "Verdicts past their time count as well: they hide that the authority is gone until they end.",
-        expr: format!("{share} > 0.02"),
+        why: "Verdicts past their time count as well: they hide that the authority is gone until they end. A few at \
+              night say nothing.",
+        expr: where_too(&format!("{share} > 0.02"), "", &some),
         lasts: Some("5m"),
         stays: None,
         severity: Severity::Critical,

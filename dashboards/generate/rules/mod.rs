@@ -69,6 +69,8 @@ enum Severity {
 #[derive(Clone, Copy)]
 enum Board {
     Overview,
+    /// The overview, as it opens by itself where an alert may have no job.
+    OverviewOrAll,
     /// The stages of one action, or of all.
     Path(&'static [&'static str]),
     Upstreams,
@@ -81,6 +83,10 @@ impl Board {
     /// finds series without one.
     fn link(self) -> String {
         let (uid, more): (_, &[&str]) = match self {
+            Self::OverviewOrAll => {
+                let set = "?var-namespace={{ $labels.namespace }}&var-job={{ . }}";
+                return format!("/d/holdline-overview{{{{ with $labels.job }}}}{set}{{{{ end }}}}");
+            }
             Self::Overview => ("holdline-overview", &[]),
             Self::Path(more) => ("holdline-path", more),
             Self::Upstreams => ("holdline-upstreams", &["upstream"]),

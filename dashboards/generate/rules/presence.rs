@@ -39,16 +39,17 @@ fn down() -> Alert {
                       {{ else }}There was none within the last day.{{ end }} Calls fail, or nobody would see it \
                       if they did."
             .to_owned(),
-        board: Board::Overview,
+        board: Board::OverviewOrAll,
     }
 }
 
 fn replica_down() -> Alert {
-    let seen = format!("last_over_time({}[1d])", series(&BUILD, ""));
+    let seen = over("group", "", &format!("last_over_time({}[1d])", series(&BUILD, "")));
     Alert {
         name: "HoldlineReplicaDown",
-        why: "",
-        expr: where_too("up == 0", "instance", &seen),
+        why: "One that never came up has no metrics of its own: it is known by those of its job, which should \
+              have no other programs.",
+        expr: where_too("up == 0", "", &seen),
         lasts: Some("10m"),
         stays: None,
         severity: Severity::Warning,

@@ -5,10 +5,10 @@ use super::{
     Alert, Board, Group, Rule, Severity,
     objectives::{AVAILABILITY, BUDGET_DAYS, IN_TIME, LATENCY},
     promql::where_too,
-    recorded::{at_least, ratio},
+    recorded::{ANSWERED, VALID, at_least, ratio},
 };
 
-/// Fewer valid calls in the long window say nothing.
+/// Fewer of the calls that a promise is about say nothing in the long window.
 const FLOOR: u32 = 100;
 
 /// How fast, over how long, confirmed over how short, lasting how long, and how bad that is.
@@ -23,6 +23,8 @@ const BURNS: [(f64, &str, &str, &str, Severity); 4] = [
 struct Promise {
     alert: &'static str,
     kind: &'static str,
+    /// The calls that it is about.
+    whole: &'static str,
     objective: f64,
     budget: &'static str,
     happened: String,
@@ -34,6 +36,7 @@ pub(super) fn group() -> Group {
         Promise {
             alert: "HoldlineAvailabilityBudgetBurn",
             kind: "errors",
+            whole: VALID,
             objective: AVAILABILITY,
             budget: "failures",
             happened: "of valid calls failed".to_owned(),
@@ -42,6 +45,7 @@ pub(super) fn group() -> Group {
         Promise {
             alert: "HoldlineLatencyBudgetBurn",
             kind: "slow",
+            whole: ANSWERED,
             objective: LATENCY,
             budget: "slow answers",
             happened: format!("of answers took longer than {IN_TIME} s"),
@@ -63,7 +67,7 @@ fn burning(
     burn: (f64, &'static str, &'static str, &'static str, Severity),
 ) -> Alert {
     let (factor, long, short, lasts, severity) = burn;
-    let Promise { alert, kind, objective, budget, happened, board } = promise;
+    let Promise { alert, kind, whole, objective, budget, happened, board } = promise;
     let over = |window| format!("{} > {factor} * (1 - {objective})", ratio(kind, window));
     let expr = where_too(&over(long), "", &over(short));
     let days = BUDGET_DAYS / factor;
@@ -71,7 +75,7 @@ fn burning(
     Alert {
         name: alert,
         why: "",
-        expr: where_too(&expr, "", &at_least(FLOOR, long)),
+        expr: where_too(&expr, "", &at_least(FLOOR, whole, long)),
         lasts: Some(lasts),
         stays: None,
         severity,

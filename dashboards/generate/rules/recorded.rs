@@ -19,7 +19,7 @@ pub(super) const ATTEMPT_ERRORS: &str = "upstream:holdline_attempt_errors:ratio_
 pub(super) const HITS: &str = "action:holdline_cache_hits:ratio_rate30m";
 const BY_CLASS: &str = "job_class:holdline_requests:rate5m";
 const FAILED: &str = "job:holdline_requests_failed:rate5m";
-const ANSWERED: &str = "job:holdline_requests_answered:rate5m";
+pub(super) const ANSWERED: &str = "job:holdline_requests_answered:rate5m";
 const SLOW: &str = "job:holdline_requests_slow:rate5m";
 
 /// How often the group is evaluated, and how many seconds that is.
@@ -37,9 +37,9 @@ pub(super) fn ratio(kind: &str, window: &str) -> String {
     format!("job:holdline_request_{kind}:ratio_rate{window}")
 }
 
-/// Whether there were so many valid calls within a window.
-pub(super) fn at_least(calls: u32, window: &str) -> String {
-    format!("sum_over_time({VALID}[{window}]) * {} > {calls}", EVERY.1)
+/// Whether there were so many calls of a recorded rate within a window.
+pub(super) fn at_least(calls: u32, of: &str, window: &str) -> String {
+    format!("sum_over_time({of}[{window}]) * {} > {calls}", EVERY.1)
 }
 
 pub(super) fn group() -> Group {

@@ -187,13 +187,12 @@ fn saturated() -> Alert {
 
 fn credential_refresh_failing() -> Alert {
     let on_one = |matcher: &str| {
-        let refreshes = series(&CREDENTIAL_REFRESHES, matcher);
-        format!("{} > 0", sum("instance, upstream", &increase(&refreshes, "10m")))
+        sum("instance, upstream", &increase(&series(&CREDENTIAL_REFRESHES, matcher), "10m"))
     };
     let failing = unless(
-        &on_one(r#"result!="success""#),
+        &format!("{} > 2", on_one(r#"result!="success""#)),
         "instance, upstream",
-        &on_one(r#"result="success""#),
+        &format!("{} > 0", on_one(r#"result="success""#)),
     );
     Alert {
         severity: Severity::Critical,
@@ -204,7 +203,7 @@ fn credential_refresh_failing() -> Alert {
         ..warning(
             "HoldlineCredentialRefreshFailing",
             "A token that nobody needs is let expire, so its expiry says nothing: what counts is that it is asked \
-             for in vain.",
+             for in vain, and more than twice.",
             format!("count by (namespace, job, upstream) (\n{}\n)", indented(&failing)),
             "5m",
         )

@@ -10,8 +10,8 @@ const WIDTH: usize = 110;
 const HEAD: &str = "\
 Rules of Holdline for Prometheus 2.42 or later. Written by `make dashboards` from dashboards/generate/rules/; do not edit.
 
-Objectives and thresholds: objectives.rs there. Runbooks elsewhere: `make dashboards RUNBOOKS=https://wiki.example/holdline`.
-Each expression is by namespace and job. Which alerts silence which: dashboards/rules/README.md.";
+Objectives and thresholds: objectives.rs there. Each expression is by namespace and job.
+How to load them, where runbooks are, and which alerts silence which: dashboards/rules/README.md.";
 
 /// The whole file. `runbooks` is the folder or address of the runbooks.
 pub(super) fn write(groups: &[Group], runbooks: &str) -> String {
