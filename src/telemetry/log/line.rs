@@ -140,15 +140,16 @@ impl Tail {
     /// Writes the name, if this field has a place of its own in the line.
     fn begins(&mut self, field: &Field) -> bool {
         let name = field.name();
-        let name = match name.strip_prefix("r#").unwrap_or(name) {
-            "message" => return false,
+        let name = match name.as_bytes() {
+            b"message" => return false,
             // Where the `log` crate's record came from; its target is in the head.
-            name if name.starts_with("log.") => return false,
+            [b'l', b'o', b'g', b'.', ..] => return false,
             // A key twice in one object would hide the other.
-            "timestamp" => "timestamp_",
-            "level" => "level_",
-            "target" => "target_",
-            name => name,
+            b"timestamp" => "timestamp_",
+            b"level" => "level_",
+            b"target" => "target_",
+            [b'r', b'#', ..] => &name[2..],
+            _ => name,
         };
         self.name(name);
         true
