@@ -2,12 +2,12 @@
 //! at its defaults, and with every call traced.
 //!
 //! All stages are on: a verdict that is remembered, a limit out of reach, an answer out of the cache.
-//! One service for each variant runs over the same minutes; they are called in turn, second by second,
+//! One service for each variant runs over the same minutes; they are called in turn, a quarter of a second each,
 //! at a rate at which nothing is lost, so that what the machine does meanwhile hits all alike. What a
 //! service does while others are called is its own cost too: most spans leave then. All are scraped as
 //! often as Prometheus does. What callers and collector use is not counted.
 //!
-//! Options behind `--`: `--rate` in calls a second, `--rounds` of a second each, and `--binary` of
+//! Options behind `--`: `--rate` in calls a second, `--rounds` of such turns, and `--binary` of
 //! another build to be compared with.
 #![expect(clippy::print_stdout, reason = "the table is for a person to read")]
 
@@ -53,10 +53,10 @@ const CALLERS: u32 = 16;
 /// Customers, all of them in the cache before it begins.
 const CUSTOMERS: u64 = 100;
 /// How long each is called before it is the next one's turn.
-const TURN: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_millis(250);
 /// Rounds that make one value of those that are compared: several, since processor time is told in
 /// hundredths of a second.
-const BLOCK: usize = 5;
+const BLOCK: usize = 20;
 /// How often Prometheus comes, when nobody tells it otherwise.
 const SCRAPE: Duration = Duration::from_secs(15);
 
@@ -67,7 +67,7 @@ struct Arguments {
     #[arg(long, default_value_t = 2_000)]
     rate: u32,
     /// Turns of each variant
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 200)]
     rounds: usize,
     /// Another build of the program, to be compared with
     #[arg(long)]

@@ -2,6 +2,7 @@
 //! text without anything to escape, numbers with at most three places.
 
 use std::{
+    cell::Cell,
     fmt::{self, Write as _},
     io::Write as _,
 };
@@ -15,11 +16,31 @@ use crate::{settings::LogFormat, telemetry::log::active, time::Wall};
 
 /// Bytes of one value; the rest is cut. Collectors split lines over 16 KiB.
 pub(super) const LONGEST: usize = 4_096;
-/// Bytes of most lines.
-const USUAL: usize = 1_024;
+/// Bytes that a thread keeps for its lines; most are shorter.
+const USUAL: usize = 2_048;
 
-/// The line of `event`, with its end, in UTF-8.
-pub(super) fn of(event: &Event<'_>, form: LogFormat, wall: Wall) -> Vec<u8> {
+/// Room for a line, and for what shows itself by formatting.
+#[derive(Default)]
+struct Room(Vec<u8>, String);
+
+thread_local! {
+    /// Each thread makes its lines in the same room. It is taken out meanwhile: what shows itself in a
+    /// line may log.
+    static ROOM: Cell<Room> = Cell::default();
+}
+
+/// Makes the line of `event`, with its end, in UTF-8, and has it taken.
+pub(super) fn made(event: &Event<'_>, form: LogFormat, wall: Wall, take: impl FnOnce(&[u8])) {
+    let Room(mut out, spare) = ROOM.take();
+    out.clear();
+    let Tail { mut out, mut spare, .. } = line(event, form, wall, Room(out, spare));
+    take(&out);
+    out.shrink_to(USUAL);
+    spare.shrink_to(USUAL);
+    ROOM.set(Room(out, spare));
+}
+
+fn line(event: &Event<'_>, form: LogFormat, wall: Wall, Room(mut out, spare): Room) -> Tail {
     let meta = event.metadata();
     let mut head = Head::default();
     // What is logged with a format string has its message in the first place, which is the right one.
@@ -28,7 +49,7 @@ pub(super) fn of(event: &Event<'_>, form: LogFormat, wall: Wall) -> Vec<u8> {
         event.record(&mut head);
     }
     let target = head.target.as_deref().unwrap_or_else(|| meta.target());
-    let mut out = Vec::with_capacity(USUAL);
+    out.reserve(USUAL);
     let time = humantime::format_rfc3339_millis(wall.system_time());
     let level = meta.level();
     // Writing to memory cannot fail, here and below.
@@ -43,7 +64,7 @@ pub(super) fn of(event: &Event<'_>, form: LogFormat, wall: Wall) -> Vec<u8> {
             out.push(b':');
         }
     }
-    let mut tail = Tail { form, out, spare: String::new(), told: false, traced: false };
+    let mut tail = Tail { form, out, spare, told: false, traced: false };
     if let Some(message) = &head.message {
         tail.message(message);
     }
@@ -53,7 +74,7 @@ pub(super) fn of(event: &Event<'_>, form: LogFormat, wall: Wall) -> Vec<u8> {
         LogFormat::Json => b"}\n",
         LogFormat::Text => b"\n",
     });
-    tail.out
+    tail
 }
 
 /// What stands before the fields, wherever in the event it is. Records of the `log` crate carry
@@ -139,15 +160,16 @@ impl Tail {
     /// Writes the name, if this field has a place of its own in the line.
     fn begins(&mut self, field: &Field) -> bool {
         let name = field.name();
-        let name = match name.strip_prefix("r#").unwrap_or(name) {
-            "message" => return false,
+        let name = match name.as_bytes() {
+            b"message" => return false,
             // Where the `log` crate's record came from; its target is in the head.
-            name if name.starts_with("log.") => return false,
+            [b'l', b'o', b'g', b'.', ..] => return false,
             // A key twice in one object would hide the other.
-            "timestamp" => "timestamp_",
-            "level" => "level_",
-            "target" => "target_",
-            name => name,
+            b"timestamp" => "timestamp_",
+            b"level" => "level_",
+            b"target" => "target_",
+            [b'r', b'#', ..] => &name[2..],
+            _ => name,
         };
         self.name(name);
         true

@@ -76,7 +76,8 @@ struct Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
-        self.out.put(&line::of(event, self.form, self.wall), *event.metadata().level());
+        let level = *event.metadata().level();
+        line::made(event, self.form, self.wall, |line| self.out.put(line, level));
     }
 }
 
