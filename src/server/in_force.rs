@@ -61,9 +61,12 @@ impl Meters {
         let actions = pipeline.catalog().actions.iter().map(|(name, action)| {
             let means =
                 Means { cache: action.cache.is_some(), fallback: action.fallback.is_some() };
-            let known = self.actions.get(name).filter(|known| known.means() == means).cloned();
-            let make = || Arc::new(CallMeters::new(registry, name.as_str(), means));
-            (name.clone(), known.unwrap_or_else(make))
+            let meters = match self.actions.get(name) {
+                Some(known) if known.means() == means => Arc::clone(known),
+                Some(known) => Arc::new(known.succeed(means)),
+                None => Arc::new(CallMeters::new(registry, name.as_str(), means)),
+            };
+            (name.clone(), meters)
         });
         let tokens = pipeline.schemes().issuers().map(|issuer| {
             let known = self.tokens.get(issuer.path()).cloned();

@@ -101,7 +101,7 @@ pub struct CallMeters {
     action: String,
     means: Means,
     requests: Vec<(Outcome, Source, OnceLock<Counter>)>,
-    durations: [OnceLock<Histogram>; 6],
+    durations: [Arc<OnceLock<Histogram>>; 6],
     slots: Seconds,
     overhead: Histogram,
 }
@@ -113,6 +113,17 @@ pub struct Means {
     pub cache: bool,
     /// There is a last resort.
     pub fallback: bool,
+}
+
+impl Means {
+    /// Whether calls can be answered from there.
+    fn include(self, source: Source) -> bool {
+        match source {
+            Source::CacheFresh | Source::CacheStale | Source::Coalesced => self.cache,
+            Source::Fallback => self.fallback,
+            Source::Upstream | Source::None => true,
+        }
+    }
 }
 
 impl fmt::Debug for CallMeters {
@@ -144,6 +155,17 @@ impl CallMeters {
         meters
     }
 
+    /// The series of the same action with those means from now on. What was shown of it and can still
+    /// happen stays: that of a call that began before, too.
+    pub fn succeed(&self, means: Means) -> Self {
+        let mut next = Self::new(&self.registry, &self.action, means);
+        for (_, source, _) in self.requests.iter().filter(|(_, source, _)| means.include(*source)) {
+            let at = *source as usize;
+            next.durations[at] = Arc::clone(&self.durations[at]);
+        }
+        next
+    }
+
     /// What else than a fetch its action can be answered from.
     pub fn means(&self) -> Means {
         self.means
@@ -151,12 +173,7 @@ impl CallMeters {
 
     fn is_reachable(&self, outcome: Outcome, source: Source) -> bool {
         let is_unknown = self.action == UNKNOWN_ACTION;
-        let answered = match source {
-            Source::CacheFresh | Source::CacheStale | Source::Coalesced => self.means.cache,
-            Source::Fallback => self.means.fallback,
-            Source::Upstream | Source::None => true,
-        };
-        answered
+        self.means.include(source)
             && match outcome {
                 Outcome::UnknownAction => is_unknown,
                 // told before the action is looked at, or whatever it is

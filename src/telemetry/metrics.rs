@@ -197,7 +197,7 @@ catalogue! {
     LOG_MESSAGES = counter("holdline_log_messages_total", &["level"],
         "Log lines, by their level.");
     EVENT_LOOP_LAG = histogram("holdline_event_loop_lag_seconds", BRIEF, &[],
-        "How late the threads that serve calls wake up a task that waits for a time.");
+        "How late the threads that serve calls wake up a task that waits for a time, beyond the millisecond in which time is counted.");
     TOKIO_WORKERS = gauge("tokio_workers", &[], "Threads that serve calls.");
     TOKIO_TASKS = gauge("tokio_alive_tasks", &[], "Tasks of the threads that serve calls.");
     TOKIO_QUEUE = gauge("tokio_global_queue_depth", &[],

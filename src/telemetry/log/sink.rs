@@ -16,10 +16,18 @@ use tracing::Level;
 
 /// Lines that may wait for the thread: about two seconds of a busy service.
 pub(super) const LINES: usize = 8_192;
+/// Bytes that may wait for the thread: a flood of long lines is no reason to take the machine's memory.
+const BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a page that is not worth waiting for more.
 const PAGE: usize = 64 * 1024;
+/// Bytes that a page has room for from the start: it goes on growing until the thread has come.
+const ROOM: usize = 4 * PAGE;
 /// How long a line waits for others to be written with.
 const GATHER: Duration = Duration::from_millis(50);
+/// How long an output that is full is left alone before it is asked again.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How often it is asked again while it takes nothing: for a second.
+const TRIES: u32 = 200;
 /// How long the last lines may take to be written.
 const END: Duration = Duration::from_secs(1);
 
@@ -34,7 +42,7 @@ const LEVELS: [(&str, Level); 5] = [
 
 /// Where lines go. Dropping it writes what is waiting, for at most a second.
 pub struct Sink {
-    desk: Arc<Desk>,
+    queue: Arc<Queue>,
 }
 
 impl fmt::Debug for Sink {
@@ -51,44 +59,44 @@ impl Sink {
 
     /// Writes to `out`, which is flushed after each page.
     pub fn to<W: io::Write + Send + 'static>(out: W) -> Self {
-        let desk = Arc::new(Desk::default());
-        let writer = Arc::clone(&desk);
+        let queue = Arc::new(Queue::default());
+        let writer = Arc::clone(&queue);
         let started =
             thread::Builder::new().name("log".into()).spawn(move || writer.write_until_closed(out));
         if started.is_err() {
             // A process that may have no thread says nothing, and counts what it does not say.
-            desk.pages().stage = Stage::Ended;
+            queue.pages().phase = Phase::Ended;
         }
-        Self { desk }
+        Self { queue }
     }
 
     /// Lines so far, by their level; those that were lost are among them.
     pub fn written(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let levels = LEVELS.iter().zip(&self.desk.written);
+        let levels = LEVELS.iter().zip(&self.queue.written);
         levels.map(|((word, _), lines)| (*word, lines.load(Ordering::Relaxed)))
     }
 
     /// Lines lost: too many were waiting, the output refused them, or they came after the end.
     pub fn dropped(&self) -> u64 {
-        self.desk.dropped.load(Ordering::Relaxed)
+        self.queue.dropped.load(Ordering::Relaxed)
     }
 
     /// Writes what is waiting, for at most a second; what comes later is lost.
     pub fn close(&self) {
-        let mut pages = self.desk.pages();
-        if pages.stage == Stage::Open {
-            pages.stage = Stage::Closing;
+        let mut pages = self.queue.pages();
+        if pages.phase == Phase::Open {
+            pages.phase = Phase::Closing;
         }
-        self.desk.come.notify_one();
-        let closing = |pages: &mut Pages| pages.stage != Stage::Ended;
-        let ended = self.desk.ended.wait_timeout_while(pages, END, closing);
+        self.queue.come.notify_one();
+        let closing = |pages: &mut Pages| pages.phase != Phase::Ended;
+        let ended = self.queue.ended.wait_timeout_while(pages, END, closing);
         // A thread whose output hangs is left behind, and not waited for again.
-        ended.unwrap_or_else(PoisonError::into_inner).0.stage = Stage::Ended;
+        ended.unwrap_or_else(PoisonError::into_inner).0.phase = Phase::Ended;
     }
 
     /// The way in, for the layer.
     pub(super) fn entrance(&self) -> Entrance {
-        Entrance(Arc::clone(&self.desk))
+        Entrance(Arc::clone(&self.queue))
     }
 }
 
@@ -99,7 +107,7 @@ impl Drop for Sink {
 }
 
 /// The way into a sink.
-pub(super) struct Entrance(Arc<Desk>);
+pub(super) struct Entrance(Arc<Queue>);
 
 impl Entrance {
     /// Takes one line, its end included, or drops it; never waits for the output.
@@ -113,7 +121,7 @@ impl Entrance {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum Phase {
     Open,
     /// What waits is still written.
     Closing,
@@ -122,7 +130,7 @@ enum Stage {
 
 /// What is between those who log and the thread.
 #[derive(Default)]
-struct Desk {
+struct Queue {
     pages: Mutex<Pages>,
     /// There is something to write.
     come: Condvar,
@@ -138,21 +146,25 @@ struct Pages {
     page: Vec<u8>,
     /// Lines that wait or are being written.
     lines: usize,
+    /// Bytes of these.
+    bytes: usize,
     /// The thread sleeps until a line comes.
     idle: bool,
-    stage: Stage,
+    phase: Phase,
 }
 
 impl Default for Pages {
     fn default() -> Self {
-        Self { page: Vec::with_capacity(PAGE), lines: 0, idle: false, stage: Stage::Open }
+        let page = Vec::with_capacity(ROOM);
+        Self { page, lines: 0, bytes: 0, idle: false, phase: Phase::Open }
     }
 }
 
-impl Desk {
+impl Queue {
     fn put(&self, line: &[u8]) {
         let mut pages = self.pages();
-        if pages.lines >= LINES || pages.stage == Stage::Ended {
+        let is_full = pages.lines >= LINES || pages.bytes + line.len() > BYTES;
+        if is_full || pages.phase == Phase::Ended {
             drop(pages);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -160,6 +172,7 @@ impl Desk {
         let before = pages.page.len();
         pages.page.extend_from_slice(line);
         pages.lines += 1;
+        pages.bytes += line.len();
         let wakes = pages.idle || (before < PAGE && pages.page.len() >= PAGE);
         pages.idle = false;
         drop(pages);
@@ -168,25 +181,27 @@ impl Desk {
         }
     }
 
-    fn write_until_closed(&self, mut out: impl io::Write) {
-        let mut writing = Vec::with_capacity(PAGE);
+    fn write_until_closed(&self, out: impl io::Write) {
+        let mut output = Output { out, is_torn: false };
+        let mut writing = Vec::with_capacity(ROOM);
         while let Some(lines) = self.turn_page(&mut writing) {
-            if out.write_all(&writing).and_then(|()| out.flush()).is_err() {
-                self.dropped.fetch_add(lines as u64, Ordering::Relaxed);
-            }
+            self.dropped.fetch_add(output.write(&writing), Ordering::Relaxed);
+            let bytes = writing.len();
             writing.clear();
             // After a jam there is no need for so large a page.
-            writing.shrink_to(PAGE);
-            self.pages().lines -= lines;
+            writing.shrink_to(ROOM);
+            let mut pages = self.pages();
+            pages.lines -= lines;
+            pages.bytes -= bytes;
         }
-        self.pages().stage = Stage::Ended;
+        self.pages().phase = Phase::Ended;
         self.ended.notify_all();
     }
 
     /// Waits until there is something to write, and takes it; gives how many lines it is. Nothing: it
     /// is closed, and all is written.
     fn turn_page(&self, writing: &mut Vec<u8>) -> Option<usize> {
-        let few = |pages: &mut Pages| pages.page.len() < PAGE && pages.stage == Stage::Open;
+        let few = |pages: &mut Pages| pages.page.len() < PAGE && pages.phase == Phase::Open;
         let gather = |pages| {
             let waited = self.come.wait_timeout_while(pages, GATHER, few);
             waited.unwrap_or_else(PoisonError::into_inner).0
@@ -195,7 +210,7 @@ impl Desk {
         let mut pages = gather(self.pages());
         if pages.page.is_empty() {
             pages.idle = true;
-            let idle = |pages: &mut Pages| pages.page.is_empty() && pages.stage == Stage::Open;
+            let idle = |pages: &mut Pages| pages.page.is_empty() && pages.phase == Phase::Open;
             let come = self.come.wait_while(pages, idle);
             pages = gather(come.unwrap_or_else(PoisonError::into_inner));
         }
@@ -209,6 +224,55 @@ impl Desk {
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the thread writes.
+struct Output<W> {
+    out: W,
+    /// The last line that went out has no end.
+    is_torn: bool,
+}
+
+impl<W: io::Write> Output<W> {
+    /// Writes a page, as far as it is taken; gives how many lines of it did not go out whole.
+    fn write(&mut self, page: &[u8]) -> u64 {
+        // What is left of a line must not spoil the next one.
+        if self.is_torn && self.put(b"\n") == 0 {
+            return ends(page);
+        }
+        let taken = self.put(page);
+        // A buffer that cannot be emptied now is emptied before it takes more.
+        let _ = self.out.flush();
+        ends(&page[taken..])
+    }
+
+    /// Gives how many bytes were taken.
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        let (mut taken, mut tries) = (0, 0);
+        while taken < bytes.len() {
+            match self.out.write(&bytes[taken..]) {
+                Ok(0) => break,
+                Ok(more) => (taken, tries) = (taken + more, 0),
+                Err(failed) if failed.kind() == io::ErrorKind::Interrupted => {}
+                // Standard output is shared: another process may have made it one that never waits.
+                Err(failed) if failed.kind() == io::ErrorKind::WouldBlock && tries < TRIES => {
+                    tries += 1;
+                    #[expect(clippy::disallowed_methods, reason = "no call runs on this thread")]
+                    thread::sleep(PAUSE);
+                }
+                Err(_) => break,
+            }
+        }
+        if let Some(last) = bytes[..taken].last() {
+            self.is_torn = *last != b'\n';
+        }
+        taken
+    }
+}
+
+/// How many lines end in `bytes`.
+fn ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 #[cfg(test)]
@@ -291,5 +355,86 @@ mod tests {
         assert_eq!(sink.dropped(), 3);
         put(&sink, 0..1);
         assert_eq!(sink.dropped(), 4);
+    }
+
+    /// An output that does one thing after the other, and takes all in the end.
+    struct Moody(Vec<Result<usize, io::ErrorKind>>, Vec<u8>);
+
+    impl Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let most = if self.0.is_empty() { bytes.len() } else { self.0.remove(0)? };
+            self.1.write(&bytes[..most.min(bytes.len())])
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn moody(moods: &[Result<usize, io::ErrorKind>]) -> Output<Moody> {
+        Output { out: Moody(moods.to_vec(), Vec::new()), is_torn: false }
+    }
+
+    #[test]
+    fn an_output_that_is_full_for_a_moment_gets_the_rest_later() {
+        let full = Err(io::ErrorKind::WouldBlock);
+        let mut output = moody(&[Ok(10), full, Err(io::ErrorKind::Interrupted), Ok(1), full]);
+        assert_eq!(output.write(b"the first\nthe second\nthe third\n"), 0);
+        assert_eq!(output.out.1, b"the first\nthe second\nthe third\n");
+    }
+
+    #[test]
+    fn of_a_page_that_breaks_off_only_the_rest_is_lost_and_the_next_begins_a_new_line() {
+        let no_room = Err(io::ErrorKind::StorageFull);
+        let mut output = moody(&[Ok(14), no_room, no_room]);
+        assert_eq!(output.write(b"the first\nthe second\nthe third\n"), 2);
+        assert_eq!(output.write(b"the fourth\nthe fifth\n"), 2, "there is still no room");
+        assert_eq!(output.write(b"the sixth\n"), 0);
+        assert_eq!(output.write(b"the seventh\n"), 0);
+        assert_eq!(output.out.1, b"the first\nthe \nthe sixth\nthe seventh\n");
+    }
+
+    #[test]
+    fn long_lines_are_bound_by_their_bytes() {
+        let (gate, wait) = mpsc::channel();
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let sink = Sink::to(Stuck(wait, Arc::clone(&written)));
+        let mut line = vec![b'x'; 16 * 1024];
+        line[16 * 1024 - 1] = b'\n';
+        for _ in 0..BYTES / line.len() + 7 {
+            sink.entrance().put(&line, Level::INFO);
+        }
+        assert_eq!(sink.dropped(), 7);
+        drop(gate);
+        drop(sink);
+        assert_eq!(written.lock().unwrap().len(), BYTES);
+    }
+
+    #[test]
+    fn what_was_written_makes_room_for_as_much() {
+        let queue = Queue::default();
+        let line = vec![b'\n'; BYTES];
+        for _ in 0..2 {
+            queue.put(&line);
+            queue.pages().phase = Phase::Closing;
+            queue.write_until_closed(io::sink());
+            queue.pages().phase = Phase::Open;
+        }
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_full_page_is_as_large_as_an_empty_one() {
+        let (queue, mut writing) = (Queue::default(), Vec::with_capacity(ROOM));
+        let room = |queue: &Queue| queue.pages().page.capacity();
+        let before = room(&queue);
+        while queue.pages().page.len() < PAGE {
+            queue.put(&[b'\n'; 999]);
+        }
+        assert_eq!(room(&queue), before);
+        queue.turn_page(&mut writing);
+        writing.clear();
+        writing.shrink_to(ROOM);
+        assert_eq!((writing.capacity(), room(&queue)), (before, before));
     }
 }

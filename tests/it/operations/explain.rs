@@ -172,8 +172,9 @@ async fn a_query_that_asks_for_what_there_is_not_is_told_what_there_is() {
         ("upstream=planted-4711", "There is no such upstream; there are: crm"),
         ("outcome=planted-4711", "There is no such outcome; there are: ok, not_found, stale"),
         ("class=planted-4711", "there are: success, degraded, rejected, failure"),
-        ("most=planted-4711", "`most` is a number from 1 to 10000"),
-        ("most=0", "`most` is a number from 1 to 10000"),
+        ("most=planted-4711", "`most` is a number from 1 to 500"),
+        ("most=0", "`most` is a number from 1 to 500"),
+        ("most=501", "`most` is a number from 1 to 500"),
         ("planted-4711", "Ask by action, outcome, class, upstream, and most"),
         ("class=failure&class=failure", "may stand once"),
     ] {

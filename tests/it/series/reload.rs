@@ -81,3 +81,31 @@ async fn it_shows_the_series_of_a_fresh_start() {
     }
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn how_long_calls_took_stays_when_their_action_gets_a_cache_and_goes_with_what_has_gone() {
+    let cached = || small().action("cache: {ttl: 60s}");
+    let proxy = cached().start().await;
+    // From the upstream, and from the cache.
+    proxy.works().await;
+    proxy.works().await;
+    let (fetched, kept) = (r#"source="upstream""#, r#"source="cache_fresh""#);
+    for (setup, expected) in [
+        (cached().action("fallback: {full_name: nobody}"), vec![fetched, kept]),
+        (small(), vec![fetched]),
+        (cached(), vec![fetched]),
+    ] {
+        let before = Arc::downgrade(&proxy.desk().pipeline());
+        proxy.write(Ok((setup, &["all: changed"])));
+        assert_eq!(proxy.operate("/reload", &json!({})).await.0, 200);
+        eventually("it is gone", async || (before.strong_count() == 0).then_some(())).await;
+        let series = series_of(&proxy.metrics().await);
+        for source in [fetched, kept] {
+            let shown = series.iter().any(|series| {
+                series.starts_with("holdline_request_duration_seconds") && series.contains(source)
+            });
+            assert_eq!(shown, expected.contains(&source), "{source}, {expected:?}: {series:#?}");
+        }
+    }
+    proxy.stop().await;
+}

@@ -10,12 +10,14 @@ use crate::{
     telemetry::{
         meters::UNKNOWN_ACTION,
         outcome::{Class, Outcome},
-        recent::{CALLS, Recalled},
+        recent::Recalled,
     },
 };
 
 /// How many where nothing is said: what a screen shows.
 const USUAL: usize = 50;
+/// How many at most: all that are remembered would hold up the probes and scrapes that come meanwhile.
+const MOST: usize = 500;
 
 /// Which calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,8 +75,8 @@ impl Wanted {
                 self.class = Class::ALL.into_iter().find(|class| class.as_str() == word);
             }
             "most" => {
-                let most = value.parse().ok().filter(|most| (1..=CALLS).contains(most));
-                self.most = most.ok_or(format!("`most` is a number from 1 to {CALLS}"))?;
+                let most = value.parse().ok().filter(|most| (1..=MOST).contains(most));
+                self.most = most.ok_or(format!("`most` is a number from 1 to {MOST}"))?;
             }
             _ => {
                 return Err("Ask by action, outcome, class, upstream, and most: how many".into());

@@ -288,7 +288,7 @@ impl Talkative {
         for (request, status) in [
             (client.get(&info).bearer_auth(ADMIN_TOKEN), 200),
             (client.get(url("/config")).bearer_auth(ADMIN_TOKEN), 200),
-            (client.get(url("/explain?most=1000")).bearer_auth(ADMIN_TOKEN), 200),
+            (client.get(url("/explain?most=500")).bearer_auth(ADMIN_TOKEN), 200),
             (client.get(url(&format!("/explain/{CUSTOMER}"))).bearer_auth(ADMIN_TOKEN), 400),
             (client.get(url(&format!("/explain?action={PHONE}"))).bearer_auth(ADMIN_TOKEN), 400),
             (
