@@ -84,14 +84,6 @@ pub enum Fact {
     Limit(Arc<str>),
     /// The upstream.
     Upstream(Arc<str>),
-    /// How many attempts were made.
-    Attempts(u32),
-    /// The state in which its breaker was met.
-    Breaker(&'static str),
-    /// Why it was not repeated once more.
-    Suppressed(&'static str),
-    /// The call whose flight this one waits for.
-    Leader(TraceContext),
 }
 
 /// What each stage of one call, or of one flight, decided.
@@ -123,6 +115,8 @@ struct Record {
     /// None on a hit: then this takes no memory.
     facts: Vec<(Stage, Fact)>,
     met: Met,
+    /// The call whose flight this one waits for: what its stage `flight` is linked to.
+    leader: Option<TraceContext>,
     exchanges: Vec<Exchanged>,
     /// What it has set off: sent where it is sent.
     behind: Vec<Arc<Trail>>,
@@ -200,15 +194,18 @@ impl Tracer {
             parent.map_or_else(|| self.chance.roll() < ratio, TraceContext::is_sampled)
         });
         let context = match parent {
-            Some(parent) => parent.child(chance::id64()),
-            None => TraceContext::unsampled(chance::id128(), chance::id64()),
+            // Where nobody takes our spans, what we send on is the caller's own context as it came:
+            // a span of ours would be missing in their trace, with all below it.
+            Some(parent) if self.ratio.is_none() => parent.clone(),
+            Some(parent) => parent.child(chance::id64()).sampled(picked),
+            None => TraceContext::unsampled(chance::id128(), chance::id64()).sampled(picked),
         };
         // The ids alone: what a stranger writes into the state is text we do not keep.
         let stranger = caller.filter(|_| !self.trust_callers);
         Trail {
             within: parent.map_or(0, TraceContext::span_id),
             link: stranger.map(TraceContext::without_state),
-            ..self.trail(began, Of::Call(method), context.sampled(picked))
+            ..self.trail(began, Of::Call(method), context)
         }
     }
 
@@ -250,6 +247,16 @@ impl Trail {
         &self.context
     }
 
+    /// The context of the span with that id, which lies somewhere below this one.
+    pub(super) fn context_below(&self, span_id: u64) -> TraceContext {
+        if self.passes_on() { self.context.clone() } else { self.context.child(span_id) }
+    }
+
+    /// Whether its context is that of its caller, to whose trace it adds nothing.
+    fn passes_on(&self) -> bool {
+        self.context.span_id() == self.within
+    }
+
     /// `work`, whose log lines name this trail's trace.
     pub fn within<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
         log::within(&self.context, work)
@@ -282,8 +289,13 @@ impl Trail {
         record.facts.push((stage, fact));
     }
 
+    /// Notes that this call waits for the flight that the call with that context leads.
+    pub fn follow(&self, leader: &TraceContext) {
+        self.lock().leader = Some(leader.clone());
+    }
+
     /// Notes an exchange that has ended.
-    pub fn exchanged(&self, exchanged: Exchanged) {
+    pub(super) fn exchanged(&self, exchanged: Exchanged) {
         let mut record = self.lock();
         match record.sent {
             Some(clock) => self.send_exchange(&mut record, clock, &exchanged),
@@ -312,7 +324,7 @@ impl Trail {
 
     /// The trail of a flight that this call starts: part of the same trace.
     pub fn flight(&self) -> Arc<Self> {
-        let context = self.context.child(chance::id64());
+        let context = self.context_below(chance::id64());
         let within = self.context.span_id();
         self.set_off(Self { within, ..self.tracer.trail(time::now(), Of::Flight, context) })
     }
@@ -321,7 +333,7 @@ impl Trail {
     /// with a link to the call.
     pub fn refresh(&self, action: Arc<str>) -> Arc<Self> {
         let context = TraceContext::unsampled(chance::id128(), chance::id64());
-        let context = context.sampled(self.context.is_sampled());
+        let context = context.sampled(self.context.is_sampled() && !self.passes_on());
         let link = Some(self.context.clone());
         let refresh = Self { link, ..self.tracer.trail(time::now(), Of::Flight, context) };
         refresh.tell(Stage::Flight, Fact::Action(action));

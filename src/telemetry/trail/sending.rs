@@ -9,7 +9,7 @@ use crate::{
         report::Ended,
         spans::{Asked, Clock, Place},
         stage::Stage,
-        trail::{Fact, Met, Noted, Of, Record, Trail},
+        trail::{Met, Noted, Of, Record, Trail},
     },
     time,
 };
@@ -65,14 +65,10 @@ impl Trail {
             (Stage::Flight, Of::Flight) => self.root(),
             (stage, _) => self.below(record.id(stage), self.context.span_id()),
         };
-        let counted = record.counted(step.stage);
-        let facts = record.facts.iter().filter(|(of, _)| *of == step.stage).map(|(_, fact)| fact);
-        let leader = facts.clone().find_map(|fact| match fact {
-            Fact::Leader(leader) => Some(leader),
-            _ => None,
-        });
+        let leader = record.leader.as_ref().filter(|_| step.stage == Stage::Flight);
         let place = Place { link: leader.or(place.link), ..place };
-        sender.stage(place, clock, (&step, failed), facts.chain(&counted));
+        let facts = record.facts.iter().filter(|(of, _)| *of == step.stage).map(|(_, fact)| fact);
+        sender.stage(place, clock, (&step, failed), (facts, record.fetched(step.stage)));
     }
 
     pub(super) fn send_exchange(&self, record: &mut Record, clock: Clock, exchanged: &Exchanged) {
@@ -107,16 +103,9 @@ impl Record {
         *id
     }
 
-    /// What came of the attempts, for the stage that makes them.
-    fn counted(&self, stage: Stage) -> Vec<Fact> {
-        if stage != Stage::Upstream {
-            return Vec::new();
-        }
+    /// What the fetch met, and how many attempts it made, for the stage that makes them.
+    fn fetched(&self, stage: Stage) -> Option<(Met, usize)> {
         let is_attempt = |noted: &&Noted| noted.here && noted.step.stage == Stage::Attempt;
-        let made = self.steps.iter().filter(is_attempt).count();
-        let Met { breaker, not_repeated, .. } = self.met;
-        let made = Fact::Attempts(u32::try_from(made).unwrap_or(u32::MAX));
-        let met = [breaker.map(Fact::Breaker), not_repeated.map(Fact::Suppressed)];
-        met.into_iter().flatten().chain([made]).collect()
+        (stage == Stage::Upstream).then(|| (self.met, self.steps.iter().filter(is_attempt).count()))
     }
 }
