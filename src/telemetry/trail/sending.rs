@@ -17,19 +17,19 @@ use crate::{
 impl Trail {
     /// Sends the whole trace of a call that has ended, if it is one of those that leave theirs.
     pub(in super::super) fn ended(&self, call: &Ended<'_>, took: Duration) {
-        let (Some(sender), Of::Call(method)) = (&self.tracer.sender, self.of) else { return };
+        let (Some(sender), Of::Call(method)) = (&self.tracer.0.sender, self.of) else { return };
         if !self.context.is_sampled() && !sender.keeps(call.outcome, took) {
             return;
         }
         let (clock, began) = (sender.clock(), self.began);
-        let (route, scheme) = (&*self.tracer.route, self.tracer.scheme);
+        let (route, scheme) = (&*self.tracer.0.route, self.tracer.0.scheme);
         sender.call(self.root(), clock, Asked { method, route, scheme, began }, call);
         self.send(clock);
     }
 
     /// The same of a refresh, which otherwise goes with the trace of the call that set it off.
     pub fn refreshed(&self) {
-        let Some(sender) = &self.tracer.sender else { return };
+        let Some(sender) = &self.tracer.0.sender else { return };
         let failed =
             self.lock().steps.iter().any(|noted| noted.failed && noted.step.stage == Stage::Flight);
         if sender.keeps_what(failed, time::now().saturating_duration_since(self.began)) {
@@ -58,7 +58,7 @@ impl Trail {
 
     pub(super) fn send_step(&self, record: &mut Record, clock: Clock, noted: Noted) {
         let Noted { step, failed, here } = noted;
-        let (Some(sender), true) = (&self.tracer.sender, here) else { return };
+        let (Some(sender), true) = (&self.tracer.0.sender, here) else { return };
         let place = match (step.stage, self.of) {
             // Its span is that of the exchange.
             (Stage::Attempt, _) => return,
@@ -72,7 +72,7 @@ impl Trail {
     }
 
     pub(super) fn send_exchange(&self, record: &mut Record, clock: Clock, exchanged: &Exchanged) {
-        let Some(sender) = &self.tracer.sender else { return };
+        let Some(sender) = &self.tracer.0.sender else { return };
         let within = record.id(exchanged.of.within);
         sender.exchange(self.below(exchanged.of.span_id, within), clock, exchanged);
     }
@@ -107,5 +107,53 @@ impl Record {
     fn fetched(&self, stage: Stage) -> Option<(Met, usize)> {
         let is_attempt = |noted: &&Noted| noted.here && noted.step.stage == Stage::Attempt;
         (stage == Stage::Upstream).then(|| (self.met, self.steps.iter().filter(is_attempt).count()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{
+        chance::Chance,
+        settings::{Keep, TraceProtocol, TraceSettings},
+        telemetry::{
+            attempts::Ended,
+            exchange::{Peer, Target, UnderWay},
+            metrics::Registry,
+            spans::Sender,
+            stage::Stage,
+            traces::Traces,
+            trail::Tracer,
+        },
+        time::{self, Wall},
+    };
+
+    #[tokio::test]
+    async fn an_exchange_is_noted_however_it_ends_and_as_canceled_where_it_is_cut() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let keep = Keep { failures: true, slower_than: Duration::MAX };
+        let endpoint = "http://127.0.0.1:9".parse().unwrap();
+        let protocol = TraceProtocol::HttpProtobuf;
+        let settings = TraceSettings { endpoint, protocol, sample_ratio: 0.0, keep };
+        let traces = Traces::start(&settings, &tokio::runtime::Handle::current()).unwrap();
+        let sender = Sender::new(keep, traces.entrance(), Wall::System);
+        let tracer = Tracer::new(&Registry::new(), Some(0.0), false, "/{action}", Chance::Random)
+            .sending(Some(sender));
+        let trail = tracer.begin(time::now(), None, "POST");
+        let peer = Peer::at(&"https://login.test".parse().unwrap());
+        let asked = || {
+            let asked = (&peer, Target::Word("token"));
+            UnderWay::begin(&trail, Stage::Upstream, &http::Method::POST, asked, 0)
+        };
+        drop(asked());
+        asked().end(Ended::Status(200));
+        let mut refused = asked();
+        refused.end(Ended::Status(200));
+        refused.because(Some("not_json"));
+        drop(refused);
+        let record = trail.lock();
+        let ends: Vec<_> = record.exchanges.iter().map(|one| (one.word, one.error)).collect();
+        assert_eq!(ends, [("canceled", None), ("200", None), ("200", Some("not_json"))]);
     }
 }
