@@ -9,7 +9,9 @@ use crate::{
     chance,
     telemetry::{
         attempts::{self, Ended},
+        propagation::TraceContext,
         stage::Stage,
+        trail::Trail,
     },
     time::{self, Instant},
 };
@@ -54,7 +56,7 @@ impl Target {
 
 /// What is known of an exchange when it begins.
 #[derive(Debug, Clone)]
-pub struct Exchange {
+pub(super) struct Exchange {
     /// The stage that makes it.
     pub(super) within: Stage,
     /// A word of a closed list.
@@ -68,8 +70,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// One that begins now, in the course of `within`.
-    pub fn begin(
+    fn begin(
         within: Stage,
         method: &http::Method,
         (peer, target): (&Peer, Target),
@@ -86,51 +87,101 @@ impl Exchange {
         }
     }
 
-    /// When it began.
-    pub fn began(&self) -> Instant {
-        self.began
-    }
-
-    /// The id of its span, which is the parent of what the other side does.
-    pub fn span_id(&self) -> u64 {
-        self.span_id
-    }
-
     /// How it ended, which is now.
-    #[must_use]
-    pub fn ended(self, ended: Ended) -> Exchanged {
-        let (status, word) = match ended {
-            Ended::Status(status) => (Some(status), attempts::status_label(status)),
-            Ended::Error(error) => (None, error),
-        };
+    fn ended(self, ended: Ended) -> Exchanged {
+        let (status, word) = (status(ended), word(ended));
         let is_well = matches!(ended, Ended::Status(..400) | Ended::Error(CANCELED));
         let took = time::now().saturating_duration_since(self.began);
         Exchanged { of: self, took, status, word, error: (!is_well).then_some(word) }
     }
 }
 
+fn status(ended: Ended) -> Option<u16> {
+    match ended {
+        Ended::Status(status) => Some(status),
+        Ended::Error(_) => None,
+    }
+}
+
+fn word(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Status(status) => attempts::status_label(status),
+        Ended::Error(error) => error,
+    }
+}
+
+/// An exchange that is under way. When it is dropped it is noted in the trail: as canceled, unless
+/// its end was told. The slow ones, of which callers tire, must not be missing where one looks for
+/// them.
+#[derive(Debug)]
+pub struct UnderWay<'a> {
+    trail: &'a Trail,
+    exchange: Exchange,
+    ended: Ended,
+    reason: Option<&'static str>,
+}
+
+impl<'a> UnderWay<'a> {
+    /// One that begins now, in the course of `within`. `resent` is how often it was sent before.
+    pub fn begin(
+        trail: &'a Trail,
+        within: Stage,
+        method: &http::Method,
+        asked: (&Peer, Target),
+        resent: u32,
+    ) -> Self {
+        let exchange = Exchange::begin(within, method, asked, resent);
+        Self { trail, exchange, ended: Ended::Error(CANCELED), reason: None }
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Instant {
+        self.exchange.began
+    }
+
+    /// The context that the other side is sent.
+    pub fn context(&self) -> TraceContext {
+        self.trail.context_below(self.exchange.span_id)
+    }
+
+    /// Tells how it ended. It has ended when this is dropped.
+    pub fn end(&mut self, ended: Ended) {
+        self.ended = ended;
+    }
+
+    /// Tells that it went wrong for a reason that its status does not tell.
+    pub fn because(&mut self, reason: Option<&'static str>) {
+        self.reason = reason;
+    }
+
+    /// How it ended, as far as was told.
+    pub fn ended(&self) -> Ended {
+        self.ended
+    }
+
+    /// The same in a word.
+    pub fn word(&self) -> &'static str {
+        word(self.ended)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let exchanged = self.exchange.clone().ended(self.ended);
+        let error = self.reason.or(exchanged.error);
+        self.trail.exchanged(Exchanged { error, ..exchanged });
+    }
+}
+
 /// An exchange that has ended.
 #[derive(Debug, Clone)]
-pub struct Exchanged {
+pub(super) struct Exchanged {
     pub(super) of: Exchange,
     pub(super) took: Duration,
     pub(super) status: Option<u16>,
     pub(super) word: &'static str,
     /// The word for what went wrong.
     pub(super) error: Option<&'static str>,
-}
-
-impl Exchanged {
-    /// The word for how it ended.
-    pub fn word(&self) -> &'static str {
-        self.word
-    }
-
-    /// The same, wrong for a reason that its status does not tell.
-    #[must_use]
-    pub fn because(self, reason: Option<&'static str>) -> Self {
-        Self { error: reason.or(self.error), ..self }
-    }
 }
 
 #[cfg(test)]

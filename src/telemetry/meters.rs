@@ -1,5 +1,6 @@
 //! Meters: the series of the metric table, resolved once at start and typed by who counts with them.
-//! A call touches atomics only; it never looks up a name or builds a label.
+//! A call touches atomics only; it looks up no name and builds no label, but
+//! for a series that appears with its first use, once.
 
 use std::{
     fmt,

@@ -116,7 +116,10 @@ impl Telemetry {
     /// Sends the last spans; gives up after a second and a half. Blocks: not for a worker of the runtime.
     pub fn flush(&self) {
         if let Some(traces) = &self.traces {
-            traces.shutdown(FLUSH);
+            let left = traces.shutdown(FLUSH);
+            if left > 0 {
+                tracing::warn!(spans = left, "spans were lost at the end");
+            }
         }
     }
 }

@@ -61,14 +61,14 @@ pub struct Id([u8; DIGITS]);
 
 /// A name of the configuration, which is short.
 #[derive(Clone, Copy)]
-struct Word {
+struct ShortName {
     bytes: [u8; 64],
     length: u8,
 }
 
 /// A step in little room: times in microseconds, at most 71 minutes.
 #[derive(Debug, Clone, Copy)]
-struct Noted {
+struct Packed {
     stage: Stage,
     decision: &'static str,
     began: u32,
@@ -101,9 +101,9 @@ pub struct Recalled {
     pub detail: Option<Box<str>>,
     /// Attempts that its steps do not show.
     pub left_out: usize,
-    action: Word,
-    upstream: Word,
-    steps: [Noted; STEPS],
+    action: ShortName,
+    upstream: ShortName,
+    steps: [Packed; STEPS],
     kept: u8,
 }
 
@@ -147,7 +147,7 @@ impl Recent {
     pub(super) fn note(
         &self,
         trail: &Trail,
-        steps: &[Step],
+        (steps, met): (&[Step], Met),
         call: &Ended<'_>,
         (took, waited): (Duration, Duration),
     ) {
@@ -169,7 +169,7 @@ impl Recent {
         recalled.outcome = call.outcome;
         recalled.source = call.source;
         recalled.status = call.status;
-        recalled.met = trail.met();
+        recalled.met = met;
         recalled.detail = detail;
         recalled.action.set(call.action);
         recalled.upstream.set(call.upstream.unwrap_or_default());
@@ -233,8 +233,8 @@ fn lock(place: &Mutex<Place>) -> MutexGuard<'_, Place> {
 
 impl Recalled {
     fn blank() -> Self {
-        let none = Word { bytes: [0; 64], length: 0 };
-        let step = Noted { stage: Stage::Authenticate, decision: "", began: 0, took: 0 };
+        let none = ShortName { bytes: [0; 64], length: 0 };
+        let step = Packed { stage: Stage::Authenticate, decision: "", began: 0, took: 0 };
         Self {
             request_id: [b'0'; DIGITS],
             trace_id: 0,
@@ -268,7 +268,7 @@ impl Recalled {
             let Some(place) = self.steps.get_mut(kept) else { break };
             let began = step.began.saturating_duration_since(self.began);
             let (stage, decision) = (step.stage, step.decision);
-            *place = Noted { stage, decision, began: micros(began), took: micros(step.took) };
+            *place = Packed { stage, decision, began: micros(began), took: micros(step.took) };
             kept += 1;
         }
         self.left_out = steps.len() - kept;
@@ -305,7 +305,7 @@ impl Recalled {
     }
 }
 
-impl Word {
+impl ShortName {
     fn set(&mut self, text: &str) {
         let text = &text[..text.floor_char_boundary(self.bytes.len())];
         self.bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -359,7 +359,7 @@ mod tests {
             bytes_in: 0,
             bytes_out: 0,
         };
-        recent.note(trail, &trail.steps(), &call, (Duration::ZERO, Duration::ZERO));
+        recent.note(trail, (&trail.steps(), trail.met()), &call, (Duration::ZERO, Duration::ZERO));
     }
 
     fn numbers(calls: &[Recalled]) -> Vec<u64> {

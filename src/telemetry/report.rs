@@ -9,7 +9,7 @@ use crate::{
         outcome::{Class, Outcome, Source},
         stage::Stage,
         steps::Steps,
-        trail::Trail,
+        trail::{Met, Trail},
     },
     time,
 };
@@ -46,16 +46,16 @@ pub struct Ended<'a> {
 /// Counts the call, sends its trace where it leaves one, writes its line, and remembers it.
 pub fn ended(trail: &Trail, meters: &CallMeters, call: &Ended<'_>) {
     let took = time::now().saturating_duration_since(trail.began());
-    // Read once: nobody adds to them any more, and each look would take the lock.
-    let noted = trail.steps();
+    // Read once, for all who tell of it: the counters, the ring and the line.
+    let (noted, met) = trail.so_far();
     let steps = Steps::of(&noted);
     let waited = steps.waited().min(took);
     meters.ended(call.outcome, call.source, took, waited);
     trail.ended(call, took);
     if let Some(recent) = trail.recent() {
-        recent.note(trail, &noted, call, (took, waited));
+        recent.note(trail, (&noted, met), call, (took, waited));
     }
-    write_line(trail, steps, call, (took, waited));
+    write_line(trail, (steps, met), call, (took, waited));
 }
 
 /// One event of one shape for every call, so that one query finds them all. A failure, ours or an
@@ -64,11 +64,11 @@ pub fn ended(trail: &Trail, meters: &CallMeters, call: &Ended<'_>) {
 /// level is for what somebody has to mend, and one call is seldom that.
 fn write_line(
     trail: &Trail,
-    steps: Steps<'_>,
+    (steps, met): (Steps<'_>, Met),
     call: &Ended<'_>,
     (took, waited): (Duration, Duration),
 ) {
-    let (context, met) = (trail.context(), trail.met());
+    let context = trail.context();
     let decided = |stage| steps.decision(stage);
     let ms = |stage| steps.took(stage).map(millis);
     macro_rules! line {

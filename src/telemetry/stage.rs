@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::{
         chance::Chance,
-        telemetry::{metrics::Registry, trail::Tracer},
+        telemetry::{metrics::Registry, steps::Steps, trail::Tracer},
     };
 
     #[derive(Debug)]
@@ -177,7 +177,10 @@ mod tests {
         };
         stage(&trail, Stage::Upstream, work).await;
         assert_eq!(trail.decision(Stage::Upstream), Some("answered"));
-        assert_eq!(trail.took(Stage::Upstream), Some(Duration::from_millis(30)));
+        assert_eq!(
+            Steps::of(&trail.steps()).took(Stage::Upstream),
+            Some(Duration::from_millis(30))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -186,6 +189,6 @@ mod tests {
         let work = stage(&trail, Stage::Upstream, future::pending::<Word>());
         assert!(tokio::time::timeout(Duration::from_secs(2), work).await.is_err());
         assert_eq!(trail.decision(Stage::Upstream), Some("left"));
-        assert_eq!(trail.took(Stage::Upstream), Some(Duration::from_secs(2)));
+        assert_eq!(Steps::of(&trail.steps()).took(Stage::Upstream), Some(Duration::from_secs(2)));
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     pipeline::authenticate::Surroundings,
     telemetry::{
         attempts::Ended,
-        exchange::{Exchange, Peer, Target},
+        exchange::{Peer, Target, UnderWay},
         stage::Stage,
         trail::Trail,
     },
@@ -162,14 +162,15 @@ impl Contact {
         trail: &Trail,
     ) -> Result<Reply, WireError> {
         let (peer, what) = (&self.asked.0, Target::Word(self.asked.1));
-        let asked = Exchange::begin(Stage::Authenticate, question.method(), (peer, what), resent);
+        let (within, method) = (Stage::Authenticate, question.method());
+        let mut under_way = UnderWay::begin(trail, within, method, (peer, what), resent);
         let exchange = self.client.exchange(question, self.max_answer);
         let exchanged = tokio::time::timeout_at(ends.instant(), exchange).await;
         let reply = exchanged.unwrap_or(Err(WireError::Timeout));
-        trail.exchanged(asked.ended(match &reply {
+        under_way.end(match &reply {
             Ok(reply) => Ended::Status(reply.status().as_u16()),
             Err(error) => Ended::Error(error.label()),
-        }));
+        });
         reply
     }
 }

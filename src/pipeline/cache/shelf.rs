@@ -34,7 +34,7 @@ use crate::{
         outcome::Source,
         propagation::TraceContext,
         stage::{Decided, Stage},
-        trail::{Fact, Trail},
+        trail::Trail,
     },
     time::{self, Deadline, Instant},
 };
@@ -273,14 +273,31 @@ pub(super) async fn lead<E: FetchFailure>(
     mut waiter: Waiter<Landed<E>, Mark>,
     flight: &Trail,
 ) -> Result<Kept, NoAnswer<E>> {
-    let began = time::now();
+    let call = asked.trail;
+    let mut leading = Leading { call, flight, began: time::now(), landed: false };
     let landed = tokio::time::timeout_at(give_up_at(asked, spare), waiter.landed()).await;
-    asked.trail.absorb(flight);
-    // It may have landed just after this call gave up on it.
-    if landed.is_err() && asked.trail.decision(Stage::Flight).is_none() {
-        asked.trail.leave(began);
-    }
+    leading.landed = landed.is_ok();
+    drop(leading);
     kept(asked, spare, landed.ok(), Source::Upstream)
+}
+
+/// A call that waits for the flight that it leads. Dropped with its caller, it has met all the same
+/// what the flight had met until then.
+struct Leading<'a> {
+    call: &'a Trail,
+    flight: &'a Trail,
+    began: Instant,
+    landed: bool,
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.call.absorb(self.flight);
+        // It may have landed just after this call gave up on it.
+        if !self.landed && self.call.decision(Stage::Flight).is_none() {
+            self.call.leave(self.began);
+        }
+    }
 }
 
 /// Waits for a flight that another call leads.
@@ -289,13 +306,28 @@ pub(super) async fn follow<E: FetchFailure>(
     spare: Option<&Entry>,
     mut waiter: Waiter<Landed<E>, Mark>,
 ) -> Result<Kept, NoAnswer<E>> {
-    let began = time::now();
     if let Some(leader) = &waiter.mark().leader {
-        asked.trail.tell(Stage::Flight, Fact::Leader(leader.clone()));
+        asked.trail.follow(leader);
     }
+    let mut following = Following { call: asked.trail, began: time::now(), landed: false };
     let landed = tokio::time::timeout_at(give_up_at(asked, spare), waiter.landed()).await;
-    asked.trail.step(Stage::Flight, began, if landed.is_ok() { "joined" } else { "left" });
+    following.landed = landed.is_ok();
+    drop(following);
     kept(asked, spare, landed.ok(), Source::Coalesced)
+}
+
+/// A call that waits for a flight that another one leads. Dropped with its caller, it has left it.
+struct Following<'a> {
+    call: &'a Trail,
+    began: Instant,
+    landed: bool,
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        let word = if self.landed { "joined" } else { "left" };
+        self.call.step(Stage::Flight, self.began, word);
+    }
 }
 
 /// Until when a call waits: its deadline; where an old answer is at hand, only as long as the policy

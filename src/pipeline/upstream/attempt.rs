@@ -21,8 +21,9 @@ use crate::{
     },
     telemetry::{
         attempts::{AttemptMeters, Ended},
-        exchange::{Exchange, Peer, Target},
+        exchange::{self, Peer, Target},
         stage::Stage,
+        trail::Trail,
     },
     time::{self, Deadline},
 };
@@ -54,22 +55,22 @@ impl Middleware for Attempt {
         let errand = Errand::of(extensions);
         pace::set_out(extensions)?;
         let target = Target::Template(Arc::clone(&errand.url_template));
-        let under_way = UnderWay {
-            exchange: Exchange::begin(
+        let trail: &Trail = &errand.trail;
+        let mut under_way = UnderWay {
+            exchange: exchange::UnderWay::begin(
+                trail,
                 Stage::Upstream,
                 request.method(),
                 (&self.peer, target),
                 errand.next_attempt(),
             ),
+            trail,
             method: request.method().clone(),
             meters: &self.meters,
-            ended: Ended::Error("canceled"),
-            errand: &errand,
         };
         let began = under_way.exchange.began();
         if self.propagate_trace {
-            let context = errand.trail.context().child(under_way.exchange.span_id());
-            context.write(request.headers_mut());
+            under_way.exchange.context().write(request.headers_mut());
         }
         let own_end = Deadline::after(began, self.timeout);
         let ends = own_end.earlier(errand.deadline);
@@ -91,7 +92,8 @@ impl Middleware for Attempt {
         {
             self.latency.note(time::now(), took);
         }
-        under_way.end(ended(&result));
+        under_way.exchange.end(ended(&result));
+        drop(under_way);
         match result {
             Ok(reply) => Ok(reply.into()),
             Err(error) => Err(error.into_chain()),
@@ -105,30 +107,20 @@ pub(super) fn answers(status: StatusCode) -> bool {
     !matches!(status.as_u16(), 408 | 429 | 500..)
 }
 
-/// An attempt that is under way. Dropped with its caller, it is noted as canceled: the slow ones,
-/// of which callers tire, must not be missing where one looks for them.
+/// An attempt that is under way: an exchange that is counted, and a step, however it ends.
 struct UnderWay<'a> {
-    errand: &'a Errand,
-    exchange: Exchange,
+    exchange: exchange::UnderWay<'a>,
+    trail: &'a Trail,
     method: http::Method,
     meters: &'a AttemptMeters,
-    ended: Ended,
-}
-
-impl UnderWay<'_> {
-    fn end(mut self, ended: Ended) {
-        self.ended = ended;
-    }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let (trail, began) = (&self.errand.trail, self.exchange.began());
+        let began = self.exchange.began();
         let took = time::now().saturating_duration_since(began);
-        self.meters.attempted(&self.method, self.ended, took);
-        let exchanged = self.exchange.clone().ended(self.ended);
-        trail.step(Stage::Attempt, began, exchanged.word());
-        trail.exchanged(exchanged);
+        self.meters.attempted(&self.method, self.exchange.ended(), took);
+        self.trail.step(Stage::Attempt, began, self.exchange.word());
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
         propagation::TraceContext,
         report::Ended,
         traces::Entrance,
-        trail::{Fact, Step},
+        trail::{Fact, Met, Step},
     },
     time::{self, Instant, Wall},
 };
@@ -150,16 +150,22 @@ impl Sender {
         self.send(place, Said { kind: SpanKind::Server, name, wrong, times, attributes });
     }
 
-    /// Sends the span of a stage.
+    /// Sends the span of a stage, with the facts of it, and with what the fetch met and how many
+    /// attempts it made where it is that of the fetch.
     pub(super) fn stage<'a>(
         &self,
         place: Place<'_>,
         clock: Clock,
         (step, wrong): (&Step, bool),
-        facts: impl Iterator<Item = &'a Fact>,
+        (facts, fetched): (impl Iterator<Item = &'a Fact>, Option<(Met, usize)>),
     ) {
-        let decision = Attribute::Decision.is(step.decision);
-        let attributes = [decision].into_iter().chain(facts.filter_map(told)).collect();
+        let mut attributes = vec![Attribute::Decision.is(step.decision)];
+        attributes.extend(facts.map(told));
+        if let Some((met, attempts)) = fetched {
+            attributes.extend(met.breaker.map(|state| Attribute::Breaker.is(state)));
+            attributes.extend(met.not_repeated.map(|why| Attribute::Suppressed.is(why)));
+            attributes.push(Attribute::Attempts.is(whole(attempts as u128)));
+        }
         let began = clock.at(step.began);
         let (times, name) = ((began, began + step.took), step.stage.as_str().to_owned());
         self.send(place, Said { kind: SpanKind::Internal, name, wrong, times, attributes });
@@ -218,17 +224,13 @@ impl Sender {
     }
 }
 
-/// A fact as an attribute; a link is none.
-fn told(fact: &Fact) -> Option<KeyValue> {
-    Some(match fact {
+/// A fact as an attribute.
+fn told(fact: &Fact) -> KeyValue {
+    match fact {
         Fact::Action(name) => Attribute::Action.is(name.clone()),
         Fact::Limit(name) => Attribute::Limit.is(name.clone()),
         Fact::Upstream(name) => Attribute::Upstream.is(name.clone()),
-        Fact::Attempts(number) => Attribute::Attempts.is(i64::from(*number)),
-        Fact::Breaker(state) => Attribute::Breaker.is(*state),
-        Fact::Suppressed(why) => Attribute::Suppressed.is(*why),
-        Fact::Leader(_) => return None,
-    })
+    }
 }
 
 /// OpenTelemetry knows no unsigned numbers.

@@ -33,21 +33,24 @@ use crate::{
 
 /// Which calls leave spans, and where stage times are counted. One per service.
 #[derive(Clone)]
-pub struct Tracer {
+pub struct Tracer(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
     /// `None`: no spans, because nobody would be sent them.
     ratio: Option<f64>,
     trust_callers: bool,
     route: Arc<str>,
     scheme: &'static str,
     chance: Chance,
-    stages: Arc<[Histogram; 8]>,
+    stages: [Histogram; 8],
     sender: Option<Sender>,
     recent: Option<Arc<Recent>>,
 }
 
 impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracer").field("ratio", &self.ratio).finish_non_exhaustive()
+        f.debug_struct("Tracer").field("ratio", &self.0.ratio).finish_non_exhaustive()
     }
 }
 
@@ -84,14 +87,6 @@ pub enum Fact {
     Limit(Arc<str>),
     /// The upstream.
     Upstream(Arc<str>),
-    /// How many attempts were made.
-    Attempts(u32),
-    /// The state in which its breaker was met.
-    Breaker(&'static str),
-    /// Why it was not repeated once more.
-    Suppressed(&'static str),
-    /// The call whose flight this one waits for.
-    Leader(TraceContext),
 }
 
 /// What each stage of one call, or of one flight, decided.
@@ -123,6 +118,8 @@ struct Record {
     /// None on a hit: then this takes no memory.
     facts: Vec<(Stage, Fact)>,
     met: Met,
+    /// The call whose flight this one waits for: what its stage `flight` is linked to.
+    leader: Option<TraceContext>,
     exchanges: Vec<Exchanged>,
     /// What it has set off: sent where it is sent.
     behind: Vec<Arc<Trail>>,
@@ -157,34 +154,39 @@ impl Tracer {
         chance: Chance,
     ) -> Self {
         let stages = Stage::ALL.map(|stage| registry.histogram(&STAGE_DURATION, &[stage.as_str()]));
-        Self {
+        Self(Arc::new(Parts {
             ratio,
             trust_callers,
             route: route.into(),
             scheme: "http",
             chance,
-            stages: Arc::new(stages),
+            stages,
             sender: None,
             recent: None,
-        }
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// The same, with somebody who sends spans.
     #[must_use]
     pub fn sending(self, sender: Option<Sender>) -> Self {
-        Self { sender, ..self }
+        self.with(|parts| parts.sender = sender)
     }
 
     /// The same, with who remembers the last calls.
     #[must_use]
     pub fn remembering(self, recent: Arc<Recent>) -> Self {
-        Self { recent: Some(recent), ..self }
+        self.with(|parts| parts.recent = Some(recent))
     }
 
     /// The same for calls that come over TLS.
     #[must_use]
     pub fn over_tls(self, tls: bool) -> Self {
-        Self { scheme: if tls { "https" } else { "http" }, ..self }
+        self.with(|parts| parts.scheme = if tls { "https" } else { "http" })
     }
 
     /// Begins the trail of a call by that method, a word of a closed list. `caller` is the trace
@@ -195,20 +197,24 @@ impl Tracer {
         caller: Option<&TraceContext>,
         method: &'static str,
     ) -> Trail {
-        let parent = caller.filter(|_| self.trust_callers);
-        let picked = self.ratio.is_some_and(|ratio| {
-            parent.map_or_else(|| self.chance.roll() < ratio, TraceContext::is_sampled)
+        let Parts { ratio, trust_callers, ref chance, .. } = *self.0;
+        let parent = caller.filter(|_| trust_callers);
+        let picked = ratio.is_some_and(|ratio| {
+            parent.map_or_else(|| chance.roll() < ratio, TraceContext::is_sampled)
         });
         let context = match parent {
-            Some(parent) => parent.child(chance::id64()),
-            None => TraceContext::unsampled(chance::id128(), chance::id64()),
+            // Where nobody takes our spans, what we send on is the caller's own context as it came:
+            // a span of ours would be missing in their trace, with all below it.
+            Some(parent) if ratio.is_none() => parent.clone(),
+            Some(parent) => parent.child(chance::id64()).sampled(picked),
+            None => TraceContext::unsampled(chance::id128(), chance::id64()).sampled(picked),
         };
         // The ids alone: what a stranger writes into the state is text we do not keep.
-        let stranger = caller.filter(|_| !self.trust_callers);
+        let stranger = caller.filter(|_| !trust_callers);
         Trail {
             within: parent.map_or(0, TraceContext::span_id),
             link: stranger.map(TraceContext::without_state),
-            ..self.trail(began, Of::Call(method), context.sampled(picked))
+            ..self.trail(began, Of::Call(method), context)
         }
     }
 
@@ -242,12 +248,22 @@ impl Trail {
 
     /// Who remembers it.
     pub(super) fn recent(&self) -> Option<&Recent> {
-        self.tracer.recent.as_deref()
+        self.tracer.0.recent.as_deref()
     }
 
     /// The context that what we send on belongs to.
     pub fn context(&self) -> &TraceContext {
         &self.context
+    }
+
+    /// The context of the span with that id, which lies somewhere below this one.
+    pub(super) fn context_below(&self, span_id: u64) -> TraceContext {
+        if self.passes_on() { self.context.clone() } else { self.context.child(span_id) }
+    }
+
+    /// Whether its context is that of its caller, to whose trace it adds nothing.
+    fn passes_on(&self) -> bool {
+        self.context.span_id() == self.within
     }
 
     /// `work`, whose log lines name this trail's trace.
@@ -282,13 +298,18 @@ impl Trail {
         record.facts.push((stage, fact));
     }
 
+    /// Notes that this call waits for the flight that the call with that context leads.
+    pub fn follow(&self, leader: &TraceContext) {
+        self.lock().leader = Some(leader.clone());
+    }
+
     /// Notes an exchange that has ended.
-    pub fn exchanged(&self, exchanged: Exchanged) {
+    pub(super) fn exchanged(&self, exchanged: Exchanged) {
         let mut record = self.lock();
         match record.sent {
             Some(clock) => self.send_exchange(&mut record, clock, &exchanged),
             // Kept for nobody else: there is no other reader.
-            None if self.tracer.sender.is_some() => record.exchanges.push(exchanged),
+            None if self.tracer.0.sender.is_some() => record.exchanges.push(exchanged),
             None => {}
         }
     }
@@ -301,7 +322,7 @@ impl Trail {
         here: bool,
     ) {
         let took = time::now().saturating_duration_since(began);
-        self.tracer.stages[stage as usize].record(took.as_secs_f64());
+        self.tracer.0.stages[stage as usize].record(took.as_secs_f64());
         let noted = Noted { step: Step { stage, began, took, decision }, failed, here };
         let mut record = self.lock();
         record.steps.push(noted);
@@ -312,7 +333,7 @@ impl Trail {
 
     /// The trail of a flight that this call starts: part of the same trace.
     pub fn flight(&self) -> Arc<Self> {
-        let context = self.context.child(chance::id64());
+        let context = self.context_below(chance::id64());
         let within = self.context.span_id();
         self.set_off(Self { within, ..self.tracer.trail(time::now(), Of::Flight, context) })
     }
@@ -321,7 +342,7 @@ impl Trail {
     /// with a link to the call.
     pub fn refresh(&self, action: Arc<str>) -> Arc<Self> {
         let context = TraceContext::unsampled(chance::id128(), chance::id64());
-        let context = context.sampled(self.context.is_sampled());
+        let context = context.sampled(self.context.is_sampled() && !self.passes_on());
         let link = Some(self.context.clone());
         let refresh = Self { link, ..self.tracer.trail(time::now(), Of::Flight, context) };
         refresh.tell(Stage::Flight, Fact::Action(action));
@@ -330,7 +351,7 @@ impl Trail {
 
     fn set_off(&self, behind: Self) -> Arc<Self> {
         let behind = Arc::new(behind);
-        if self.tracer.sender.is_some() {
+        if self.tracer.0.sender.is_some() {
             let sent = {
                 let mut record = self.lock();
                 record.behind.push(Arc::clone(&behind));
@@ -360,6 +381,12 @@ impl Trail {
         note(&mut self.lock().met);
     }
 
+    /// The steps and what its fetch met, so far, in one look.
+    pub(super) fn so_far(&self) -> (Vec<Step>, Met) {
+        let record = self.lock();
+        (record.steps.iter().map(|noted| noted.step).collect(), record.met)
+    }
+
     /// What its fetch met, so far.
     pub fn met(&self) -> Met {
         self.lock().met
@@ -373,21 +400,6 @@ impl Trail {
     /// The decision of the last step of that stage.
     pub fn decision(&self, stage: Stage) -> Option<&'static str> {
         Steps::of(&self.steps()).decision(stage)
-    }
-
-    /// How long that stage took in all; `None` where the call did not meet it.
-    pub fn took(&self, stage: Stage) -> Option<Duration> {
-        Steps::of(&self.steps()).took(stage)
-    }
-
-    /// How many attempts were made for it.
-    pub fn attempts(&self) -> usize {
-        Steps::of(&self.steps()).attempts()
-    }
-
-    /// How long the call waited for somebody else: the token authority, a flight, an upstream.
-    pub fn waited(&self) -> Duration {
-        Steps::of(&self.steps()).waited()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Record> {

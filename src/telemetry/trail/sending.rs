@@ -9,7 +9,7 @@ use crate::{
         report::Ended,
         spans::{Asked, Clock, Place},
         stage::Stage,
-        trail::{Fact, Met, Noted, Of, Record, Trail},
+        trail::{Met, Noted, Of, Record, Trail},
     },
     time,
 };
@@ -17,19 +17,19 @@ use crate::{
 impl Trail {
     /// Sends the whole trace of a call that has ended, if it is one of those that leave theirs.
     pub(in super::super) fn ended(&self, call: &Ended<'_>, took: Duration) {
-        let (Some(sender), Of::Call(method)) = (&self.tracer.sender, self.of) else { return };
+        let (Some(sender), Of::Call(method)) = (&self.tracer.0.sender, self.of) else { return };
         if !self.context.is_sampled() && !sender.keeps(call.outcome, took) {
             return;
         }
         let (clock, began) = (sender.clock(), self.began);
-        let (route, scheme) = (&*self.tracer.route, self.tracer.scheme);
+        let (route, scheme) = (&*self.tracer.0.route, self.tracer.0.scheme);
         sender.call(self.root(), clock, Asked { method, route, scheme, began }, call);
         self.send(clock);
     }
 
     /// The same of a refresh, which otherwise goes with the trace of the call that set it off.
     pub fn refreshed(&self) {
-        let Some(sender) = &self.tracer.sender else { return };
+        let Some(sender) = &self.tracer.0.sender else { return };
         let failed =
             self.lock().steps.iter().any(|noted| noted.failed && noted.step.stage == Stage::Flight);
         if sender.keeps_what(failed, time::now().saturating_duration_since(self.began)) {
@@ -58,25 +58,21 @@ impl Trail {
 
     pub(super) fn send_step(&self, record: &mut Record, clock: Clock, noted: Noted) {
         let Noted { step, failed, here } = noted;
-        let (Some(sender), true) = (&self.tracer.sender, here) else { return };
+        let (Some(sender), true) = (&self.tracer.0.sender, here) else { return };
         let place = match (step.stage, self.of) {
             // Its span is that of the exchange.
             (Stage::Attempt, _) => return,
             (Stage::Flight, Of::Flight) => self.root(),
             (stage, _) => self.below(record.id(stage), self.context.span_id()),
         };
-        let counted = record.counted(step.stage);
-        let facts = record.facts.iter().filter(|(of, _)| *of == step.stage).map(|(_, fact)| fact);
-        let leader = facts.clone().find_map(|fact| match fact {
-            Fact::Leader(leader) => Some(leader),
-            _ => None,
-        });
+        let leader = record.leader.as_ref().filter(|_| step.stage == Stage::Flight);
         let place = Place { link: leader.or(place.link), ..place };
-        sender.stage(place, clock, (&step, failed), facts.chain(&counted));
+        let facts = record.facts.iter().filter(|(of, _)| *of == step.stage).map(|(_, fact)| fact);
+        sender.stage(place, clock, (&step, failed), (facts, record.fetched(step.stage)));
     }
 
     pub(super) fn send_exchange(&self, record: &mut Record, clock: Clock, exchanged: &Exchanged) {
-        let Some(sender) = &self.tracer.sender else { return };
+        let Some(sender) = &self.tracer.0.sender else { return };
         let within = record.id(exchanged.of.within);
         sender.exchange(self.below(exchanged.of.span_id, within), clock, exchanged);
     }
@@ -107,16 +103,57 @@ impl Record {
         *id
     }
 
-    /// What came of the attempts, for the stage that makes them.
-    fn counted(&self, stage: Stage) -> Vec<Fact> {
-        if stage != Stage::Upstream {
-            return Vec::new();
-        }
+    /// What the fetch met, and how many attempts it made, for the stage that makes them.
+    fn fetched(&self, stage: Stage) -> Option<(Met, usize)> {
         let is_attempt = |noted: &&Noted| noted.here && noted.step.stage == Stage::Attempt;
-        let made = self.steps.iter().filter(is_attempt).count();
-        let Met { breaker, not_repeated, .. } = self.met;
-        let made = Fact::Attempts(u32::try_from(made).unwrap_or(u32::MAX));
-        let met = [breaker.map(Fact::Breaker), not_repeated.map(Fact::Suppressed)];
-        met.into_iter().flatten().chain([made]).collect()
+        (stage == Stage::Upstream).then(|| (self.met, self.steps.iter().filter(is_attempt).count()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{
+        chance::Chance,
+        settings::{Keep, TraceProtocol, TraceSettings},
+        telemetry::{
+            attempts::Ended,
+            exchange::{Peer, Target, UnderWay},
+            metrics::Registry,
+            spans::Sender,
+            stage::Stage,
+            traces::Traces,
+            trail::Tracer,
+        },
+        time::{self, Wall},
+    };
+
+    #[tokio::test]
+    async fn an_exchange_is_noted_however_it_ends_and_as_canceled_where_it_is_cut() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let keep = Keep { failures: true, slower_than: Duration::MAX };
+        let endpoint = "http://127.0.0.1:9".parse().unwrap();
+        let protocol = TraceProtocol::HttpProtobuf;
+        let settings = TraceSettings { endpoint, protocol, sample_ratio: 0.0, keep };
+        let traces = Traces::start(&settings, &tokio::runtime::Handle::current()).unwrap();
+        let sender = Sender::new(keep, traces.entrance(), Wall::System);
+        let tracer = Tracer::new(&Registry::new(), Some(0.0), false, "/{action}", Chance::Random)
+            .sending(Some(sender));
+        let trail = tracer.begin(time::now(), None, "POST");
+        let peer = Peer::at(&"https://login.test".parse().unwrap());
+        let asked = || {
+            let asked = (&peer, Target::Word("token"));
+            UnderWay::begin(&trail, Stage::Upstream, &http::Method::POST, asked, 0)
+        };
+        drop(asked());
+        asked().end(Ended::Status(200));
+        let mut refused = asked();
+        refused.end(Ended::Status(200));
+        refused.because(Some("not_json"));
+        drop(refused);
+        let record = trail.lock();
+        let ends: Vec<_> = record.exchanges.iter().map(|one| (one.word, one.error)).collect();
+        assert_eq!(ends, [("canceled", None), ("200", None), ("200", Some("not_json"))]);
     }
 }

@@ -35,12 +35,14 @@ async fn calls_are_answered(service: &Service, calls: u64) {
     }
 }
 
-async fn ends_in_time(service: Service) {
+/// Ends it. What it has written is returned.
+async fn ends_in_time(service: Service) -> String {
     let began = time::now();
     let ended = service.terminated().await;
     assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{ended:?}");
     assert!(began.elapsed() < END, "{:?}: {}", began.elapsed(), ended.out);
     assert!(ended.out.contains(r#""message":"stopped""#), "{}", ended.out);
+    ended.out
 }
 
 async fn a_collector_that_is_gone_costs_its_spans_alone(protocol: Protocol) {
@@ -77,7 +79,8 @@ async fn a_collector_that_hangs_holds_neither_calls_nor_the_end(protocol: Protoc
         service.metric(DROPPED).await.filter(|dropped| *dropped > 0.0)
     })
     .await;
-    ends_in_time(service).await;
+    let log = ends_in_time(service).await;
+    assert!(log.contains(r#""message":"spans were lost at the end""#), "{log}");
 }
 
 #[tokio::test]

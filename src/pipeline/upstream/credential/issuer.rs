@@ -21,7 +21,7 @@ use crate::{
     pipeline::upstream::{credential::Header, retry},
     telemetry::{
         attempts::Ended,
-        exchange::{Exchange, Peer, Target},
+        exchange::{Peer, Target, UnderWay},
         stage::Stage,
         trail::Trail,
     },
@@ -156,7 +156,7 @@ impl Issuer {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(self.form.clone().into());
         let asked = (&self.peer, Target::Word("token"));
-        let asked = Exchange::begin(Stage::Upstream, request.method(), asked, 0);
+        let mut under_way = UnderWay::begin(trail, Stage::Upstream, request.method(), asked, 0);
         let exchange = self.client.exchange(request, MAX_ANSWER);
         let reply =
             tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(WireError::Timeout));
@@ -164,8 +164,8 @@ impl Issuer {
             Ok(reply) => (Ended::Status(reply.status().as_u16()), self.issued(&reply)),
             Err(error) => (Ended::Error(error.label()), Err(error.into())),
         };
-        let reason = issued.as_ref().err().map(|no| no.reason);
-        trail.exchanged(asked.ended(ended).because(reason));
+        under_way.end(ended);
+        under_way.because(issued.as_ref().err().map(|no| no.reason));
         issued
     }
 

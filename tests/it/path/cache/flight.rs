@@ -1,10 +1,13 @@
 //! One fetch for all who wait for the same answer, whoever of them leaves.
 
+use std::time::Duration;
+
 use holdline::{
-    pipeline::cache::Room,
+    pipeline::{cache::Room, call::Call},
     telemetry::{
         outcome::{Outcome, Source},
         stage::Stage,
+        steps::Steps,
     },
 };
 use serde_json::json;
@@ -67,6 +70,32 @@ async fn a_caller_who_hangs_up_cancels_nothing() {
     assert_eq!((rig.pipeline.flights(), rig.tasks()), (0, 0));
     assert_eq!(source(&rig).await, Source::CacheFresh);
     assert_eq!(rig.upstream().count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_hangs_up_has_met_what_the_flight_had_met_until_then() {
+    let retry = "retry: {attempts: 2, backoff: {first: 10ms, max: 10ms}}";
+    let rig = Setup { crm: &[retry], ..MINUTE }.rig();
+    rig.upstream().next(Line::status(503)).next(Line::hangs());
+    let (leader, follower) = (rig.lookup().call(), rig.lookup().call());
+    let both = async { tokio::join!(rig.pipeline.run(&leader), rig.pipeline.run(&follower)) };
+    let patience = Duration::from_millis(300);
+    assert!(tokio::time::timeout(patience, both).await.is_err(), "both hang up");
+    let met = |call: &Call| {
+        let steps = call.trail.steps();
+        let words = steps.iter().map(|step| (step.stage, step.decision)).skip(3).collect();
+        let words: Vec<_> = words;
+        (words, Steps::of(&steps).waited(), call.trail.met().breaker)
+    };
+    let left = [(Stage::Flight, "left"), (Stage::Cache, "left")];
+    let led = [(Stage::Attempt, "503"), left[0], left[1]];
+    assert_eq!(met(&leader), (led.into(), patience, Some("closed")));
+    assert_eq!(met(&follower), (left.into(), patience, None));
+    // What comes of the flight later is none of theirs.
+    rig.upstream().release(named("Ada"));
+    rig.settle().await;
+    assert_eq!(met(&leader).0, led);
+    assert_eq!(source(&rig).await, Source::CacheFresh);
 }
 
 #[tokio::test(start_paused = true)]
