@@ -1,5 +1,5 @@
 //! The last calls, for `/explain`: how each ended and what each stage decided. A ring of fixed memory,
-//! without anything of what was asked or answered, and without who asked.
+//! but for what a caller was told (at most 300 bytes a call), without anything of what was asked or answered, and without who asked.
 //!
 //! A call that ends writes one place, under the lock of that place alone. Whoever reads holds one such
 //! lock at a time, so that no call waits for longer than one record takes to copy.

@@ -256,16 +256,6 @@ impl Trail {
         &self.context
     }
 
-    /// The context of the span with that id, which lies somewhere below this one.
-    pub(super) fn context_below(&self, span_id: u64) -> TraceContext {
-        if self.passes_on() { self.context.clone() } else { self.context.child(span_id) }
-    }
-
-    /// Whether its context is that of its caller, to whose trace it adds nothing.
-    fn passes_on(&self) -> bool {
-        self.context.span_id() == self.within
-    }
-
     /// `work`, whose log lines name this trail's trace.
     pub fn within<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
         log::within(&self.context, work)

@@ -6,6 +6,7 @@ use crate::{
     chance,
     telemetry::{
         exchange::Exchanged,
+        propagation::TraceContext,
         report::Ended,
         spans::{Asked, Clock, Place},
         stage::Stage,
@@ -35,6 +36,16 @@ impl Trail {
         if sender.keeps_what(failed, time::now().saturating_duration_since(self.began)) {
             self.send(sender.clock());
         }
+    }
+
+    /// The context of the span with that id, which lies somewhere below this one.
+    pub(in super::super) fn context_below(&self, span_id: u64) -> TraceContext {
+        if self.passes_on() { self.context.clone() } else { self.context.child(span_id) }
+    }
+
+    /// Whether its context is that of its caller, to whose trace it adds nothing.
+    pub(super) fn passes_on(&self) -> bool {
+        self.context.span_id() == self.within
     }
 
     /// Sends what it holds, and from now on at once what comes.

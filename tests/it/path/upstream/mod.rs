@@ -119,7 +119,7 @@ pub(crate) async fn the_trace_goes_on_only_where_it_may() {
     assert_eq!(sent(&rig), [context.traceparent(), context.traceparent()]);
 
     // A flight belongs to the call that leads it; a refresh to nobody's trace.
-    let cache = ["ttl: 60s", "stale: {while_revalidate: 60s}", "customer: id"];
+    let cache = ["ttl: 60s", "stale_while_revalidate: 60s", "customer: id"];
     let rig = Setup { crm: &crm, cache: &cache, ..Setup::PLAIN }.rig();
     rig.lookup().traced(context.clone()).heard().await;
     rig.until(90_000).await;
