@@ -69,6 +69,8 @@ fn write_line(
     (took, waited): (Duration, Duration),
 ) {
     let context = trail.context();
+    let trace_id: [u8; 32] = hexadecimal(context.trace_id());
+    let span_id: [u8; 16] = hexadecimal(context.span_id().into());
     let decided = |stage| steps.decision(stage);
     let ms = |stage| steps.took(stage).map(millis);
     macro_rules! line {
@@ -76,8 +78,8 @@ fn write_line(
             tracing::$level!(
                 target: "holdline::call",
                 request_id = call.request_id,
-                trace_id = %format_args!("{:032x}", context.trace_id()),
-                span_id = %format_args!("{:016x}", context.span_id()),
+                trace_id = ascii(&trace_id),
+                span_id = ascii(&span_id),
                 action = call.action,
                 outcome = call.outcome.as_str(),
                 class = call.outcome.class().as_str(),
@@ -116,6 +118,20 @@ fn write_line(
         Class::Failure => line!(warn),
         Class::Success | Class::Degraded | Class::Rejected => line!(info),
     }
+}
+
+/// The last digits of an id: a line has two, and the general way to write numbers takes longer than all
+/// its times do.
+fn hexadecimal<const N: usize>(id: u128) -> [u8; N] {
+    let mut digits = [0; N];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(id >> (4 * place)) as usize & 0xf];
+    }
+    digits
+}
+
+fn ascii(digits: &[u8]) -> &str {
+    str::from_utf8(digits).unwrap_or_default()
 }
 
 /// Milliseconds with three places: microseconds are what a hit is counted in.
