@@ -79,6 +79,7 @@ async fn an_edited_file_changes_what_is_answered_without_a_restart() {
         ["actions.customer-lookup.output.full_name.from: $.name -> $.email"]
     );
     until_reloads(&service, "applied", 1.0).await;
+    let [_] = next_told(&service, "cause", 0).await;
     assert_eq!(told(&service, "cause"), ["file"]);
     let (status, text) = service.get(service.admin, "/config").await;
     assert_eq!(status, 200);
@@ -139,6 +140,7 @@ async fn sighup_reads_at_once_and_says_so_where_nothing_changed() {
     let service = Service::start(&yaml(&outside, "$.name"), &[]).await;
     service.program.signal("HUP");
     until_reloads(&service, "unchanged", 1.0).await;
+    let [_] = next_told(&service, "cause", 0).await;
     assert_eq!(told(&service, "cause"), ["signal"]);
     service.write(&yaml(&outside, "$.email"));
     service.program.signal("HUP");
@@ -178,6 +180,7 @@ async fn a_broken_file_changes_nothing_is_told_once_and_can_be_mended() {
     service.write(&good.replace(UNKNOWN, "default: Somebody"));
     until_reloads(&service, "applied", 1.0).await;
     assert_eq!(service.metric(successful).await, Some(1.0));
+    let [_] = next_told(&service, "change", 0).await;
     assert_eq!(
         told(&service, "change"),
         ["actions.customer-lookup.output.full_name.default: Unknown User -> Somebody"],
