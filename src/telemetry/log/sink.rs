@@ -1,6 +1,6 @@
 //! The thread that writes lines. Whoever logs puts a line on a page and goes on; the thread writes the
-//! page a moment later, with all that has come meanwhile. To wake it for each line would cost more
-//! than to make the line.
+//! page at once, or where lines keep coming a moment later, with all that have come meanwhile. To wake
+//! it for each of them would cost more than to make it.
 
 use std::{
     fmt, io,
@@ -22,7 +22,7 @@ const BYTES: usize = 8 * 1024 * 1024;
 const PAGE: usize = 64 * 1024;
 /// Bytes that a page has room for from the start: it goes on growing until the thread has come.
 const ROOM: usize = 4 * PAGE;
-/// How long a line waits for others to be written with.
+/// How long lines that keep coming wait for each other.
 const GATHER: Duration = Duration::from_millis(50);
 /// How long an output that is full is left alone before it is asked again.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -202,17 +202,15 @@ impl Queue {
     /// is closed, and all is written.
     fn turn_page(&self, writing: &mut Vec<u8>) -> Option<usize> {
         let few = |pages: &mut Pages| pages.page.len() < PAGE && pages.phase == Phase::Open;
-        let gather = |pages| {
-            let waited = self.come.wait_timeout_while(pages, GATHER, few);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        };
-        // While lines keep coming it is the clock that wakes the thread, not they.
-        let mut pages = gather(self.pages());
+        let gathered = self.come.wait_timeout_while(self.pages(), GATHER, few);
+        let (mut pages, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        // While lines keep coming it is the clock that wakes the thread, not they; one that comes after
+        // a silence is written at once.
         if pages.page.is_empty() {
             pages.idle = true;
             let idle = |pages: &mut Pages| pages.page.is_empty() && pages.phase == Phase::Open;
             let come = self.come.wait_while(pages, idle);
-            pages = gather(come.unwrap_or_else(PoisonError::into_inner));
+            pages = come.unwrap_or_else(PoisonError::into_inner);
         }
         if pages.page.is_empty() {
             return None;
