@@ -29,18 +29,7 @@ pub(super) fn group() -> Group {
 
 /// A warning about an action.
 fn warning(name: &'static str, why: &'static str, expr: String, lasts: &'static str) -> Alert {
-    Alert {
-        name,
-        why,
-        expr,
-        lasts: Some(lasts),
-        stays: None,
-        severity: Severity::Warning,
-        labels: vec![],
-        summary: String::new(),
-        description: String::new(),
-        board: Board::Path(&["action"]),
-    }
+    Alert { why, ..Alert::warning(name, expr, lasts, Board::Path(&["action"])) }
 }
 
 fn serving_stale() -> Alert {

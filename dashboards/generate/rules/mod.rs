@@ -55,6 +55,24 @@ struct Alert {
     board: Board,
 }
 
+impl Alert {
+    /// A warning that is sent when its condition has held for `lasts`. It has no words yet.
+    fn warning(name: &'static str, expr: String, lasts: &'static str, board: Board) -> Self {
+        Self {
+            name,
+            why: "",
+            expr,
+            lasts: Some(lasts),
+            stays: None,
+            severity: Severity::Warning,
+            labels: vec![],
+            summary: String::new(),
+            description: String::new(),
+            board,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Severity {
     /// Callers are harmed, or soon will be: somebody gets up.

@@ -34,18 +34,7 @@ pub(super) fn group() -> Group {
 
 /// A warning about an upstream.
 fn warning(name: &'static str, why: &'static str, expr: String, lasts: &'static str) -> Alert {
-    Alert {
-        name,
-        why,
-        expr,
-        lasts: Some(lasts),
-        stays: None,
-        severity: Severity::Warning,
-        labels: vec![],
-        summary: String::new(),
-        description: String::new(),
-        board: Board::Upstreams,
-    }
+    Alert { why, ..Alert::warning(name, expr, lasts, Board::Upstreams) }
 }
 
 fn breaker_open() -> Alert {
