@@ -34,8 +34,7 @@ const CALL: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 /// millisecond.
 const ATTEMPT: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Buckets for stages, in seconds: most take microseconds, some as long as an attempt.
-const STAGE: &[f64] =
-    &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const STAGE: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Buckets for what should take next to no time, in seconds.
 const BRIEF: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Buckets for bodies, in bytes: most fit into a packet, none is larger than what may be read.

@@ -27,7 +27,7 @@ const CLOSED: &[(&str, &str, &str)] = &[
     (
         "holdline_admin_actions_total",
         "action",
-        "breaker drain page purge reload revoke token undrain",
+        "breaker drain log_level page purge reload revoke token undrain",
     ),
     ("", "action", "customer-lookup _unknown"),
     ("", "class", "success degraded rejected failure"),
