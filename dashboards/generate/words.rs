@@ -2,10 +2,12 @@
 //! test compares them with what a running service shows.
 
 use holdline::telemetry::{
-    attempts::status_label,
+    attempts::{AttemptMeters, HedgeMeters, status_label},
+    meters::{ActionCacheMeters, CacheMeters},
     metrics as table,
     outcome::{Outcome, Source},
     stage::Stage,
+    tokens::TokenMeters,
 };
 
 use super::theme;
@@ -112,32 +114,16 @@ fn results(metric: &str) -> &'static [&'static str] {
             table::TLS_HANDSHAKES,
             &["ok", "timeout", "closed", "no_certificate", "bad_certificate", "error"],
         ),
-        (
-            table::TOKEN_VALIDATIONS,
-            &[
-                "valid",
-                "missing",
-                "malformed",
-                "expired",
-                "early",
-                "revoked",
-                "invalid",
-                "forbidden",
-                "error",
-            ],
-        ),
+        (table::TOKEN_VALIDATIONS, TokenMeters::RESULTS),
         (
             table::TOKEN_REQUESTS,
             &["issued", "invalid_client", "throttled", "invalid_request", "unavailable"],
         ),
-        (
-            table::CACHE_LOOKUPS,
-            &["hit", "stale", "negative_hit", "miss", "expired", "bypass", "error"],
-        ),
-        (table::CACHE_STORES, &["stored", "too_large", "uncacheable", "error"]),
+        (table::CACHE_LOOKUPS, ActionCacheMeters::RESULTS),
+        (table::CACHE_STORES, CacheMeters::STORES),
         (table::CACHE_AGE, &["hit", "stale"]),
         (table::CACHE_REFRESHES, &["success", "failure", "skipped"]),
-        (table::UPSTREAM_CALLS, &["success", "failure", "short_circuited", "shed"]),
+        (table::UPSTREAM_CALLS, AttemptMeters::RESULTS),
         (table::HEDGES, &["won", "lost", "canceled"]),
         (table::UPSTREAM_CONNECTS, &["success", "failure"]),
         (table::CREDENTIAL_REFRESHES, &["success", "refused", "failure"]),
@@ -149,33 +135,9 @@ fn results(metric: &str) -> &'static [&'static str] {
 
 fn reasons(metric: &str) -> &'static [&'static str] {
     let known: &[(table::Definition, &[&str])] = &[
-        (
-            table::RETRIES,
-            &["timeout", "connect", "reset", "status_4xx", "status_5xx", "retry_after"],
-        ),
-        (
-            table::RETRIES_SUPPRESSED,
-            &[
-                "limit_reached",
-                "budget_exhausted",
-                "deadline",
-                "not_idempotent",
-                "breaker_open",
-                "held",
-            ],
-        ),
-        (
-            table::HEDGES_SUPPRESSED,
-            &[
-                "limit_reached",
-                "deadline",
-                "breaker_open",
-                "held",
-                "saturated",
-                "hedge_budget",
-                "retry_budget",
-            ],
-        ),
+        (table::RETRIES, AttemptMeters::REASONS),
+        (table::RETRIES_SUPPRESSED, AttemptMeters::SUPPRESSED),
+        (table::HEDGES_SUPPRESSED, HedgeMeters::SUPPRESSED),
         (table::HELD, &["quota", "not_before"]),
         (table::MAPPING_FAILURES, &["not_json", "missing_field", "wrong_type", "too_large"]),
     ];

@@ -98,10 +98,13 @@ impl fmt::Debug for AttemptMeters {
 impl AttemptMeters {
     const ERRORS: [&str; 8] =
         ["timeout", "connect", "dns", "tls", "reset", "protocol", "body_too_large", "canceled"];
-    const RESULTS: &[&str] = &["success", "failure", "short_circuited", "shed"];
-    const REASONS: &[&str] =
+    /// How fetches end.
+    pub const RESULTS: &[&str] = &["success", "failure", "short_circuited", "shed"];
+    /// Why attempts are repeated.
+    pub const REASONS: &[&str] =
         &["timeout", "connect", "reset", "status_4xx", "status_5xx", "retry_after"];
-    const SUPPRESSED: &[&str] = &[
+    /// Why they are not.
+    pub const SUPPRESSED: &[&str] = &[
         "limit_reached",
         "budget_exhausted",
         "deadline",
@@ -196,7 +199,8 @@ pub struct HedgeMeters {
 }
 
 impl HedgeMeters {
-    const SUPPRESSED: &[&str] = &[
+    /// Why none is sent beside a late one.
+    pub const SUPPRESSED: &[&str] = &[
         "limit_reached",
         "deadline",
         "breaker_open",

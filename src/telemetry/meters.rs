@@ -221,10 +221,13 @@ pub struct CacheMeters {
 }
 
 impl CacheMeters {
+    /// What becomes of answers that are offered.
+    pub const STORES: &[&str] = &["stored", "too_large", "uncacheable"];
+
     /// The series of the cache named `cache`.
     pub fn new(registry: &Registry, cache: &str) -> Self {
         Self {
-            stores: Words::new(&["stored", "too_large", "uncacheable"], |result| {
+            stores: Words::new(Self::STORES, |result| {
                 registry.counter(&table::CACHE_STORES, &[cache, result])
             }),
             evictions: Words::new(
@@ -254,7 +257,8 @@ impl fmt::Debug for ActionCacheMeters {
 }
 
 impl ActionCacheMeters {
-    const RESULTS: &[&str] = &["hit", "stale", "negative_hit", "miss", "expired"];
+    /// What look-ups come to.
+    pub const RESULTS: &[&str] = &["hit", "stale", "negative_hit", "miss", "expired"];
 
     /// The series of one action.
     pub fn new(registry: &Registry, action: &str) -> Self {

@@ -12,9 +12,10 @@ pub struct TokenMeters {
 }
 
 impl TokenMeters {
-    /// What a token comes to once somebody has looked into it, and what it comes to here.
+    /// What a token comes to once somebody has looked into it.
     const JUDGED: &[&str] = &["valid", "expired", "early", "invalid", "forbidden", "error"];
-    const HERE: &[&str] = &[
+    /// All that a token can come to, here.
+    pub const RESULTS: &[&str] = &[
         "valid",
         "missing",
         "malformed",
@@ -31,7 +32,7 @@ impl TokenMeters {
         ("remote", Self::JUDGED),
         ("coalesced", Self::JUDGED),
         ("stale", &["valid"]),
-        ("local", Self::HERE),
+        ("local", Self::RESULTS),
     ];
 
     /// The series, shared by all schemes.
