@@ -149,6 +149,29 @@ fn what_is_pasted_into_a_shell_is_taken_by_a_listener_of_ours() {
     }
 }
 
+#[test]
+fn what_is_pasted_for_kubectl_fits_the_chart_and_an_image_without_a_shell() {
+    let mut count = 0;
+    for (name, text) in pages() {
+        for line in blocks(&text, "sh").into_iter().flat_map(str::lines) {
+            let Some((_, asked)) = line.split_once("kubectl ") else { continue };
+            count += 1;
+            let fits = match asked.split(' ').next() {
+                Some("exec") => asked.contains(" POD -c holdline -- /holdline "),
+                Some("logs") => asked.contains(" POD -c holdline"),
+                Some("rollout") => asked.contains(" deployment/holdline"),
+                Some("get") if asked.starts_with("get pods") => {
+                    asked.contains(" -l app.kubernetes.io/name=holdline")
+                }
+                Some("get" | "describe" | "delete" | "port-forward") => true,
+                _ => false,
+            };
+            assert!(fits, "{name}: {line}");
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
 /// Whether a path of keys is in the schema. Names stand for what their authors call things.
 fn has_key(whole: &Value, at: &Value, keys: &[&str]) -> bool {
     if let Some(place) = at.get("$ref").and_then(Value::as_str) {
