@@ -4,13 +4,17 @@
 use super::Copied;
 use crate::support::program::Program;
 
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 7] = [
     ("README.md", include_str!("../../../README.md")),
+    (".github/SECURITY.md", include_str!("../../../.github/SECURITY.md")),
+    ("deploy/UPGRADING.md", include_str!("../../../deploy/UPGRADING.md")),
+    ("deploy/configuration.md", include_str!("../../../deploy/configuration.md")),
     ("deploy/examples/README.md", include_str!("../../../deploy/examples/README.md")),
     (
         "deploy/from-the-tutorial-to-production.md",
         include_str!("../../../deploy/from-the-tutorial-to-production.md"),
     ),
+    ("deploy/operations.md", include_str!("../../../deploy/operations.md")),
 ];
 /// What is put behind a part that declares none.
 const UPSTREAMS: &str = "\nupstreams: {crm: {base_url: https://crm.example.com}}\n";
@@ -55,22 +59,36 @@ async fn every_block_of_yaml_passes_check() {
     }
 }
 
+/// What a heading is linked by.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    heading.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+}
+
 #[test]
-fn every_page_that_is_linked_to_is_there() {
+fn every_page_and_heading_that_is_linked_to_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, page) in PAGES {
         let folder = root.join(name);
         let links = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
-            let path = link.split('#').next().unwrap();
-            assert!(folder.parent().unwrap().join(path).exists(), "{name} links to {link}");
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let to = folder.parent().unwrap().join(path);
+            let to = if path.is_empty() { folder.clone() } else { to };
+            assert!(to.exists(), "{name} links to {link}");
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(to).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|it| anchor(it) == heading), "{name} links to {link}");
+            }
         }
     }
 }
 
 #[test]
 fn the_page_of_the_examples_names_every_file_and_variable_that_they_want() {
-    let (_, page) = PAGES[1];
+    let (_, page) =
+        PAGES.into_iter().find(|(name, _)| *name == "deploy/examples/README.md").unwrap();
     for example in [super::crm::TEXT, super::tickets::TEXT, super::bank::TEXT] {
         let files = example.split("/etc/holdline/").skip(1).map(|rest| {
             let path = rest.split(['}', '"', '\n']).next().unwrap();
