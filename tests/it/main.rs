@@ -14,4 +14,5 @@ mod operations;
 mod path;
 mod peer;
 mod program;
+mod release;
 mod series;
