@@ -16,17 +16,11 @@ pub(super) fn with_table(page: &str, keys: &[Key]) -> String {
 
 fn tables(keys: &[Key]) -> String {
     let mut text = String::new();
-    // What has no group comes last.
-    let grouped = keys.iter().position(|key| key.title.is_some()).unwrap_or(0);
-    for key in &keys[grouped..] {
+    for key in keys {
         if let Some(title) = &key.title {
             head(&mut text, title);
         }
         rows(&mut text, key);
-    }
-    if grouped > 0 {
-        head(&mut text, "As a part of another chart");
-        keys[..grouped].iter().for_each(|key| rows(&mut text, key));
     }
     text
 }

@@ -82,7 +82,9 @@ fn plain(text: &str) -> bool {
 
 fn comment(text: &mut String, about: &str, indent: &str) {
     let mut line = format!("{indent}#");
-    for word in about.split(' ') {
+    let mut quoted = false;
+    // What is in backticks stays on one line.
+    for word in about.split(|c| { quoted ^= c == '`'; c == ' ' && !quoted }) {
         if line.len() + 1 + word.len() > WIDTH {
             text.extend([line.as_str(), "\n"]);
             line = format!("{indent}#");
