@@ -2,7 +2,7 @@
 # cargo's own. CI=true turns what would be skipped into an error.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test chaos observe lint bench dashboards fmt help
+.PHONY: demo test chaos observe lint bench dashboards chart fmt help
 
 demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffic 200/s" adds flags
 	cargo run --locked --quiet -- demo $(ARGS)
@@ -39,6 +39,9 @@ bench: ## measure a hit, a miss and a refused call, and what telemetry costs; AR
 
 dashboards: ## write the dashboards, the rules and the page of metrics anew; RUNBOOKS=https://... says where runbooks are
 	cargo run --locked --quiet --example dashboards
+
+chart: ## write the chart's values, their table and its copies of dashboards and rules anew
+	cargo run --locked --quiet --example chart
 
 fmt: ## format the sources
 	cargo fmt
