@@ -2,7 +2,7 @@
 # cargo's own. CI=true turns what would be skipped into an error.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test chaos observe lint bench dashboards chart fmt help
+.PHONY: demo test chaos observe image lint bench capacity dashboards chart fmt help
 
 demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffic 200/s" adds flags
 	cargo run --locked --quiet -- demo $(ARGS)
@@ -19,11 +19,16 @@ observe: ## run it with a real Prometheus, ask all that the dashboards ask, draw
 	tests/prerequisites.sh
 	cargo test --locked --test observe -- $(ARGS)
 
+image: ## build the image of this machine's static binary, and run it in 64 MiB with all else taken away
+	tests/prerequisites.sh
+	deploy/build-image.sh
+	cargo test --locked --test image -- $(ARGS)
+
 # cargo-deny reads the manifests of all systems' crates, which a build does not fetch.
 lint: ## check form, lints, documentation and dependencies
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo clippy --test chaos --test observe --locked -- -D warnings
+	cargo clippy --test chaos --test observe --test image --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 	@if (cargo deny --version || cargo install --locked --version '^0.20' cargo-deny) && cargo fetch --locked; then \
 		echo "cargo deny --offline check licenses bans sources"; \

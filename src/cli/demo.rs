@@ -44,10 +44,9 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let Running { proxy, telemetry } =
             serve::start(configure(args, &world)?, sink(), None).await?;
         let addresses = proxy.addresses();
-        let customers = CrmSettings::default().customers;
-        out::line(lines_to_try(&addresses, &world, customers))?;
+        out::line(lines_to_try(&addresses, &world, args.customers))?;
         let stop = CancellationToken::new();
-        let mut traffic = pin!(drive(args, addresses.public, customers, stop.clone()));
+        let mut traffic = pin!(drive(args, addresses.public, stop.clone()));
         tokio::select! {
             () = signals.next() => {
                 stop.cancel();
@@ -82,7 +81,7 @@ async fn world(args: &DemoArgs) -> anyhow::Result<World> {
     };
     let world = World::start(WorldSettings {
         crm_listen: anywhere,
-        crm: CrmSettings::default(),
+        crm: CrmSettings { customers: args.customers, ..Default::default() },
         genesys_listen: anywhere,
         genesys: GenesysSettings { strangers: Strangers::Welcome(claims), ..Default::default() },
         control_listen: args.faults,
@@ -122,12 +121,7 @@ fn configure(args: &DemoArgs, world: &World) -> anyhow::Result<Loaded> {
 }
 
 /// Calls the service as `--traffic` says, until `stop`.
-async fn drive(
-    args: &DemoArgs,
-    public: SocketAddr,
-    customers: u64,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+async fn drive(args: &DemoArgs, public: SocketAddr, stop: CancellationToken) -> anyhow::Result<()> {
     let Some(rate) = args.traffic else {
         stop.cancelled().await;
         return Ok(());
@@ -140,7 +134,7 @@ async fn drive(
         header: "X-Genesys-Auth-Token".to_owned(),
         token: TOKEN.to_owned().into(),
         rate,
-        customers,
+        customers: args.customers,
         chance: Chance::Random,
     };
     let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());

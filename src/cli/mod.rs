@@ -22,7 +22,10 @@ use clap::{Args, Parser, Subcommand};
 use http::HeaderName;
 use secrecy::SecretString;
 
-use crate::{client, demo::notation::FaultFlag};
+use crate::{
+    client,
+    demo::{crm::CrmSettings, notation::FaultFlag},
+};
 
 use traffic::rate::Rate;
 
@@ -167,6 +170,14 @@ struct DemoArgs {
     /// Call the service all the time, such as 200/s
     #[arg(long, value_name = "RATE")]
     traffic: Option<Rate>,
+    /// How many customers the fake CRM knows
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = CrmSettings::default().customers,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000)
+    )]
+    customers: u64,
     /// Begin with a fault, such as crm=latency:800ms, crm=status:503:50%, crm=down, genesys=hang
     #[arg(long, value_name = "FAULT")]
     fault: Vec<FaultFlag>,

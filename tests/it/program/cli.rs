@@ -235,7 +235,19 @@ async fn help_says_what_each_command_does_and_takes() {
         ),
         ("check", &["--config <FILE>", "--strict", "--format <FORMAT>"]),
         ("probe", &["--ready", "--address <ADDRESS>", "127.0.0.1:9090", "HOLDLINE_PROBES"]),
-        ("demo", &["--listen", "--probes", "--admin", "--faults", "--traffic", "--fault", "--log"]),
+        (
+            "demo",
+            &[
+                "--listen",
+                "--probes",
+                "--admin",
+                "--faults",
+                "--traffic",
+                "--customers",
+                "--fault",
+                "--log",
+            ],
+        ),
     ] {
         let ended = Program::run(&[command, "--help"], &[]).await;
         assert_eq!(ended.code, Some(0));

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds the image without any base image: the static binary by this machine's cargo, its bill of materials, and
+# the image by buildah, of `prebuilt`, as the Dockerfile says. `make image` runs it and then the image.
+# Only crates are fetched. The binary is of this machine's architecture.
+#
+#   dist/<arch>/holdline            the binary            dist/holdline-<version>-<arch>.cdx.json   its bill of materials
+#   dist/ca-certificates.crt        the roots             target/image                              buildah's own storage
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Only Debian's roots: those that were added to this machine are its own.
+roots=/usr/share/ca-certificates/mozilla
+storage="$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")/image"
+in_storage=(--root "$storage/storage" --runroot "$storage/run" --storage-driver vfs)
+
+missing() {
+    echo "SKIPPED: the image: $1" >&2
+    [[ "${CI:-}" == true ]] && { echo "error: with CI=true nothing is skipped" >&2; exit 1; }
+    exit 0
+}
+
+case "$(uname -m)" in
+    x86_64) arch=amd64 target=x86_64-unknown-linux-gnu ;;
+    aarch64 | arm64) arch=arm64 target=aarch64-unknown-linux-gnu ;;
+    *) missing "there is none for $(uname -m)" ;;
+esac
+[[ "$(uname -s)" == Linux ]] || missing "it is built on Linux"
+command -v buildah >/dev/null || missing "buildah is not on this machine"
+[[ "$(id -u)" == 0 ]] || missing "buildah and runc are run as root here"
+[[ -d "$roots" ]] || missing "there are no roots in $roots (Debian: ca-certificates)"
+cargo auditable --version >/dev/null 2>&1 || cargo install --locked --version '^0.7' cargo-auditable
+cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked --version '^0.5' cargo-cyclonedx
+
+version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)"
+# Outside of a checkout there is nothing to ask.
+revision="$(git rev-parse HEAD 2>/dev/null || echo unknown)"
+# The same sources make the same image, so its clock is theirs.
+when="$(git log -1 --format=%ct 2>/dev/null || echo 0)"
+
+# Names of functions stay in, for backtraces (profile.release in Cargo.toml); they cost 3 MiB.
+HOLDLINE_REVISION="${revision:0:9}" RUSTFLAGS="-C target-feature=+crt-static" \
+    cargo auditable build --release --locked --bin holdline --target "$target"
+mkdir -p "dist/$arch"
+cp "${CARGO_TARGET_DIR:-target}/$target/release/holdline" "dist/$arch/holdline"
+cat "$roots"/*.crt >dist/ca-certificates.crt
+
+# Beside the image, for a signed attestation of it: scanners find the same list in the binary itself, so that a copy
+# within would only be one more thing that may be wrong. Its references name no folder of this machine.
+bill="dist/holdline-$version-$arch.cdx.json"
+SOURCE_DATE_EPOCH="$when" cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" \
+    --describe binaries --no-build-deps
+sed "s|path+file://$PWD#||" holdline_bin.cdx.json >"$bill"
+rm holdline_bin.cdx.json
+
+# OCI's own format knows no HEALTHCHECK.
+name="holdline:$version"
+buildah "${in_storage[@]}" bud --quiet --isolation chroot --format docker --file deploy/Dockerfile \
+    --ignorefile deploy/Dockerfile.dockerignore --build-arg SRC=prebuilt --build-arg TARGETARCH="$arch" \
+    --build-arg VERSION="$version" --build-arg REVISION="$revision" \
+    --build-arg CREATED="$(date --utc --date "@$when" +%Y-%m-%dT%H:%M:%SZ)" \
+    --timestamp "$when" --target runtime --tag "$name" . >/dev/null
+echo "$name of ${revision:0:9} is in $storage, its bill of materials in $bill"
