@@ -2,59 +2,40 @@
 //! network, no configuration; prints the lines to try.
 
 use std::{
-    io::{self, IsTerminal},
+    io,
     net::{Ipv4Addr, SocketAddr},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
-use tokio_util::sync::CancellationToken;
+use anyhow::anyhow;
 
 use crate::{
-    catalog::upstream::Pool,
-    chance::Chance,
     cli::{
-        DemoArgs, out,
+        DemoArgs, fakes, out,
         serve::{self, Running, Signals},
-        traffic::{Traffic, TrafficSettings, screen::Screen},
+        traffic,
     },
-    client::{Client, Transport},
     config::{self, Loaded},
-    demo::{
-        World, WorldSettings,
-        crm::CrmSettings,
-        genesys::{Claims, GenesysSettings, Strangers},
-    },
+    demo::World,
     proxy::Addresses,
     settings::{LogFormat, LogLevel},
     telemetry::log::Sink,
 };
-
-/// The token of the lines to try. The fake takes any but `bad-token`.
-const TOKEN: &str = "demo-token";
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let runtime = serve::runtime()?;
     let telemetry = runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let world = world(args).await?;
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let world = fakes::world(&args.outside, anywhere, anywhere).await?;
         let Running { proxy, telemetry } =
             serve::start(configure(args, &world)?, sink(), None).await?;
         let addresses = proxy.addresses();
-        out::line(lines_to_try(&addresses, &world, args.customers))?;
-        let stop = CancellationToken::new();
-        let mut traffic = pin!(drive(args, addresses.public, stop.clone()));
-        tokio::select! {
-            () = signals.next() => {
-                stop.cancel();
-                // Its last line is still to come.
-                traffic.await?;
-            }
-            ended = &mut traffic => ended?,
-        }
+        out::line(lines_to_try(&addresses, &world, args.outside.customers))?;
+        let target = format!("http://{}", addresses.public);
+        traffic::until(&mut signals, &args.outside, &target).await?;
         tokio::select! {
             _ = proxy.stop() => {}
             // Whoever asks twice does not want to wait.
@@ -70,26 +51,6 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
 /// Log lines go to standard error, beside the status line.
 fn sink() -> Sink {
     Sink::to(io::stderr())
-}
-
-async fn world(args: &DemoArgs) -> anyhow::Result<World> {
-    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let claims = Claims {
-        organization: Some("00000000-0000-0000-0000-00000000demo".to_owned()),
-        client: Some("demo-client".to_owned()),
-        expires: None,
-    };
-    let world = World::start(WorldSettings {
-        crm_listen: anywhere,
-        crm: CrmSettings { customers: args.customers, ..Default::default() },
-        genesys_listen: anywhere,
-        genesys: GenesysSettings { strangers: Strangers::Welcome(claims), ..Default::default() },
-        control_listen: args.faults,
-    })
-    .await
-    .with_context(|| format!("could not listen on {} (--faults)", args.faults))?;
-    world.apply(&args.fault).await.context("could not set the fault")?;
-    Ok(world)
 }
 
 /// The built-in configuration with the fakes for the outside.
@@ -120,40 +81,11 @@ fn configure(args: &DemoArgs, world: &World) -> anyhow::Result<Loaded> {
     Ok(loaded)
 }
 
-/// Calls the service as `--traffic` says, until `stop`.
-async fn drive(args: &DemoArgs, public: SocketAddr, stop: CancellationToken) -> anyhow::Result<()> {
-    let Some(rate) = args.traffic else {
-        stop.cancelled().await;
-        return Ok(());
-    };
-    let pool = Pool { idle: 256, idle_timeout: Duration::from_secs(4) };
-    let client = Client::new(Duration::from_secs(1), pool, &Transport::Network)?;
-    let target = format!("http://{public}/data-action/customer-lookup");
-    let settings = TrafficSettings {
-        target: target.parse().context("the address makes no URL")?,
-        header: "X-Genesys-Auth-Token".to_owned(),
-        token: TOKEN.to_owned().into(),
-        rate,
-        customers: args.customers,
-        chance: Chance::Random,
-    };
-    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let screen =
-        if io::stdout().is_terminal() { Screen::Terminal { width } } else { Screen::Plain };
-    let traffic = Traffic::new(client.network().clone(), settings);
-    traffic.run(stop, &mut io::stdout(), screen).await.context("could not write the status line")
-}
-
 fn lines_to_try(addresses: &Addresses, world: &World, customers: u64) -> String {
     let Addresses { public, probes, admin } = addresses;
     let faults = world.control_url();
-    let ask = |customer: u64| {
-        format!(
-            "curl -s http://{public}/data-action/customer-lookup -H 'X-Genesys-Auth-Token: {TOKEN}' \
-             -H 'Content-Type: application/json' -d '{{\"data\": {{\"customer_id\": {customer}}}}}'"
-        )
-    };
-    let (one, two) = (ask(1), ask(2));
+    let origin = format!("http://{public}");
+    let (one, two) = (fakes::ask(&origin, 1), fakes::ask(&origin, 2));
     format!(
         r#"Holdline is running, with a fake CRM ({customers} customers) and a fake Genesys Cloud inside.
 

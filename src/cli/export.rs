@@ -87,7 +87,7 @@ fn documents(
 
 /// Where the actions are: at `origin`, or at `otherwise` where nobody has said it.
 fn site<'a>(settings: &'a Settings, origin: Option<&'a Origin>, otherwise: &'a str) -> Site<'a> {
-    let origin = origin.map_or(otherwise, |origin| &origin.0);
+    let origin = origin.map_or(otherwise, Origin::as_str);
     let asks_for_certificates = settings.server.asks_for_certificates();
     Site { origin, base_path: &settings.server.base_path, asks_for_certificates }
 }
@@ -105,6 +105,13 @@ fn cannot_be(wrong: Vec<String>) -> anyhow::Error {
 /// Scheme, host and port at which callers reach the service, without a slash at its end.
 #[derive(Debug, Clone)]
 pub(super) struct Origin(String);
+
+impl Origin {
+    /// As it is written in front of a path.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl std::str::FromStr for Origin {
     type Err = &'static str;

@@ -8,6 +8,7 @@ mod demo;
 mod dry_run;
 mod explain;
 mod export;
+mod fakes;
 mod inputs;
 mod load;
 mod out;
@@ -46,6 +47,13 @@ enum Command {
     Serve(ConfigArgs),
     /// Run the service with a fake CRM and a fake Genesys Cloud inside, ready to be called
     Demo(DemoArgs),
+    /// Run the demo's fake CRM and fake Genesys Cloud alone, for a service that runs elsewhere
+    ///
+    /// What they answer is made up, and none of them asks who is there: whoever reaches --faults may
+    /// break them. So they are on loopback unless told otherwise; where they must listen on more, as
+    /// in a container, let nobody else in (publish their ports on 127.0.0.1 alone). Never give them
+    /// to a service that answers real callers: they find every token but `bad-token` good.
+    Fakes(FakesArgs),
     /// Say everything that is wrong with a configuration; exit with 1 if anything is
     Check(CheckArgs),
     /// Say in plain words what holds for one action, and what a call costs at worst
@@ -164,6 +172,31 @@ struct DemoArgs {
     /// Where it answers its operator
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
     admin: SocketAddr,
+    #[command(flatten)]
+    outside: OutsideArgs,
+    /// Log one line a call (silent otherwise, but for warnings)
+    #[arg(long)]
+    log: bool,
+}
+
+#[derive(Debug, Args)]
+struct FakesArgs {
+    /// Where the fake CRM answers
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9903")]
+    crm: SocketAddr,
+    /// Where the fake Genesys Cloud checks tokens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9904")]
+    genesys: SocketAddr,
+    #[command(flatten)]
+    outside: OutsideArgs,
+    /// The service that they are for, which --traffic calls
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    target: export::Origin,
+}
+
+// What `demo` and `fakes` share.
+#[derive(Debug, Args)]
+struct OutsideArgs {
     /// Where the fakes are told to misbehave
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9902")]
     faults: SocketAddr,
@@ -181,9 +214,6 @@ struct DemoArgs {
     /// Begin with a fault, such as crm=latency:800ms, crm=status:503:50%, crm=down, genesys=hang
     #[arg(long, value_name = "FAULT")]
     fault: Vec<FaultFlag>,
-    /// Log one line a call (silent otherwise, but for warnings)
-    #[arg(long)]
-    log: bool,
 }
 
 /// Runs what the command line asks for.
@@ -194,6 +224,7 @@ pub fn run() -> ExitCode {
         Command::DryRun(args) => dry_run::run(&args),
         Command::Serve(args) => serve::run(args.config.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Fakes(args) => fakes::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(args.config.config.as_deref(), args.strict, args.format),
         Command::Explain(args) => explain::run(&args.action, args.config.config.as_deref()),
         Command::Export(args) => {

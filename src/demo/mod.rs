@@ -1,8 +1,8 @@
 //! The outside world, as far as Holdline sees it: a customer API and a token authority that are real
 //! HTTP servers on loopback and go wrong on demand.
 //!
-//! `holdline demo` runs against them, and so do the integration tests, which steer them from code and
-//! read afterwards what they have seen. A fake is built from
+//! `holdline demo` runs against them, `holdline fakes` is nothing but them, and the integration tests
+//! steer them from code and read afterwards what they have seen. A fake is built from
 //!
 //! ```text
 //! fault     what can go wrong            notation  how it is written
@@ -69,28 +69,38 @@ pub struct World {
     control: Site,
 }
 
+/// An address that could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("could not listen on {address} (--{part})")]
+pub struct Taken {
+    part: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+}
+
 impl World {
     /// Starts the three.
     ///
     /// # Errors
     /// An address cannot be bound; those that were are closed again.
-    pub async fn start(settings: WorldSettings) -> io::Result<Self> {
-        let crm = FakeCrm::start(settings.crm_listen, settings.crm).await?;
-        let genesys = match FakeGenesys::start(settings.genesys_listen, settings.genesys).await {
+    pub async fn start(settings: WorldSettings) -> Result<Self, Taken> {
+        let WorldSettings { crm_listen, crm, genesys_listen, genesys, control_listen } = settings;
+        let taken = |part, address| move |source| Taken { part, address, source };
+        let crm = FakeCrm::start(crm_listen, crm).await.map_err(taken("crm", crm_listen))?;
+        let genesys = match FakeGenesys::start(genesys_listen, genesys).await {
             Ok(genesys) => genesys,
             Err(error) => {
                 crm.site.stop().await;
-                return Err(error);
+                return Err(taken("genesys", genesys_listen)(error));
             }
         };
         let role = Control { crm: crm.site.clone(), genesys: genesys.site.clone() };
-        let listen = settings.control_listen;
-        match Site::start(listen, role, Latency::NONE, Chance::Random).await {
+        match Site::start(control_listen, role, Latency::NONE, Chance::Random).await {
             Ok(control) => Ok(Self { crm, genesys, control }),
             Err(error) => {
                 crm.site.stop().await;
                 genesys.site.stop().await;
-                Err(error)
+                Err(taken("faults", control_listen)(error))
             }
         }
     }
@@ -98,6 +108,11 @@ impl World {
     /// `http://` and the control's address; `/faults` is its only page.
     pub fn control_url(&self) -> String {
         self.control.url()
+    }
+
+    /// Where the control listens.
+    pub fn control_address(&self) -> SocketAddr {
+        self.control.address()
     }
 
     /// Carries out what the command line asked for, in order.

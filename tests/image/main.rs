@@ -27,7 +27,9 @@ mod image;
 mod small;
 mod world;
 
-use std::{env, fmt::Display, fs, future::Future, io, path::Path, process::ExitCode, time::Duration};
+use std::{
+    env, fmt::Display, fs, future::Future, io, path::Path, process::ExitCode, time::Duration,
+};
 
 use clap::Parser;
 use flate2::read::ZlibDecoder;

@@ -117,7 +117,8 @@ fn served(now: &Scrape, before: &Scrape) -> Served {
     let count = |labels: &[&str]| now.since(before, metric, labels);
     let status = |code| count(&[code]);
     let all = count(&[]);
-    let good = status(r#"http_response_status_code="200""#) + status(r#"http_response_status_code="404""#);
+    let good =
+        status(r#"http_response_status_code="200""#) + status(r#"http_response_status_code="404""#);
     Served { all, failed: all - good }
 }
 

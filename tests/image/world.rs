@@ -81,7 +81,8 @@ pub(crate) async fn examples(image: &Image) -> io::Result<Vec<Claim>> {
         }
         let yaml = fs::read_to_string(folder.join(&name))?;
         let named = yaml.split("${").skip(1).filter_map(|rest| rest.split('}').next());
-        let env: Vec<_> = named.filter(|name| !name.contains(":-")).map(|name| (name, "x")).collect();
+        let env: Vec<_> =
+            named.filter(|name| !name.contains(":-")).map(|name| (name, "x")).collect();
         let path = format!("/examples/{name}");
         let order = Order {
             args: &["check", "--config", &path],
@@ -92,7 +93,8 @@ pub(crate) async fn examples(image: &Image) -> io::Result<Vec<Claim>> {
         let code = container.ended().await?;
         let [out, err] = container.wrote();
         let said = if code == Some(0) { String::new() } else { format!(": {out}{err}") };
-        claims.push(Claim::new(code == Some(0), format!("check of {name} ends with {code:?}{said}")));
+        claims
+            .push(Claim::new(code == Some(0), format!("check of {name} ends with {code:?}{said}")));
     }
     Ok(claims)
 }
@@ -123,10 +125,8 @@ pub(crate) async fn strangers_and_friends(image: &Image) -> io::Result<Vec<Claim
         let [calls, probes, admin] = free()?;
         let addresses = [calls, probes, admin].map(|it| it.to_string());
         let [listen, probing, operator] = addresses.each_ref().map(String::as_str);
-        let (crm, genesys) = (
-            format!("https://localhost:{upstream}"),
-            format!("http://localhost:{authority}"),
-        );
+        let (crm, genesys) =
+            (format!("https://localhost:{upstream}"), format!("http://localhost:{authority}"));
         let env = [
             ("HOLDLINE_LISTEN", listen),
             ("HOLDLINE_PROBES", probing),

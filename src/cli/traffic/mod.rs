@@ -8,24 +8,34 @@ mod tally;
 
 use std::{
     future::Future,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     pin::pin,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
+use anyhow::Context;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::{chance::Chance, time};
+use crate::{
+    catalog::upstream::Pool,
+    chance::Chance,
+    cli::{OutsideArgs, serve::Signals},
+    client::{Client, Transport},
+    time,
+};
 
 use self::{
     rate::Rate,
     screen::{End, Screen, show, write_line},
     tally::{Outcome, Source, Tally},
 };
+
+/// The token of the calls, and of the lines to try. The fake takes any but `bad-token`.
+pub(super) const TOKEN: &str = "demo-token";
 
 /// Calls that may be unanswered at once; arrivals beyond are counted and not sent.
 const MAX_WAITING: usize = 10_000;
@@ -35,6 +45,48 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many calls in a thousand are about a customer whom nobody has asked for before.
 const NEVER_SEEN_PER_MILLE: u64 = 10;
+
+/// Calls the tutorial's action of the service at `origin` as often as `outside` says, if it says so, and
+/// writes the status line to standard output, until SIGTERM or SIGINT.
+///
+/// # Errors
+/// `origin` makes no URL, or the line cannot be written.
+pub(super) async fn until(
+    signals: &mut Signals,
+    outside: &OutsideArgs,
+    origin: &str,
+) -> anyhow::Result<()> {
+    let Some(rate) = outside.traffic else {
+        signals.next().await;
+        return Ok(());
+    };
+    let pool = Pool { idle: 256, idle_timeout: Duration::from_secs(4) };
+    let client = Client::new(Duration::from_secs(1), pool, &Transport::Network)?;
+    let target = format!("{origin}/data-action/customer-lookup");
+    let settings = TrafficSettings {
+        target: target.parse().context("the address makes no URL")?,
+        header: "X-Genesys-Auth-Token".to_owned(),
+        token: TOKEN.to_owned().into(),
+        rate,
+        customers: outside.customers,
+        chance: Chance::Random,
+    };
+    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let screen =
+        if io::stdout().is_terminal() { Screen::Terminal { width } } else { Screen::Plain };
+    let traffic = Traffic::new(client.network().clone(), settings);
+    let (stop, mut out) = (CancellationToken::new(), io::stdout());
+    let mut running = pin!(traffic.run(stop.clone(), &mut out, screen));
+    let ended = tokio::select! {
+        () = signals.next() => {
+            stop.cancel();
+            // Its last line is still to come.
+            running.await
+        }
+        ended = &mut running => ended,
+    };
+    ended.context("could not write the status line")
+}
 
 /// Whom to call, as whom, how often and about whom.
 #[derive(Debug)]
