@@ -1,0 +1,149 @@
+{{- /* What the service's pods and those of `helm test` have alike: the same image, files and environment. */ -}}
+
+{{- /* Kubernetes fills a missing request in from the limit. Zero would be no thread at all. */ -}}
+{{- define "holdline.hasCpuRequest" -}}
+{{- $resources := .Values.resources | default dict -}}
+{{- $cpu := dig "requests" "cpu" (dig "limits" "cpu" "" $resources) $resources | toString -}}
+{{- if not (has $cpu (list "" "0" "0m" "<nil>")) }}yes{{ end -}}
+{{- end -}}
+
+{{- /* Roots beside those of the image, which its own SSL_CERT_FILE names. */ -}}
+{{- define "holdline.env" -}}
+{{- $env := list -}}
+{{- if .Values.caBundle.existingConfigMap -}}
+{{- $env = append $env (dict "name" "SSL_CERT_DIR" "value" "/etc/holdline/ca") -}}
+{{- end -}}
+{{- include "holdline.mergedEnv" (dict "ours" $env "theirs" .Values.extraEnv) -}}
+{{- end -}}
+
+{{- /* The same, and what a running service wants to know: how many threads, and who it is in traces. */ -}}
+{{- define "holdline.serveEnv" -}}
+{{- $env := list -}}
+{{- if gt (.Values.runtime.workerThreads | int) 0 -}}
+{{- $env = append $env (dict "name" "TOKIO_WORKER_THREADS" "value" (.Values.runtime.workerThreads | int | toString)) -}}
+{{- else if include "holdline.hasCpuRequest" . -}}
+{{- $env = append $env (dict "name" "TOKIO_WORKER_THREADS" "valueFrom" (dict "resourceFieldRef" (dict "resource" "requests.cpu" "divisor" "1"))) -}}
+{{- end -}}
+{{- if .Values.caBundle.existingConfigMap -}}
+{{- $env = append $env (dict "name" "SSL_CERT_DIR" "value" "/etc/holdline/ca") -}}
+{{- end -}}
+{{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" "NODE_NAME" "spec.nodeName" -}}
+{{- $env = append $env (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) -}}
+{{- end -}}
+{{- $who := list "k8s.namespace.name=$(POD_NAMESPACE)" (printf "k8s.deployment.name=%s" (include "holdline.fullname" .)) "k8s.pod.name=$(POD_NAME)" "k8s.node.name=$(NODE_NAME)" "k8s.container.name=holdline" "service.instance.id=$(POD_NAMESPACE).$(POD_NAME).holdline" -}}
+{{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (join "," $who)) -}}
+{{- include "holdline.mergedEnv" (dict "ours" $env "theirs" .Values.extraEnv) -}}
+{{- end -}}
+
+{{- /* Ours, but for what they set themselves; then theirs, which may so refer to ours. */ -}}
+{{- define "holdline.mergedEnv" -}}
+{{- $names := list -}}
+{{- range .theirs }}{{ $names = append $names .name }}{{ end -}}
+{{- $env := list -}}
+{{- range .ours }}{{ if not (has .name $names) }}{{ $env = append $env . }}{{ end }}{{ end -}}
+{{- $env = concat $env .theirs -}}
+{{- if $env }}{{ toYaml $env }}{{ end -}}
+{{- end -}}
+
+{{- /* Whole volumes, never a subPath: what is mounted by subPath does not change any more. */ -}}
+{{- define "holdline.volumes" -}}
+{{- $volumes := list -}}
+{{- if include "holdline.hasFile" . -}}
+{{- $volumes = append $volumes (dict "name" "config" "configMap" (dict "name" (include "holdline.configMapName" .))) -}}
+{{- end -}}
+{{- with include "holdline.secretName" . -}}
+{{- /* 288 is 0440. */ -}}
+{{- $volumes = append $volumes (dict "name" "secrets" "secret" (dict "secretName" . "defaultMode" 288)) -}}
+{{- end -}}
+{{- if .Values.caBundle.existingConfigMap -}}
+{{- $items := list (dict "key" .Values.caBundle.key "path" "ca.crt") -}}
+{{- $volumes = append $volumes (dict "name" "ca-bundle" "configMap" (dict "name" .Values.caBundle.existingConfigMap "items" $items)) -}}
+{{- end -}}
+{{- $volumes = concat $volumes .Values.extraVolumes -}}
+{{- if $volumes }}{{ toYaml $volumes }}{{ end -}}
+{{- end -}}
+
+{{- define "holdline.volumeMounts" -}}
+{{- $mounts := list -}}
+{{- if include "holdline.hasFile" . -}}
+{{- $mounts = append $mounts (dict "name" "config" "mountPath" "/etc/holdline/config" "readOnly" true) -}}
+{{- end -}}
+{{- if include "holdline.secretName" . -}}
+{{- $mounts = append $mounts (dict "name" "secrets" "mountPath" .Values.secrets.mountPath "readOnly" true) -}}
+{{- end -}}
+{{- if .Values.caBundle.existingConfigMap -}}
+{{- $mounts = append $mounts (dict "name" "ca-bundle" "mountPath" "/etc/holdline/ca" "readOnly" true) -}}
+{{- end -}}
+{{- $mounts = concat $mounts .Values.extraVolumeMounts -}}
+{{- if $mounts }}{{ toYaml $mounts }}{{ end -}}
+{{- end -}}
+
+{{- /* The option that names the configuration; nothing for the tutorial's action. */ -}}
+{{- define "holdline.configArgs" -}}
+{{- if include "holdline.hasFile" . -}}
+- -c
+- /etc/holdline/config/holdline.yaml
+{{- end -}}
+{{- end -}}
+
+{{- /* A pod of `helm test`: (dict "root" . "test" "ready" "args" (list ...) "files" true "env" (list)). */ -}}
+{{- define "holdline.testPod" -}}
+{{- $root := .root -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  {{- $hook := dict "helm.sh/hook" "test" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
+  {{- $labels := include "holdline.testSelectorLabels" $root | fromYaml }}
+  {{- include "holdline.metadata" (dict "root" $root "name" (include "holdline.named" (list $root (printf "test-%s" .test))) "labels" $labels "annotations" $hook) | nindent 2 }}
+spec:
+  restartPolicy: Never
+  serviceAccountName: {{ include "holdline.serviceAccountName" $root }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  {{- with $root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- toYaml $root.Values.podSecurityContext | nindent 4 }}
+  containers:
+    - name: {{ .test }}
+      image: {{ include "holdline.image" $root | quote }}
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      args:
+        {{- toYaml .args | nindent 8 }}
+      securityContext:
+        {{- toYaml $root.Values.securityContext | nindent 8 }}
+      resources:
+        requests: {cpu: 10m, memory: 32Mi}
+        limits: {memory: 128Mi}
+      {{- if .files }}
+      {{- $env := include "holdline.env" $root | fromYamlArray }}
+      {{- with concat (.env | default list) $env }}
+      env:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $root.Values.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with include "holdline.volumeMounts" $root }}
+      volumeMounts:
+        {{- . | nindent 8 }}
+      {{- end }}
+      {{- end }}
+  {{- if .files }}
+  {{- with include "holdline.volumes" $root }}
+  volumes:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  {{- with $root.Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $root.Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
