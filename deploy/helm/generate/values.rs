@@ -84,7 +84,10 @@ fn comment(text: &mut String, about: &str, indent: &str) {
     let mut line = format!("{indent}#");
     let mut quoted = false;
     // What is in backticks stays on one line.
-    for word in about.split(|c| { quoted ^= c == '`'; c == ' ' && !quoted }) {
+    for word in about.split(|c| {
+        quoted ^= c == '`';
+        c == ' ' && !quoted
+    }) {
         if line.len() + 1 + word.len() > WIDTH {
             text.extend([line.as_str(), "\n"]);
             line = format!("{indent}#");

@@ -6,14 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    driver::{FULLNAME, NAMESPACE, Rendered, kind, list},
+    driver::{NAMESPACE, Rendered, kind, list},
     network, restricted,
 };
 
 /// What no object of ours goes without.
 const LABELS: [&str; 5] = [
-    "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version",
-    "app.kubernetes.io/managed-by", "helm.sh/chart",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/version",
+    "app.kubernetes.io/managed-by",
+    "helm.sh/chart",
 ];
 /// What alone may select pods: it never changes in a release.
 const SELECTORS: [&str; 2] = ["app.kubernetes.io/name", "app.kubernetes.io/instance"];
@@ -42,6 +45,11 @@ fn ours(rendered: &Rendered) -> impl Iterator<Item = &Value> {
     rendered.objects.iter().filter(ours).map(|(_, object)| object)
 }
 
+/// What the release's objects are called.
+fn fullname(rendered: &Rendered) -> &str {
+    rendered.the("Deployment")["metadata"]["name"].as_str().unwrap()
+}
+
 fn objects(rendered: &Rendered) -> Vec<String> {
     let mut faults = Vec::new();
     for object in ours(rendered) {
@@ -52,7 +60,8 @@ fn objects(rendered: &Rendered) -> Vec<String> {
         if metadata["namespace"] != NAMESPACE && !elsewhere {
             faults.push(format!("{said} is not in the release's namespace"));
         }
-        if !name.starts_with(FULLNAME) {
+        // An account may have a name of its own.
+        if !name.starts_with(fullname(rendered)) && kind(object) != "ServiceAccount" {
             faults.push(format!("{said} has not the name of the release"));
         }
         let missing = LABELS.iter().filter(|label| metadata["labels"][**label].is_null());
@@ -82,7 +91,9 @@ fn selectors(rendered: &Rendered) -> Vec<String> {
     let mut all = vec![("Deployment", &deployment["spec"]["selector"]["matchLabels"])];
     all.extend(rendered.all("Service").iter().map(|it| ("Service", &it["spec"]["selector"])));
     for kind in ["PodDisruptionBudget", "PodMonitor"] {
-        all.extend(rendered.all(kind).iter().map(|it| (kind, &it["spec"]["selector"]["matchLabels"])));
+        all.extend(
+            rendered.all(kind).iter().map(|it| (kind, &it["spec"]["selector"]["matchLabels"])),
+        );
     }
     let policies = rendered.all("NetworkPolicy");
     let policies = policies.iter().map(|it| &it["spec"]["podSelector"]["matchLabels"]);
@@ -120,18 +131,31 @@ fn pods(rendered: &Rendered) -> Vec<String> {
         fault(spec["automountServiceAccountToken"] != false, "a token is in the pod");
         fault(spec["enableServiceLinks"] != false, "enableServiceLinks is not false");
         let image = rendered.program()["image"].as_str();
-        for container in list(&spec["containers"]).iter().filter(|it| it["image"].as_str() == image) {
-            fault(container["securityContext"]["readOnlyRootFilesystem"] != true, "the root is writable");
+        for container in list(&spec["containers"]).iter().filter(|it| it["image"].as_str() == image)
+        {
+            fault(
+                container["securityContext"]["readOnlyRootFilesystem"] != true,
+                "the root is writable",
+            );
             fault(!container["resources"]["limits"]["cpu"].is_null(), "there is a CPU limit");
-            fault(container["resources"]["limits"]["memory"].is_null(), "there is no limit of memory");
-            fault(container["resources"]["requests"]["cpu"].is_null(), "there is no request of CPU");
+            fault(
+                container["resources"]["limits"]["memory"].is_null(),
+                "there is no limit of memory",
+            );
+            fault(
+                container["resources"]["requests"]["cpu"].is_null(),
+                "there is no request of CPU",
+            );
             let env = list(&container["env"]);
             let names: BTreeSet<_> = env.iter().map(|it| it["name"].as_str()).collect();
             fault(names.len() < env.len(), "a variable is there twice");
             let written = env.iter().filter_map(|it| it.get("value"));
             fault(!written.into_iter().all(Value::is_string), "a variable is no text");
             let parts = list(&container["volumeMounts"]);
-            fault(parts.iter().any(|it| !it["subPath"].is_null()), "a subPath never changes in a pod");
+            fault(
+                parts.iter().any(|it| !it["subPath"].is_null()),
+                "a subPath never changes in a pod",
+            );
         }
     }
     faults
@@ -146,7 +170,9 @@ fn references(rendered: &Rendered) -> Vec<String> {
     let mut wants = |kind: &str, name: &Value| {
         let name = name.as_str().unwrap_or_default();
         // Others are of the cluster's own.
-        if !name.starts_with(FULLNAME) || (kind == "Secret" && made.iter().any(|it| *it == name)) {
+        if !name.starts_with(fullname(rendered))
+            || (kind == "Secret" && made.iter().any(|it| *it == name))
+        {
             return;
         }
         if !names.contains(&(kind.to_owned(), name.to_owned())) {
@@ -180,12 +206,11 @@ fn references(rendered: &Rendered) -> Vec<String> {
 
 /// Every volume is mounted, and what is mounted is there.
 fn mounts(spec: &Value) -> Vec<String> {
-    let volumes: BTreeSet<_> = list(&spec["volumes"]).iter().map(|it| it["name"].as_str()).collect();
+    let volumes: BTreeSet<_> =
+        list(&spec["volumes"]).iter().map(|it| it["name"].as_str()).collect();
     let containers = list(&spec["containers"]).iter().chain(list(&spec["initContainers"]));
-    let mounted: BTreeSet<_> = containers
-        .flat_map(|it| list(&it["volumeMounts"]))
-        .map(|it| it["name"].as_str())
-        .collect();
+    let mounted: BTreeSet<_> =
+        containers.flat_map(|it| list(&it["volumeMounts"])).map(|it| it["name"].as_str()).collect();
     let odd = volumes.symmetric_difference(&mounted);
     odd.map(|it| format!("{it:?} is a volume or mounted, not both")).collect()
 }

@@ -113,9 +113,10 @@ impl Chart {
             let each = answer[list].as_array().unwrap().iter();
             each.map(move |it| format!("{list}: {}", it.as_str().unwrap()))
         });
-        let objects = answer["objects"].as_array().unwrap().iter().map(|piece| {
-            (piece["template"].as_str().unwrap().to_owned(), piece["object"].clone())
-        });
+        let objects =
+            answer["objects"].as_array().unwrap().iter().map(|piece| {
+                (piece["template"].as_str().unwrap().to_owned(), piece["object"].clone())
+            });
         Ok(Rendered {
             objects: objects.collect(),
             notes: answer["notes"].as_str().unwrap().to_owned(),

@@ -14,24 +14,49 @@ fn found(file: &str, from: &str, to: &str, check: &str, word: &str) {
 fn found_with(values: Value, file: &str, from: &str, to: &str, check: &str, word: &str) {
     let Some(chart) = Chart::ours() else { return };
     let faults = checks::faults(&chart.edited(file, from, to).with(values));
-    let by_check = faults.iter().any(|it| it.starts_with(&format!("{check}: ")) && it.contains(word));
+    let by_check =
+        faults.iter().any(|it| it.starts_with(&format!("{check}: ")) && it.contains(word));
     assert!(by_check, "{check} says nothing of {word}: {faults:?}");
 }
 
 #[test]
 fn a_misspelt_key_in_a_template() {
-    found("templates/deployment.yaml", "minReadySeconds:", "minReadySecond:", "schema", "minReadySecond");
+    found(
+        "templates/deployment.yaml",
+        "minReadySeconds:",
+        "minReadySecond:",
+        "schema",
+        "minReadySecond",
+    );
     found("templates/service.yaml", "targetPort", "targetport", "schema", "targetport");
     found("templates/networkpolicy.yaml", "policyTypes", "policyType", "schema", "policyType");
 }
 
 #[test]
 fn a_missing_run_as_non_root() {
-    found("values.yaml", "runAsNonRoot: true\n", "runAsGroup: 65532\n", "restricted", "runAsNonRoot");
-    found("values.yaml", "allowPrivilegeEscalation: false, ", "", "restricted", "allowPrivilegeEscalation");
+    found(
+        "values.yaml",
+        "runAsNonRoot: true\n",
+        "runAsGroup: 65532\n",
+        "restricted",
+        "runAsNonRoot",
+    );
+    found(
+        "values.yaml",
+        "allowPrivilegeEscalation: false, ",
+        "",
+        "restricted",
+        "allowPrivilegeEscalation",
+    );
     found("values.yaml", "drop: [ALL]", "drop: []", "restricted", "ALL");
     found("values.yaml", "RuntimeDefault", "Unconfined", "restricted", "seccomp");
-    found("values.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "pods", "writable");
+    found(
+        "values.yaml",
+        "readOnlyRootFilesystem: true",
+        "readOnlyRootFilesystem: false",
+        "pods",
+        "writable",
+    );
 }
 
 #[test]
@@ -40,7 +65,12 @@ fn grace_shorter_than_the_drain() {
     // The template's own check has been lost.
     let values = "terminationGracePeriodSeconds: 60";
     let careless = "{{ .Values.terminationGracePeriodSeconds | int }}";
-    assert!(chart.edited("values.yaml", values, "terminationGracePeriodSeconds: 30").try_with("", json!({})).is_err());
+    assert!(
+        chart
+            .edited("values.yaml", values, "terminationGracePeriodSeconds: 30")
+            .try_with("", json!({}))
+            .is_err()
+    );
     found("templates/deployment.yaml", careless, "30", "grace", "45 s are needed");
 }
 
@@ -66,7 +96,11 @@ fn an_unknown_value() {
     let Some(chart) = Chart::ours() else { return };
     let edited = chart.edited("values.yaml", "\nreplicaCount: 2", "\nreplicaCount: 2\nreplicas: 2");
     assert!(edited.refusal(json!({})).contains("replicas"));
-    let open = chart.edited("values.schema.json", "\"additionalProperties\": false", "\"additionalProperties\": true");
+    let open = chart.edited(
+        "values.schema.json",
+        "\"additionalProperties\": false",
+        "\"additionalProperties\": true",
+    );
     assert!(!written::open(open.folder()).is_empty());
 }
 
@@ -79,7 +113,13 @@ fn a_selector_that_changes_with_the_version() {
 
 #[test]
 fn a_cpu_limit() {
-    found("values.yaml", "limits: {memory: 512Mi}", "limits: {cpu: 1, memory: 512Mi}", "pods", "CPU limit");
+    found(
+        "values.yaml",
+        "limits: {memory: 512Mi}",
+        "limits: {cpu: 1, memory: 512Mi}",
+        "pods",
+        "CPU limit",
+    );
 }
 
 #[test]
@@ -105,9 +145,16 @@ fn a_volume_of_an_object_that_is_not_rendered() {
     let Some(chart) = Chart::ours() else { return };
     let edited = chart.edited(file, "kind: ConfigMap", "kind: ConfigMap # {{- /* renamed */ -}}\n");
     let text = std::fs::read_to_string(edited.folder().join(file)).unwrap();
-    std::fs::write(edited.folder().join(file), format!("{{{{- if false }}}}\n{text}\n{{{{- end }}}}\n")).unwrap();
+    std::fs::write(
+        edited.folder().join(file),
+        format!("{{{{- if false }}}}\n{text}\n{{{{- end }}}}\n"),
+    )
+    .unwrap();
     let faults = checks::faults(&edited.with(values));
-    assert!(faults.iter().any(|it| it == "references: there is no ConfigMap shop-holdline"), "{faults:?}");
+    assert!(
+        faults.iter().any(|it| it == "references: there is no ConfigMap shop-holdline"),
+        "{faults:?}"
+    );
 }
 
 #[test]

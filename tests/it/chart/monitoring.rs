@@ -25,7 +25,8 @@ pub(super) fn dashboards_that_differ(chart: &Chart) -> Vec<String> {
         texts.extend(data.values().map(|it| it.as_str().unwrap().trim_end().to_owned()));
     }
     assert_eq!(texts.len(), DASHBOARDS.len());
-    let differ = DASHBOARDS.iter().filter(|name| !texts.contains(&committed(name).trim_end().to_owned()));
+    let differ =
+        DASHBOARDS.iter().filter(|name| !texts.contains(&committed(name).trim_end().to_owned()));
     differ.map(|name| (*name).to_owned()).collect()
 }
 
@@ -88,7 +89,9 @@ fn a_disabled_alert_is_left_out_and_no_other() {
 fn a_group_whose_alerts_are_all_disabled_is_not_rendered_empty() {
     let Some(chart) = Chart::ours() else { return };
     let all = groups(&chart, json!({}));
-    let of_alerts = list(&all).iter().filter(|group| list(&group["rules"]).iter().all(|it| it["alert"].is_string()));
+    let of_alerts = list(&all)
+        .iter()
+        .filter(|group| list(&group["rules"]).iter().all(|it| it["alert"].is_string()));
     for group in of_alerts {
         let names: Vec<_> = list(&group["rules"]).iter().map(|it| it["alert"].clone()).collect();
         let left = groups(&chart, json!({"disabled": names}));
@@ -103,7 +106,10 @@ fn runbooks_are_where_they_are_said_to_be() {
     for rule in list(&groups).iter().flat_map(|group| list(&group["rules"])) {
         if let Some(alert) = rule["alert"].as_str() {
             let url = rule["annotations"]["runbook_url"].as_str().unwrap();
-            assert!(url.starts_with("https://wiki.example.com/holdline/") && url.contains(alert), "{url}");
+            assert!(
+                url.starts_with("https://wiki.example.com/holdline/") && url.contains(alert),
+                "{url}"
+            );
         }
     }
 }
@@ -112,14 +118,19 @@ fn runbooks_are_where_they_are_said_to_be() {
 fn monitors_scrape_the_metrics_of_every_pod_once() {
     let Some(chart) = Chart::ours() else { return };
     for (key, kind, endpoints) in [
-        ("serviceMonitor", "ServiceMonitor", "endpoints"), ("podMonitor", "PodMonitor", "podMetricsEndpoints"),
+        ("serviceMonitor", "ServiceMonitor", "endpoints"),
+        ("podMonitor", "PodMonitor", "podMetricsEndpoints"),
     ] {
-        let monitor = json!({"enabled": true, "interval": "30s", "labels": {"release": "prometheus"}});
+        let monitor =
+            json!({"enabled": true, "interval": "30s", "labels": {"release": "prometheus"}});
         let rendered = chart.with(json!({"metrics": {key: monitor}}));
         let monitor = rendered.the(kind);
         assert_eq!(monitor["metadata"]["labels"]["release"], "prometheus");
         let endpoints = list(&monitor["spec"][endpoints]);
         assert_eq!(endpoints.len(), 1);
-        assert_eq!((&endpoints[0]["path"], &endpoints[0]["interval"]), (&json!("/metrics"), &json!("30s")));
+        assert_eq!(
+            (&endpoints[0]["path"], &endpoints[0]["interval"]),
+            (&json!("/metrics"), &json!("30s"))
+        );
     }
 }

@@ -16,7 +16,12 @@ pub(super) fn ports(rendered: &Rendered) -> Vec<String> {
         for rule in list(&ingress["spec"]["rules"]) {
             for path in list(&rule["http"]["paths"]) {
                 let service = &path["backend"]["service"];
-                faults.extend(is_of_service(rendered, "Ingress", &service["name"], &service["port"]));
+                faults.extend(is_of_service(
+                    rendered,
+                    "Ingress",
+                    &service["name"],
+                    &service["port"],
+                ));
             }
         }
     }
@@ -56,9 +61,8 @@ fn leads(rendered: &Rendered, from: &str, port: &Value) -> Option<String> {
 }
 
 fn probes(rendered: &Rendered) -> Vec<String> {
-    let expected = [
-        ("startupProbe", "/startupz"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz"),
-    ];
+    let expected =
+        [("startupProbe", "/startupz"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")];
     let mut faults = Vec::new();
     for (probe, path) in expected {
         let asked = &rendered.program()[probe]["httpGet"];
@@ -94,6 +98,9 @@ fn scraped(rendered: &Rendered, monitor: &Value) -> Vec<String> {
     }
     let ports = list(&found[0]["spec"]["ports"]);
     let endpoints = list(&monitor["spec"]["endpoints"]);
-    let unknown = endpoints.iter().filter(|it| !ports.iter().any(|port| port["name"] == it["port"]));
-    unknown.map(|it| format!("ServiceMonitor scrapes {}, which the Service has not", it["port"])).collect()
+    let unknown =
+        endpoints.iter().filter(|it| !ports.iter().any(|port| port["name"] == it["port"]));
+    unknown
+        .map(|it| format!("ServiceMonitor scrapes {}, which the Service has not", it["port"]))
+        .collect()
 }

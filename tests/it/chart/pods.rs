@@ -99,7 +99,8 @@ fn secrets_are_files_that_only_the_program_reads() {
 #[test]
 fn certificates_of_ones_own_are_added_to_those_of_the_image() {
     let Some(chart) = Chart::ours() else { return };
-    let rendered = chart.with(json!({"caBundle": {"existingConfigMap": "roots", "key": "all.pem"}}));
+    let rendered =
+        chart.with(json!({"caBundle": {"existingConfigMap": "roots", "key": "all.pem"}}));
     let volumes = list(&rendered.pod()["volumes"]);
     assert!(volumes.iter().any(|it| it.to_string().contains("roots")), "{volumes:?}");
     let folder = rendered.env("SSL_CERT_DIR").expect("it says where they are")["value"].clone();
@@ -110,7 +111,8 @@ fn certificates_of_ones_own_are_added_to_those_of_the_image() {
 #[test]
 fn additions_of_a_user_are_in_the_pods_as_they_are_written() {
     let Some(chart) = Chart::ours() else { return };
-    let (volume, mount) = (json!({"name": "x", "emptyDir": {}}), json!({"name": "x", "mountPath": "/x"}));
+    let (volume, mount) =
+        (json!({"name": "x", "emptyDir": {}}), json!({"name": "x", "mountPath": "/x"}));
     let beside = json!({"name": "beside", "image": "beside:1"});
     let rendered = chart.with(json!({
         "extraEnv": [{"name": "GENESYS_REGION", "value": "eu-west-1"}],
@@ -128,8 +130,13 @@ fn additions_of_a_user_are_in_the_pods_as_they_are_written() {
     assert_eq!(rendered.env("GENESYS_REGION").unwrap()["value"], "eu-west-1");
     assert_eq!(program["envFrom"][0]["secretRef"]["name"], "more");
     assert_eq!(list(&program["args"]).last().unwrap(), "--more");
-    assert!(list(&pod["volumes"]).contains(&volume) && list(&program["volumeMounts"]).contains(&mount));
-    assert!(list(&pod["containers"]).contains(&beside) && list(&pod["initContainers"]).contains(&beside));
+    assert!(
+        list(&pod["volumes"]).contains(&volume) && list(&program["volumeMounts"]).contains(&mount)
+    );
+    assert!(
+        list(&pod["containers"]).contains(&beside)
+            && list(&pod["initContainers"]).contains(&beside)
+    );
     assert_eq!(pod["nodeSelector"]["disk"], "fast");
     assert_eq!(pod["tolerations"][0]["key"], "edge");
     assert_eq!(pod["affinity"], json!({"nodeAffinity": {}}));
@@ -137,7 +144,10 @@ fn additions_of_a_user_are_in_the_pods_as_they_are_written() {
     assert_eq!(pod["imagePullSecrets"][0]["name"], "registry");
     assert_eq!(pod["topologySpreadConstraints"][0]["maxSkew"], 2);
     let made = &rendered.the("Deployment")["spec"]["template"]["metadata"];
-    assert_eq!((&made["labels"]["tier"], &made["labels"]["team"]), (&json!("edge"), &json!("voice")));
+    assert_eq!(
+        (&made["labels"]["tier"], &made["labels"]["team"]),
+        (&json!("edge"), &json!("voice"))
+    );
     assert_eq!(made["annotations"]["note"], "n");
     for (template, object) in &rendered.objects {
         assert_eq!(object["metadata"]["labels"]["team"], "voice", "{template}");

@@ -28,7 +28,12 @@ fn text(rendered: &Rendered) -> &str {
 fn a_configuration_of_text_is_kept_to_the_letter() {
     let Some(chart) = Chart::ours() else { return };
     let plain = TEXT.replace("&b", "").replace("*b", "{}");
-    for config in [plain.clone(), plain.trim_end().to_owned(), format!("{plain}\n\n"), plain.replace("  b", "  \u{fc}\t#\n  b")] {
+    for config in [
+        plain.clone(),
+        plain.trim_end().to_owned(),
+        format!("{plain}\n\n"),
+        plain.replace("  b", "  \u{fc}\t#\n  b"),
+    ] {
         let rendered = chart.with(json!({"config": config}));
         assert_eq!(text(&rendered).trim_end(), config.trim_end());
     }
@@ -73,7 +78,8 @@ async fn every_shape_s_configuration_is_taken_by_the_program() {
 /// The variables of the rendered program that are written out.
 fn variables(rendered: &Rendered) -> Vec<(String, String)> {
     let each = list(&rendered.program()["env"]).iter();
-    let written = each.filter_map(|it| Some((it["name"].as_str()?.to_owned(), it["value"].as_str()?.to_owned())));
+    let written = each
+        .filter_map(|it| Some((it["name"].as_str()?.to_owned(), it["value"].as_str()?.to_owned())));
     written.collect()
 }
 
@@ -82,7 +88,8 @@ async fn without_any_values_it_serves_the_tutorials_action() {
     let Some(chart) = Chart::ours() else { return };
     let rendered = chart.with(json!({}));
     assert_eq!(rendered.all("ConfigMap").len(), 0);
-    let args: Vec<_> = list(&rendered.program()["args"]).iter().map(|it| it.as_str().unwrap()).collect();
+    let args: Vec<_> =
+        list(&rendered.program()["args"]).iter().map(|it| it.as_str().unwrap()).collect();
     assert_eq!(args[0], "serve");
     assert!(rendered.program()["command"].is_null());
     // What it would serve is explained, with the same arguments and variables.

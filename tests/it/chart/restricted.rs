@@ -7,14 +7,26 @@ use super::driver::list;
 
 /// The volumes a pod may have.
 const VOLUMES: [&str; 8] = [
-    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim",
-    "projected", "secret",
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
 ];
 /// The sysctls a pod may set.
 const SYSCTLS: [&str; 9] = [
-    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range", "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_rmem",
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_rmem",
 ];
 
 /// What a pod does that it may not.
@@ -51,7 +63,10 @@ fn settings(context: &Value, whose: &str, faults: &mut Vec<String>) {
     fault(context["appArmorProfile"]["type"] == "Unconfined", "AppArmor is unconfined");
     fault(context["windowsOptions"]["hostProcess"] == true, "hostProcess is true");
     let selinux = &context["seLinuxOptions"];
-    fault(!selinux["user"].is_null() || !selinux["role"].is_null(), "seLinuxOptions has user or role");
+    fault(
+        !selinux["user"].is_null() || !selinux["role"].is_null(),
+        "seLinuxOptions has user or role",
+    );
     let allowed = ["container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
     let kind = selinux["type"].as_str().unwrap_or(allowed[0]);
     fault(!allowed.contains(&kind), "seLinuxOptions has a type of its own");
@@ -62,10 +77,14 @@ fn of_container(container: &Value, pods: &Value, faults: &mut Vec<String>) {
     let context = &container["securityContext"];
     settings(context, name, faults);
     let mut fault = |is: bool, what: &str| faults.extend(is.then(|| format!("{name}: {what}")));
-    let either = |key: &str| if context[key].is_null() { pods[key].clone() } else { context[key].clone() };
+    let either =
+        |key: &str| if context[key].is_null() { pods[key].clone() } else { context[key].clone() };
     fault(either("runAsNonRoot") != true, "runAsNonRoot is not true");
     let seccomp = either("seccompProfile");
-    fault(seccomp["type"] != "RuntimeDefault" && seccomp["type"] != "Localhost", "seccomp is not set");
+    fault(
+        seccomp["type"] != "RuntimeDefault" && seccomp["type"] != "Localhost",
+        "seccomp is not set",
+    );
     fault(context["privileged"] == true, "privileged is true");
     fault(context["allowPrivilegeEscalation"] != false, "allowPrivilegeEscalation is not false");
     let capabilities = &context["capabilities"];

@@ -26,7 +26,10 @@ fn toggles(off: Value, on: Value, expected: &[&str]) {
         assert_eq!(checks::faults(rendered), Vec::<String>::new());
     }
     for kind in expected {
-        assert_eq!(without.all(kind).len() + expected.iter().filter(|it| it == &kind).count(), with.all(kind).len());
+        assert_eq!(
+            without.all(kind).len() + expected.iter().filter(|it| it == &kind).count(),
+            with.all(kind).len()
+        );
     }
 }
 
@@ -91,7 +94,10 @@ fn an_autoscaler_goes_by_cpu_by_calls_in_flight_or_by_both() {
     ] {
         let rendered = chart.with(json!({"autoscaling": scaling}));
         let spec = &rendered.the("HorizontalPodAutoscaler")["spec"];
-        let mut found: Vec<_> = super::driver::list(&spec["metrics"]).iter().map(|it| it["type"].as_str().unwrap()).collect();
+        let mut found: Vec<_> = super::driver::list(&spec["metrics"])
+            .iter()
+            .map(|it| it["type"].as_str().unwrap())
+            .collect();
         found.sort_unstable();
         assert_eq!(found, kinds);
         assert_eq!(spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"], 300);
@@ -106,7 +112,9 @@ fn a_disruption_budget_is_there_unless_it_is_off_or_would_block_a_drain() {
     let off = json!({"podDisruptionBudget": {"enabled": false}});
     toggles(off, json!({}), &["PodDisruptionBudget"]);
     let Some(chart) = Chart::ours() else { return };
-    for one in [json!({"replicaCount": 1}), json!({"autoscaling": {"enabled": true, "minReplicas": 1}})] {
+    for one in
+        [json!({"replicaCount": 1}), json!({"autoscaling": {"enabled": true, "minReplicas": 1}})]
+    {
         assert_eq!(chart.with(one).all("PodDisruptionBudget").len(), 0);
     }
 }
@@ -117,7 +125,10 @@ fn a_network_policy_is_there_unless_it_is_off() {
     let off = chart.with(json!({"networkPolicy": {"enabled": false}}));
     assert_eq!(off.all("NetworkPolicy").len(), 0);
     let added = beyond(&chart.with(json!({})), &off);
-    assert!(!added.is_empty() && added.iter().all(|(kind, _)| kind == "NetworkPolicy"), "{added:?}");
+    assert!(
+        !added.is_empty() && added.iter().all(|(kind, _)| kind == "NetworkPolicy"),
+        "{added:?}"
+    );
 }
 
 #[test]
@@ -144,7 +155,9 @@ fn tests_are_there_unless_they_are_off() {
         assert_eq!(pod["spec"]["restartPolicy"], "Never");
     }
     let all = on.all("Pod").len();
-    let called = chart.with(json!({"tests": {"action": {"name": "customer-lookup", "inputs": ["customer_id=1"]}}}));
+    let called = chart.with(
+        json!({"tests": {"action": {"name": "customer-lookup", "inputs": ["customer_id=1"]}}}),
+    );
     assert_eq!(called.all("Pod").len(), all + 1);
 }
 
@@ -155,7 +168,8 @@ fn further_objects_are_rendered_as_maps_or_as_templates() {
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "{{ .Release.Name }}-one"}});
     let rendered = chart.with(json!({"extraObjects": [map, text]}));
-    let names: Vec<_> = rendered.all("ConfigMap").iter().map(|it| it["metadata"]["name"].clone()).collect();
+    let names: Vec<_> =
+        rendered.all("ConfigMap").iter().map(|it| it["metadata"]["name"].clone()).collect();
     assert_eq!(names, ["shop-one", "shop-two"]);
     assert_eq!(checks::faults(&rendered), Vec::<String>::new());
 }

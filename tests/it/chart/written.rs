@@ -25,7 +25,8 @@ fn text(path: impl AsRef<Path>) -> String {
 /// The files of the chart in that folder that are not as the generator writes them.
 pub(super) fn not_as_written(folder: &Path) -> Vec<String> {
     let all = files::all(project()).into_iter();
-    let differ = all.filter(|(name, text)| fs::read_to_string(folder.join(name)).unwrap_or_default() != *text);
+    let differ = all
+        .filter(|(name, text)| fs::read_to_string(folder.join(name)).unwrap_or_default() != *text);
     differ.map(|(name, _)| name).collect()
 }
 
@@ -44,7 +45,8 @@ fn nothing_else_lies_among_the_copied_files() {
             assert!(written.contains(&name), "{name} is written by nobody");
         }
     }
-    let mut boards: Vec<_> = fs::read_dir(project().join("dashboards")).unwrap()
+    let mut boards: Vec<_> = fs::read_dir(project().join("dashboards"))
+        .unwrap()
         .map(|entry| entry.unwrap().file_name().to_str().unwrap().to_owned())
         .filter(|name| name.ends_with(".json"))
         .collect();
@@ -55,7 +57,10 @@ fn nothing_else_lies_among_the_copied_files() {
 /// Maps of the schema whose keys are named and that take others too.
 pub(super) fn open(folder: &Path) -> Vec<String> {
     fn search(at: &str, schema: &Value, found: &mut Vec<String>) {
-        if schema["properties"].is_object() && schema["type"] == "object" && schema["additionalProperties"] != false {
+        if schema["properties"].is_object()
+            && schema["type"] == "object"
+            && schema["additionalProperties"] != false
+        {
             found.push(at.to_owned());
         }
         let Some(map) = schema.as_object() else { return };
@@ -117,8 +122,8 @@ fn every_key_is_used_in_a_template() {
     };
     // Handed to Kubernetes whole: their keys are its own.
     let whole = ["probes.startup", "probes.liveness", "probes.readiness", "strategy.rollingUpdate"];
-    let mut unused = Vec::new();
-    for key in keys().iter().flat_map(files::key::Key::all) {
+    let (all, mut unused) = (keys(), Vec::new());
+    for key in all.iter().flat_map(files::key::Key::all) {
         let within = whole.iter().any(|it| key.path.starts_with(&format!("{it}.")));
         if key.path != "global" && !within && !used(&format!(".{}", key.name)) {
             unused.push(&*key.path);
@@ -129,8 +134,11 @@ fn every_key_is_used_in_a_template() {
 
 #[test]
 fn no_template_uses_a_key_that_the_schema_has_not() {
-    let known: BTreeSet<_> = keys().iter().flat_map(files::key::Key::all).map(|key| key.path.clone()).collect();
-    let open: Vec<_> = keys().iter().flat_map(files::key::Key::all)
+    let known: BTreeSet<_> =
+        keys().iter().flat_map(files::key::Key::all).map(|key| key.path.clone()).collect();
+    let open: Vec<_> = keys()
+        .iter()
+        .flat_map(files::key::Key::all)
         .filter(|key| key.below.is_empty() && key.default.as_ref().is_none_or(Value::is_object))
         .map(|key| format!("{}.", key.path))
         .collect();
