@@ -76,6 +76,8 @@ def answer(request):
             if not document:
                 answered["empty"].append(template)
                 continue
+            if "holdline.yaml" in (document.get("data") or {}) and document.get("kind") == "ConfigMap":
+                answered["config"] = yaml.load(document["data"]["holdline.yaml"], Loader=Strict)
             answered["objects"].append({"template": template, "object": document})
             answered["wrong"] += [f"{template}: {it}" for it in wrong(document, request["versions"])]
     if request["lint"]:

@@ -44,7 +44,7 @@ pub(crate) struct Copied {
 
 impl Copied {
     /// A copy. Secrets are as [`secret`] has them; certificates are all of one issuer.
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let house = folder.path().join("house");
         let (issuer, mut secrets) = (Issuer::new(), Vec::new());
@@ -72,7 +72,7 @@ impl Copied {
     }
 
     /// The configuration's file.
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join(FILE)
     }
 
