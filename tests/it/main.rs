@@ -3,6 +3,7 @@
 mod support;
 
 mod architecture;
+mod compose;
 mod contract;
 mod corpora;
 mod dashboards;
