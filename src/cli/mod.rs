@@ -197,7 +197,7 @@ struct FakesArgs {
 // What `demo` and `fakes` share.
 #[derive(Debug, Args)]
 struct OutsideArgs {
-    /// Where the fakes are told to misbehave
+    /// Where the fakes are told to misbehave; it asks for no token: let nobody else reach it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9902")]
     faults: SocketAddr,
     /// Call the service all the time, such as 200/s

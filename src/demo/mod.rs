@@ -72,7 +72,7 @@ pub struct World {
 /// An address that could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("could not listen on {address} (--{part})")]
-pub struct Taken {
+pub struct Unbound {
     part: &'static str,
     address: SocketAddr,
     source: io::Error,
@@ -83,15 +83,15 @@ impl World {
     ///
     /// # Errors
     /// An address cannot be bound; those that were are closed again.
-    pub async fn start(settings: WorldSettings) -> Result<Self, Taken> {
+    pub async fn start(settings: WorldSettings) -> Result<Self, Unbound> {
         let WorldSettings { crm_listen, crm, genesys_listen, genesys, control_listen } = settings;
-        let taken = |part, address| move |source| Taken { part, address, source };
-        let crm = FakeCrm::start(crm_listen, crm).await.map_err(taken("crm", crm_listen))?;
+        let unbound = |part, address| move |source| Unbound { part, address, source };
+        let crm = FakeCrm::start(crm_listen, crm).await.map_err(unbound("crm", crm_listen))?;
         let genesys = match FakeGenesys::start(genesys_listen, genesys).await {
             Ok(genesys) => genesys,
             Err(error) => {
                 crm.site.stop().await;
-                return Err(taken("genesys", genesys_listen)(error));
+                return Err(unbound("genesys", genesys_listen)(error));
             }
         };
         let role = Control { crm: crm.site.clone(), genesys: genesys.site.clone() };
@@ -100,7 +100,7 @@ impl World {
             Err(error) => {
                 crm.site.stop().await;
                 genesys.site.stop().await;
-                Err(taken("faults", control_listen)(error))
+                Err(unbound("faults", control_listen)(error))
             }
         }
     }

@@ -4,6 +4,7 @@ mod support;
 
 mod architecture;
 mod chart;
+mod compose;
 mod contract;
 mod corpora;
 mod dashboards;

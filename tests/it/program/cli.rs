@@ -21,7 +21,7 @@ fn written(yaml: &str) -> (tempfile::TempDir, String) {
 }
 
 /// An address that was free a moment ago.
-fn free() -> String {
+pub(super) fn free() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
@@ -225,7 +225,7 @@ async fn probe_says_that_nobody_answers() {
 async fn help_says_what_each_command_does_and_takes() {
     let help = Program::run(&["--help"], &[]).await;
     assert_eq!((help.code, &*help.err), (Some(0), ""));
-    for command in ["serve", "demo", "check", "explain", "probe"] {
+    for command in ["serve", "demo", "fakes", "check", "explain", "probe"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{}", help.out);
     }
     for (command, said) in [
@@ -246,6 +246,19 @@ async fn help_says_what_each_command_does_and_takes() {
                 "--customers",
                 "--fault",
                 "--log",
+            ],
+        ),
+        (
+            "fakes",
+            &[
+                "--crm",
+                "--genesys",
+                "--faults",
+                "--traffic",
+                "--customers",
+                "--fault",
+                "--target",
+                "127.0.0.1",
             ],
         ),
     ] {

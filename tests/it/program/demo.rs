@@ -30,7 +30,7 @@ async fn demo(args: &[&str]) -> (Program, Vec<String>) {
 }
 
 /// The commands among the lines, in order.
-fn commands(lines: &[String]) -> Vec<&str> {
+pub(super) fn commands(lines: &[String]) -> Vec<&str> {
     lines.iter().filter_map(|line| line.strip_prefix("  ")).collect()
 }
 
@@ -42,7 +42,7 @@ fn address<'a>(lines: &'a [String], part: &str) -> &'a str {
     &command[from..from + length]
 }
 
-async fn sh(command: &str) -> String {
+pub(super) async fn sh(command: &str) -> String {
     let mut shell = Command::new("sh");
     shell.args(["-c", command]);
     let ended = Program::spawn(shell, &[]).ended().await;
@@ -50,7 +50,7 @@ async fn sh(command: &str) -> String {
     ended.out
 }
 
-fn parsed(text: &str) -> Value {
+pub(super) fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 

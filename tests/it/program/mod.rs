@@ -11,6 +11,7 @@ mod demo;
 
 pub(crate) mod drain;
 mod explain;
+mod fakes;
 
 mod log_level;
 mod metrics;
