@@ -83,13 +83,8 @@ pub(crate) fn account(config: &Value, version: &str) -> Vec<Claim> {
 
 /// What is in it, and how much of it.
 pub(crate) fn content(entries: &[Entry]) -> Vec<Claim> {
-    let wanted = [
-        "/etc",
-        "/etc/ssl",
-        "/etc/ssl/certs",
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/holdline",
-    ];
+    let wanted =
+        ["/etc", "/etc/ssl", "/etc/ssl/certs", "/etc/ssl/certs/ca-certificates.crt", "/holdline"];
     let paths: BTreeSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
     let bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
     // What the program runs as must not be able to change it.
