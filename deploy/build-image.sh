@@ -3,8 +3,10 @@
 # the image by buildah, of `prebuilt`, as the Dockerfile says. `make image` runs it and then the image.
 # Only crates are fetched. The binary is of this machine's architecture.
 #
-#   dist/<arch>/holdline            the binary            dist/holdline-<version>-<arch>.cdx.json   its bill of materials
-#   dist/ca-certificates.crt        the roots             target/image                              buildah's own storage
+#   dist/<arch>/holdline                      the binary
+#   dist/holdline-<version>-<arch>.cdx.json   its bill of materials, CycloneDX
+#   dist/ca-certificates.crt                  the roots
+#   target/image                              the image, in a storage of buildah's that is its own
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! form       what an image must be    image      one of buildah's, opened
-//! container  one of runc's            world      examples, names, roots
-//! small      64 MiB, and no more
+//! container  one of runc's            examples   those of `deploy/`, checked
+//! world      names and roots          small      64 MiB, and no more
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
@@ -22,6 +22,7 @@ mod scrape;
 mod wire;
 
 mod container;
+mod examples;
 mod form;
 mod image;
 mod small;
@@ -80,7 +81,7 @@ async fn main() -> ExitCode {
 
 /// Why the image cannot be run here, if so.
 fn missing() -> Option<&'static str> {
-    if image::said(&mut std::process::Command::new("buildah").arg("--version")).is_err() {
+    if image::said(Command::new("buildah").arg("--version")).is_err() {
         Some("buildah is not on this machine")
     } else if !container::runc().is_absolute() {
         Some("runc is not on this machine")
@@ -102,7 +103,7 @@ async fn run(arguments: &Arguments) -> io::Result<bool> {
     tell(form::account(&image.config, env!("CARGO_PKG_VERSION")));
     tell(form::content(&image.entries()?));
     tell(binary(&image.root.join("holdline"))?);
-    tell(world::examples(&image).await?);
+    tell(examples::checked(&image).await?);
     tell(world::strangers_and_friends(&image).await?);
     tell(small::holds(&image, Duration::from_secs(arguments.seconds)).await?);
     Ok(claims.iter().all(|claim| claim.holds))

@@ -36,91 +36,92 @@ const FULL: Duration = Duration::from_secs(150);
 /// # Errors
 /// It does not start, or what measures it fails.
 pub(crate) async fn holds(image: &Image, minute: Duration) -> io::Result<Vec<Claim>> {
-    let [calls, probes, admin, faults] = free()?;
-    let addresses = [calls, probes, admin, faults].map(|it| it.to_string());
-    let (rate, customers) = (format!("{RATE}/s"), CUSTOMERS.to_string());
-    let args = ["demo", "--traffic", &rate, "--customers", &customers];
-    let flags = ["--listen", "--probes", "--admin", "--faults"];
-    let flags = flags.iter().zip(&addresses).flat_map(|(flag, it)| [*flag, it.as_str()]);
-    let args: Vec<&str> = args.into_iter().chain(flags).collect();
-    let env = [("HOLDLINE_PROBES", addresses[1].as_str())];
-    let order = Order { args: &args, env: &env, ..Order::default() };
-    let mut container = Container::start(image, &order)?;
+    let (mut container, calls, probes) = start(image)?;
     ready(&mut container, probes).await?;
     let process = container.process();
-
-    let filled = fill(calls, probes).await?;
+    let took = fill(calls, probes).await?;
     let full = Scrape::of(probes).await?;
-    let (bytes, bound) =
-        (full.sum("holdline_cache_bytes", &[]), full.sum("holdline_cache_capacity_bytes", &[]));
-    let dropped = full.sum("holdline_cache_evictions_total", &[r#"cause="size""#]);
-    let mut claims = vec![Claim::new(
-        bound > 0.0 && bound <= LIMIT as f64 / 4.0 && bytes >= 0.95 * bound && dropped > 0.0,
-        format!(
-            "its cache is full: {:.1} of {:.1} MiB in {:.0} entries, {dropped:.0} had to go, after \
-             {:.0} s",
-            bytes / MIB,
-            bound / MIB,
-            full.sum("holdline_cache_entries", &[]),
-            filled.as_secs_f64()
-        ),
-    )];
     let before = container.memory()?;
     tokio::time::sleep(minute).await;
     let after = container.memory()?;
-    let served = served(&Scrape::of(probes).await?, &full);
-    let least = RATE as f64 * minute.as_secs_f64() * 0.95;
-    claims.push(Claim::new(
-        served.all >= least && served.failed == 0.0,
-        format!(
-            "then {:.0} calls in {:.0} s, {:.0} of them answered neither 200 nor 404",
-            served.all,
-            minute.as_secs_f64(),
-            served.failed
-        ),
-    ));
+    let later = Scrape::of(probes).await?;
     let healthy = container.within(&["/holdline", "probe", "--ready"])?;
-    claims.push(Claim::new(healthy == Some(0), format!("its HEALTHCHECK ends with {healthy:?}")));
     let same = process.is_some() && container.process() == process;
-    let most = after.most as f64 / MIB;
-    claims.push(Claim::new(
-        same && after.killed == 0 && after.most <= LIMIT,
-        format!(
-            "it had at most {most:.1} of {} MiB, pages of files among them; {:.1} MiB of its own \
-             when the cache was full, {:.1} MiB at the end; {} met the limit, {} killed",
-            LIMIT >> 20,
-            before.anonymous as f64 / MIB,
-            after.anonymous as f64 / MIB,
-            after.met,
-            after.killed
-        ),
-    ));
     let code = container.terminated().await?;
     let [out, err] = container.wrote();
     let last = out.lines().last().unwrap_or_default();
-    claims.push(Claim::new(code == Some(0) && err.is_empty(), format!("SIGTERM: {code:?} {err}")));
-    let line = line_is_clean(last);
-    claims.push(Claim::new(line, format!("its callers say from first to last: {last}")));
-    Ok(claims)
+    Ok(vec![
+        is_full(&full, took),
+        was_answered(&full, &later, minute),
+        Claim::new(healthy == Some(0), format!("its HEALTHCHECK ends with {healthy:?}")),
+        Claim::new(
+            same && after.killed == 0 && after.most <= LIMIT,
+            format!(
+                "it had at most {:.1} of {} MiB, files among them; {:.1} MiB of its own when the cache \
+                 was full, {:.1} MiB at the end; {} times it met the limit, {} processes were killed",
+                after.most as f64 / MIB,
+                LIMIT >> 20,
+                before.anonymous as f64 / MIB,
+                after.anonymous as f64 / MIB,
+                after.met,
+                after.killed
+            ),
+        ),
+        Claim::new(
+            code == Some(0) && err.is_empty(),
+            format!("SIGTERM ends it with {code:?} {err}"),
+        ),
+        Claim::new(line_is_clean(last), format!("its callers say from first to last: {last}")),
+    ])
+}
+
+/// The demo with its own callers, where it is called and where it is probed.
+fn start(image: &Image) -> io::Result<(Container, SocketAddr, SocketAddr)> {
+    let [calls, probes, admin, faults] = free()?;
+    let addresses = [calls, probes, admin, faults].map(|it| it.to_string());
+    let (rate, customers) = (format!("{RATE}/s"), CUSTOMERS.to_string());
+    let flags = ["--listen", "--probes", "--admin", "--faults"];
+    let flags = flags.iter().zip(&addresses).flat_map(|(flag, it)| [*flag, it.as_str()]);
+    let args = ["demo", "--traffic", &rate, "--customers", &customers];
+    let args: Vec<&str> = args.into_iter().chain(flags).collect();
+    // For the HEALTHCHECK.
+    let env = [("HOLDLINE_PROBES", addresses[1].as_str())];
+    let order = Order { args: &args, env: &env, ..Order::default() };
+    Ok((Container::start(image, &order)?, calls, probes))
+}
+
+fn is_full(seen: &Scrape, took: Duration) -> Claim {
+    let bytes = seen.sum("holdline_cache_bytes", &[]);
+    let bound = seen.sum("holdline_cache_capacity_bytes", &[]);
+    let dropped = seen.sum("holdline_cache_evictions_total", &[r#"cause="size""#]);
+    Claim::new(
+        bound > 0.0 && bound <= LIMIT as f64 / 4.0 && bytes >= 0.95 * bound && dropped > 0.0,
+        format!(
+            "its cache is full after {:.0} s: {:.1} of {:.1} MiB in {:.0} entries, {dropped:.0} had to go",
+            took.as_secs_f64(),
+            bytes / MIB,
+            bound / MIB,
+            seen.sum("holdline_cache_entries", &[])
+        ),
+    )
+}
+
+fn was_answered(before: &Scrape, after: &Scrape, minute: Duration) -> Claim {
+    let metric = "http_server_request_duration_seconds_count";
+    let with = |status: u16| {
+        let label = format!("http_response_status_code=\"{status}\"");
+        after.since(before, metric, &[&label])
+    };
+    let all = after.since(before, metric, &[]);
+    let other = all - with(200) - with(404);
+    let (minute, least) = (minute.as_secs_f64(), RATE as f64 * minute.as_secs_f64() * 0.95);
+    Claim::new(
+        all >= least && other == 0.0,
+        format!("then {all:.0} calls in {minute:.0} s, {other:.0} of them not answered 200 or 404"),
+    )
 }
 
 const MIB: f64 = (1 << 20) as f64;
-
-/// Calls that were answered since, and those of them that were not answered as they should be.
-struct Served {
-    all: f64,
-    failed: f64,
-}
-
-fn served(now: &Scrape, before: &Scrape) -> Served {
-    let metric = "http_server_request_duration_seconds_count";
-    let count = |labels: &[&str]| now.since(before, metric, labels);
-    let status = |code| count(&[code]);
-    let all = count(&[]);
-    let good =
-        status(r#"http_response_status_code="200""#) + status(r#"http_response_status_code="404""#);
-    Served { all, failed: all - good }
-}
 
 /// Whether only 200 and 404 were answered, all calls were sent and all answered.
 fn line_is_clean(line: &str) -> bool {

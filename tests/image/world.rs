@@ -1,7 +1,7 @@
-//! What the program needs of an image that holds next to nothing: examples that are checked, names that
-//! resolve, and roots by which strangers are told from friends.
+//! What the program needs of an image that holds next to nothing: names that resolve, and roots by which
+//! strangers are told from friends.
 
-use std::{fs, io, net::SocketAddr, path::Path, time::Duration};
+use std::{fs, io, net::SocketAddr, time::Duration};
 
 use holdline::{
     demo::{
@@ -65,38 +65,6 @@ pub(crate) async fn look_up(line: &mut Line, customer: u64) -> io::Result<Reply>
     let body = format!(r#"{{"data":{{"customer_id":{customer}}}}}"#);
     let token = "X-Genesys-Auth-Token: a-token\r\n";
     line.exchange(wire::post("/data-action/customer-lookup", token, &body).as_bytes()).await
-}
-
-/// The examples of `deploy/` are checked within.
-///
-/// # Errors
-/// There is no runc.
-pub(crate) async fn examples(image: &Image) -> io::Result<Vec<Claim>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples");
-    let mut claims = Vec::new();
-    for file in fs::read_dir(&folder)? {
-        let name = file?.file_name().display().to_string();
-        if !name.ends_with(".yaml") {
-            continue;
-        }
-        let yaml = fs::read_to_string(folder.join(&name))?;
-        let named = yaml.split("${").skip(1).filter_map(|rest| rest.split('}').next());
-        let env: Vec<_> =
-            named.filter(|name| !name.contains(":-")).map(|name| (name, "x")).collect();
-        let path = format!("/examples/{name}");
-        let order = Order {
-            args: &["check", "--config", &path],
-            env: &env,
-            mounts: &[(&folder, "/examples")],
-        };
-        let mut container = Container::start(image, &order)?;
-        let code = container.ended().await?;
-        let [out, err] = container.wrote();
-        let said = if code == Some(0) { String::new() } else { format!(": {out}{err}") };
-        claims
-            .push(Claim::new(code == Some(0), format!("check of {name} ends with {code:?}{said}")));
-    }
-    Ok(claims)
 }
 
 /// `serve` as the image has it, its upstream behind TLS at `localhost`: it is called where the roots

@@ -10,6 +10,7 @@ mod corpora;
 mod dashboards;
 mod examples;
 mod export;
+mod image;
 mod keys;
 mod load;
 mod operations;
