@@ -35,12 +35,13 @@ cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked --version '^
 
 version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)"
 # Outside of a checkout there is nothing to ask.
-revision="$(git rev-parse HEAD 2>/dev/null || echo unknown)"
+revision="$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null || echo unknown)"
+short="${revision:0:9}${revision:40}"
 # The same sources make the same image, so its clock is theirs.
 when="$(git log -1 --format=%ct 2>/dev/null || echo 0)"
 
 # Names of functions stay in, for backtraces (profile.release in Cargo.toml); they cost 3 MiB.
-HOLDLINE_REVISION="${revision:0:9}" RUSTFLAGS="-C target-feature=+crt-static" \
+HOLDLINE_REVISION="$short" RUSTFLAGS="-C target-feature=+crt-static" \
     cargo auditable build --release --locked --bin holdline --target "$target"
 mkdir -p "dist/$arch"
 cp "${CARGO_TARGET_DIR:-target}/$target/release/holdline" "dist/$arch/holdline"
@@ -54,6 +55,8 @@ SOURCE_DATE_EPOCH="$when" cargo cyclonedx --quiet --format json --spec-version 1
 sed "s|path+file://$PWD#||" holdline_bin.cdx.json >"$bill"
 rm holdline_bin.cdx.json
 
+# What an earlier run has left.
+buildah "${in_storage[@]}" rm --all >/dev/null
 # OCI's own format knows no HEALTHCHECK.
 name="holdline:$version"
 buildah "${in_storage[@]}" bud --quiet --isolation chroot --format docker --file deploy/Dockerfile \
@@ -61,4 +64,5 @@ buildah "${in_storage[@]}" bud --quiet --isolation chroot --format docker --file
     --build-arg VERSION="$version" --build-arg REVISION="$revision" \
     --build-arg CREATED="$(date --utc --date "@$when" +%Y-%m-%dT%H:%M:%SZ)" \
     --timestamp "$when" --target runtime --tag "$name" . >/dev/null
-echo "$name of ${revision:0:9} is in $storage, its bill of materials in $bill"
+buildah "${in_storage[@]}" rmi --prune >/dev/null
+echo "$name of $short is in $storage, its bill of materials in $bill"

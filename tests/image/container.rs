@@ -100,7 +100,7 @@ impl Container {
     }
 
     /// The number of its first process, as long as it runs.
-    pub(crate) fn process(&self) -> Option<u64> {
+    pub(crate) fn pid(&self) -> Option<u64> {
         let state = said(runc_in(self.folder.path()).args(["state", &self.id])).ok()?;
         let state: Value = serde_json::from_str(&state).ok()?;
         state["pid"].as_u64().filter(|_| state["status"] == "running")
@@ -112,8 +112,8 @@ impl Container {
     /// The kernel does not tell.
     pub(crate) fn memory(&mut self) -> io::Result<Memory> {
         if self.cgroup.is_none() {
-            let process = self.process().ok_or_else(|| io::Error::other("it does not run"))?;
-            let groups = fs::read_to_string(format!("/proc/{process}/cgroup"))?;
+            let pid = self.pid().ok_or_else(|| io::Error::other("it does not run"))?;
+            let groups = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
             self.cgroup = Cgroup::of(&groups);
         }
         let cgroup = self.cgroup.as_ref();

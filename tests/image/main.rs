@@ -29,7 +29,14 @@ mod small;
 mod world;
 
 use std::{
-    env, fmt::Display, fs, future::Future, io, path::Path, process::ExitCode, time::Duration,
+    env,
+    fmt::Display,
+    fs,
+    future::Future,
+    io,
+    path::Path,
+    process::{Command, ExitCode},
+    time::Duration,
 };
 
 use clap::Parser;

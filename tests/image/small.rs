@@ -38,7 +38,7 @@ const FULL: Duration = Duration::from_secs(150);
 pub(crate) async fn holds(image: &Image, minute: Duration) -> io::Result<Vec<Claim>> {
     let (mut container, calls, probes) = start(image)?;
     ready(&mut container, probes).await?;
-    let process = container.process();
+    let pid = container.pid();
     let took = fill(calls, probes).await?;
     let full = Scrape::of(probes).await?;
     let before = container.memory()?;
@@ -46,7 +46,7 @@ pub(crate) async fn holds(image: &Image, minute: Duration) -> io::Result<Vec<Cla
     let after = container.memory()?;
     let later = Scrape::of(probes).await?;
     let healthy = container.within(&["/holdline", "probe", "--ready"])?;
-    let same = process.is_some() && container.process() == process;
+    let same = pid.is_some() && container.pid() == pid;
     let code = container.terminated().await?;
     let [out, err] = container.wrote();
     let last = out.lines().last().unwrap_or_default();
