@@ -31,10 +31,16 @@
 {{- if not (or $read .Values.existingConfigMap) -}}
 {{- $read = dict "server" (dict "listen" "${HOLDLINE_LISTEN:-0.0.0.0:8080}") "probes" (dict "listen" "${HOLDLINE_PROBES:-0.0.0.0:9090}") "admin" (dict "listen" "${HOLDLINE_ADMIN:-127.0.0.1:9901}") -}}
 {{- end -}}
-{{- range list "server" "probes" "admin" "telemetry" "callers" "upstreams" "cache" -}}
+{{- range list "server" "probes" "admin" "telemetry" "callers" "upstreams" "actions" "cache" -}}
 {{- $section := index $read . -}}
 {{- if not (or (kindIs "invalid" $section) (kindIs "map" $section)) -}}
 {{- fail (printf "\n\n`%s` in `config` must be a mapping; try `holdline check`.\n" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range list (list "server" "drain") (list "server" "tls") (list "telemetry" "log") (list "telemetry" "traces") -}}
+{{- $inner := get (index $read (first .) | default dict) (last .) -}}
+{{- if not (or (eq (toString $inner) "") (kindIs "invalid" $inner) (kindIs "map" $inner)) -}}
+{{- fail (printf "\n\n`%s` in `config` must be a mapping; try `holdline check`.\n" (join "." .)) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $read -}}

@@ -10,12 +10,15 @@
 {{- if include "holdline.hasFile" . -}}
 {{- $actions := $read.actions | default dict -}}
 {{- $name = keys $actions | sortAlpha | first | default "ACTION" -}}
-{{- $action := get $actions $name | default dict -}}
-{{- $inputs = $action.input | default dict -}}
+{{- $action := get $actions $name -}}
+{{- if not (kindIs "map" $action) }}{{ $action = dict }}{{ end -}}
+{{- $inputs = $action.input -}}
+{{- if not (kindIs "map" $inputs) }}{{ $inputs = dict }}{{ end -}}
 {{- $envelope = $action.envelope | default "data" -}}
 {{- $caller := $action.caller -}}
 {{- if kindIs "slice" $caller }}{{ $caller = first $caller }}{{ end -}}
-{{- $by := get ($read.callers | default dict) (toString $caller) | default dict -}}
+{{- $by := get ($read.callers | default dict) (toString $caller) -}}
+{{- if not (kindIs "map" $by) }}{{ $by = dict }}{{ end -}}
 {{- $default := get (dict "introspection" "X-Genesys-Auth-Token" "api_key" "X-Api-Key") (toString $by.type) | default "Authorization" -}}
 {{- $header = $by.header | default $default -}}
 {{- if eq (toString $by.type) "basic" -}}

@@ -86,13 +86,13 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* A pod of `helm test`: (dict "root" . "test" "ready" "args" (list ...) "files" true "env" (list)). */ -}}
+{{- /* A pod of `helm test`: (dict "root" . "test" "ready" "order" 1 "args" (list ...) "files" true "env" (list)). */ -}}
 {{- define "holdline.testPod" -}}
 {{- $root := .root -}}
 apiVersion: v1
 kind: Pod
 metadata:
-  {{- $hook := dict "helm.sh/hook" "test" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
+  {{- $hook := dict "helm.sh/hook" "test" "helm.sh/hook-weight" (toString .order) "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
   {{- $labels := include "holdline.testSelectorLabels" $root | fromYaml }}
   {{- include "holdline.metadata" (dict "root" $root "name" (include "holdline.named" (list $root (printf "test-%s" .test))) "labels" $labels "annotations" $hook) | nindent 2 }}
 spec:

@@ -8,6 +8,9 @@
 {{- if and $v.existingConfigMap $v.config (not (kindIs "map" $v.config)) -}}
 {{- $wrong = append $wrong "`existingConfigMap` and a text in `config` are two configurations: give one of them. Beside an existing ConfigMap, `config` may be a map of `server`, `probes` and `admin`, which tells the chart what it cannot read." -}}
 {{- end -}}
+{{- if and $v.existingConfigMap (kindIs "map" $v.config) (hasKey ($v.config | default dict) "actions") -}}
+{{- $wrong = append $wrong "`config` has `actions`, which nobody would read: `existingConfigMap` names another configuration. Give one of them." -}}
+{{- end -}}
 {{- if $s.http.loopback -}}
 {{- $wrong = append $wrong (printf "`server.listen` is %s: on loopback no Service reaches it. Write 0.0.0.0:%v." $s.http.address $s.http.port) -}}
 {{- end -}}
