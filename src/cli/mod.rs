@@ -145,9 +145,9 @@ struct ProbeArgs {
     /// Ask whether it may be sent calls, not only whether it lives
     #[arg(long)]
     ready: bool,
-    /// Where it answers probes
+    /// Where it answers probes: an address or a name, and a port. 0.0.0.0 and [::] mean loopback
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", env = "HOLDLINE_PROBES")]
-    address: SocketAddr,
+    address: probe::Address,
 }
 
 #[derive(Debug, Args)]
@@ -189,7 +189,7 @@ pub fn run() -> ExitCode {
             let (file, folder) = (args.config.config.as_deref(), args.output.as_deref());
             export::run(args.kind, file, folder, args.url.as_ref()).map(|()| ExitCode::SUCCESS)
         }
-        Command::Probe(args) => probe::run(args.address, args.ready),
+        Command::Probe(args) => probe::run(&args.address, args.ready),
     };
     match result {
         Ok(code) => code,

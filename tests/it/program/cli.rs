@@ -184,6 +184,13 @@ async fn probe_tells_whether_a_service_lives_and_whether_it_is_ready() {
     }
     let ended = Program::run(&["probe"], &[("HOLDLINE_PROBES", &probes)]).await;
     assert_eq!(ended.code, Some(0), "by its variable: {ended:?}");
+    // A name may have several addresses, of which one answers. All addresses mean loopback.
+    let port = service.probes.port();
+    for (asked, told) in [("localhost", "localhost"), ("0.0.0.0", "127.0.0.1")] {
+        let asked = format!("{asked}:{port}");
+        let ended = Program::run(&["probe"], &[("HOLDLINE_PROBES", &asked)]).await;
+        assert_eq!(ended.out, format!("{told}:{port}/livez: yes\n"), "{ended:?}");
+    }
 
     service.program.signal("TERM");
     eventually("not ready", async || {
@@ -208,6 +215,10 @@ async fn probe_says_that_nobody_answers() {
     let address = mute.local_addr().unwrap().to_string();
     let ended = Program::run(&["probe", "--ready", "--address", &address], &[]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
+    // Nobody has this name (RFC 6761).
+    let ended = Program::run(&["probe", "--address", "holdline.invalid:9090"], &[]).await;
+    assert_eq!((ended.code, &*ended.out), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.starts_with("holdline.invalid:9090/livez: no answer ("), "{ended:?}");
 }
 
 #[tokio::test]
