@@ -40,11 +40,11 @@ fn write_key(text: &mut String, key: &Key, indent: &str) {
     }
 }
 
-/// On one line where it fits, otherwise a line for each key.
+/// On one line where it fits and has no maps within it, otherwise a line for each key.
 fn write_value(text: &mut String, name: &str, value: &Value, indent: &str) {
     let line = format!("{indent}{name}: {}", flow(value));
     match value {
-        Value::Object(map) if line.len() > WIDTH => {
+        Value::Object(map) if line.len() > WIDTH || map.values().any(Value::is_object) => {
             let _ = writeln!(text, "{indent}{name}:");
             for (name, value) in map {
                 write_value(text, name, value, &format!("{indent}  "));
@@ -72,11 +72,13 @@ pub(super) fn flow(value: &Value) -> String {
 
 /// Whether YAML takes the text as a text without quotes, anywhere.
 fn plain(text: &str) -> bool {
+    let amount = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    if amount != text {
+        return ["s", "m", "h", "Mi", "Gi", "%"].contains(&amount);
+    }
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    let word = matches!(
-        text.to_lowercase().as_str(),
-        "true" | "false" | "null" | "yes" | "no" | "on" | "off"
-    );
+    let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    let word = words.contains(&text.to_lowercase().as_str());
     first && !word && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
 }
 

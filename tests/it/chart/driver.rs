@@ -44,7 +44,7 @@ static ENGINE: LazyLock<Option<Mutex<Engine>>> = LazyLock::new(|| {
 pub(super) struct Chart {
     folder: PathBuf,
     /// Keeps a copy alive.
-    copy: Option<TempDir>,
+    _copy: Option<TempDir>,
 }
 
 /// What Helm makes of it.
@@ -64,7 +64,7 @@ impl Chart {
     pub(super) fn ours() -> Option<Self> {
         ENGINE.as_ref()?;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/holdline");
-        Some(Self { folder, copy: None })
+        Some(Self { folder, _copy: None })
     }
 
     /// Where it is.
@@ -81,7 +81,7 @@ impl Chart {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{file} has no {from}");
         fs::write(path, text.replace(from, to)).unwrap();
-        Self { folder, copy: Some(copy) }
+        Self { folder, _copy: Some(copy) }
     }
 
     /// Renders it, with these values over its defaults.

@@ -43,8 +43,8 @@ fn a_missing_run_as_non_root() {
     );
     found(
         "values.yaml",
-        "allowPrivilegeEscalation: false, ",
-        "",
+        "allowPrivilegeEscalation: false",
+        "allowPrivilegeEscalation: true",
         "restricted",
         "allowPrivilegeEscalation",
     );

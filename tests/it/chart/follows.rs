@@ -112,10 +112,15 @@ fn the_network_policy_lets_in_calls_and_scrapes_and_nobody_to_admin() {
         "ingressFrom": from("edge"), "metricsFrom": from("monitoring"),
     }}));
     let found = let_in(&rendered);
-    assert_eq!(found[0], (8080, Some(from("edge"))));
-    assert_eq!(found[1].0, 9090);
-    let metrics = found[1].1.as_ref().unwrap();
-    assert_eq!(metrics[0], from("monitoring")[0]);
+    // Beside whom they name, our own tests.
+    for ((port, with), (expected, name)) in found.iter().zip([(8080, "edge"), (9090, "monitoring")])
+    {
+        let with = list(with.as_ref().unwrap());
+        assert_eq!((*port, &with[0]), (expected, &from(name)[0]));
+        assert_eq!(with.len(), 2);
+        assert!(with[1].to_string().contains("holdline-test"), "{with:?}");
+    }
+    assert_eq!(found.len(), 2);
 }
 
 #[test]

@@ -88,8 +88,11 @@ fn an_autoscaler_is_rendered_on_demand_and_then_sets_the_replicas() {
 fn an_autoscaler_goes_by_cpu_by_calls_in_flight_or_by_both() {
     let Some(chart) = Chart::ours() else { return };
     for (scaling, kinds) in [
-        (json!({"enabled": true}), vec!["Resource"]),
-        (json!({"enabled": true, "inFlight": {"enabled": true}}), vec!["Pods", "Resource"]),
+        (json!({"enabled": true}), vec!["ContainerResource"]),
+        (
+            json!({"enabled": true, "inFlight": {"enabled": true}}),
+            vec!["ContainerResource", "Pods"],
+        ),
         (json!({"enabled": true, "cpu": 0, "inFlight": {"enabled": true}}), vec!["Pods"]),
     ] {
         let rendered = chart.with(json!({"autoscaling": scaling}));

@@ -121,7 +121,13 @@ fn every_key_is_used_in_a_template() {
         })
     };
     // Handed to Kubernetes whole: their keys are its own.
-    let whole = ["probes.startup", "probes.liveness", "probes.readiness", "strategy.rollingUpdate"];
+    let whole = [
+        "probes.startup",
+        "probes.liveness",
+        "probes.readiness",
+        "strategy.rollingUpdate",
+        "externalSecret.storeRef",
+    ];
     let (all, mut unused) = (keys(), Vec::new());
     for key in all.iter().flat_map(files::key::Key::all) {
         let within = whole.iter().any(|it| key.path.starts_with(&format!("{it}.")));
