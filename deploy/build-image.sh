@@ -55,8 +55,6 @@ SOURCE_DATE_EPOCH="$when" cargo cyclonedx --quiet --format json --spec-version 1
 sed "s|path+file://$PWD#||" holdline_bin.cdx.json >"$bill"
 rm holdline_bin.cdx.json
 
-# What an earlier run has left.
-buildah "${in_storage[@]}" rm --all >/dev/null
 # OCI's own format knows no HEALTHCHECK.
 name="holdline:$version"
 buildah "${in_storage[@]}" bud --quiet --isolation chroot --format docker --file deploy/Dockerfile \
@@ -64,5 +62,7 @@ buildah "${in_storage[@]}" bud --quiet --isolation chroot --format docker --file
     --build-arg VERSION="$version" --build-arg REVISION="$revision" \
     --build-arg CREATED="$(date --utc --date "@$when" +%Y-%m-%dT%H:%M:%SZ)" \
     --timestamp "$when" --target runtime --tag "$name" . >/dev/null
+# What the stages and earlier runs have left.
+buildah "${in_storage[@]}" rm --all >/dev/null
 buildah "${in_storage[@]}" rmi --prune >/dev/null
 echo "$name of $short is in $storage, its bill of materials in $bill"
