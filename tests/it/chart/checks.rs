@@ -21,9 +21,12 @@ const LABELS: [&str; 5] = [
 /// What alone may select pods: it never changes in a release.
 const SELECTORS: [&str; 2] = ["app.kubernetes.io/name", "app.kubernetes.io/instance"];
 
+/// Says what is wrong in its matter.
+type Check = fn(&Rendered) -> Vec<String>;
+
 /// All that is wrong with what was rendered, each with the name of its check.
 pub(super) fn faults(rendered: &Rendered) -> Vec<String> {
-    let checks: [(&str, fn(&Rendered) -> Vec<String>); 8] = [
+    let checks: [(&str, Check); 8] = [
         ("schema", |it| it.wrong.clone()),
         ("objects", objects),
         ("selectors", selectors),

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{LazyLock, Mutex},
 };
 
@@ -25,6 +25,7 @@ pub(super) const FULLNAME: &str = "shop-holdline";
 
 /// The Python that answers. It ends with its standard input.
 struct Engine {
+    _python: Child,
     asks: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -36,7 +37,7 @@ static ENGINE: LazyLock<Option<Mutex<Engine>>> = LazyLock::new(|| {
     let mut python = python.spawn().unwrap();
     let asks = python.stdin.take().unwrap();
     let answers = BufReader::new(python.stdout.take().unwrap());
-    Some(Mutex::new(Engine { asks, answers }))
+    Some(Mutex::new(Engine { _python: python, asks, answers }))
 });
 
 /// A chart on disk.

@@ -70,12 +70,14 @@ async fn every_shape_s_configuration_is_taken_by_the_program() {
     assert!(checked > 2, "{checked}");
 }
 
-/// The variables of the rendered program; those from elsewhere have a stand-in.
+/// The variables of the rendered program; those from elsewhere have a stand-in, each its own.
 fn variables(rendered: &Rendered) -> Vec<(String, String)> {
-    let text =
-        |it: &Value| it.as_str().unwrap_or("a-stand-in-of-more-than-32-characters").to_owned();
-    let each = list(&rendered.program()["env"]).iter();
-    each.map(|it| (text(&it["name"]), text(&it["value"]))).collect()
+    let each = list(&rendered.program()["env"]).iter().map(|it| {
+        let name = it["name"].as_str().unwrap();
+        let stand_in = format!("{name}-of-more-than-32-characters-and-like-no-other");
+        (name.to_owned(), it["value"].as_str().map_or(stand_in, str::to_owned))
+    });
+    each.collect()
 }
 
 #[tokio::test]
