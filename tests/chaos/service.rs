@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::Duration,
@@ -35,6 +35,8 @@ pub(crate) struct Service {
     pub(crate) probes: SocketAddr,
     /// Where an operator asks.
     pub(crate) admin: SocketAddr,
+    /// How long it took to be ready.
+    pub(crate) took: Duration,
 }
 
 /// What becomes of the log of a service.
@@ -57,17 +59,13 @@ pub(crate) struct Memory {
 }
 
 impl Service {
-    /// Starts that build of the program over this configuration and waits until it is ready. With
+    /// Starts the program over this configuration and waits until it is ready. With
     /// `hosts`, its names are looked up there; what [`Self::rewrite_hosts`] writes later counts at once.
     ///
     /// # Errors
     /// It cannot be started, or is not ready in time: then with what it wrote.
-    pub(crate) async fn start(
-        program: &Path,
-        yaml: &str,
-        hosts: Option<&str>,
-        log: Log,
-    ) -> io::Result<Self> {
+    pub(crate) async fn start(yaml: &str, hosts: Option<&str>, log: Log) -> io::Result<Self> {
+        let program = env!("CARGO_BIN_EXE_holdline");
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         fs::write(path("holdline.yaml"), yaml)?;
@@ -86,6 +84,7 @@ impl Service {
         command.env_clear().envs(kept).stdin(Stdio::null());
         let file = File::create(path("log"))?;
         command.stderr(File::create(path("errors"))?);
+        let began = time::now();
         let mut child = match log {
             Log::Kept => command.stdout(file).spawn()?,
             Log::Unread => {
@@ -96,6 +95,7 @@ impl Service {
             }
         };
         let ready = ready(&mut child, &path("log")).await;
+        let took = began.elapsed();
         let Some(ready) = ready else {
             let _ = child.kill();
             let _ = child.wait();
@@ -107,7 +107,7 @@ impl Service {
             text.parse().map_err(|_| io::Error::other(format!("`{key}` is no address: {ready}")))
         };
         let (calls, probes, admin) = (address("calls")?, address("probes")?, address("admin")?);
-        Ok(Self { child, folder, calls, probes, admin })
+        Ok(Self { child, folder, calls, probes, admin, took })
     }
 
     /// Writes another configuration. Whoever reads it meanwhile finds one of the two, whole.
