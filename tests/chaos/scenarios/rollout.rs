@@ -20,8 +20,8 @@ use crate::{
 const RATE: f64 = 500.0;
 /// Restarts in the short form, and in the whole one.
 const RESTARTS: [usize; 2] = [20, 40];
-/// How long the upstream takes, so that there is something to lose at any time.
-const LATE: Duration = Duration::from_millis(400);
+/// How long the upstream takes: longer than the delay, so that calls are under way when the listener closes.
+const LATE: Duration = Duration::from_millis(1_200);
 /// How long a service that ends still takes calls: five looks of the balancer.
 const DELAY: Duration = Duration::from_secs(1);
 /// From SIGTERM to the exit: the delay, the last answers, and what a busy machine adds.
@@ -96,9 +96,9 @@ impl Replica {
     }
 }
 
-/// A third of the calls each waits for the upstream, is answered at once, and changes something.
+/// Of five calls one waits for the upstream, one changes something there, and three are answered at once.
 fn mixed(place: u64, dice: &mut fastrand::Rng) -> Ask {
-    let action = ["lookup", "known", "change"][(place % 3) as usize];
+    let action = ["lookup", "known", "known", "change", "known"][(place % 5) as usize];
     Ask { action, customer: dice.u64(1..=200) }
 }
 
@@ -117,7 +117,7 @@ async fn run(form: Form, program: Option<PathBuf>) -> io::Result<Report> {
     });
     let balancer = Balancer::start(&program, &servers).await?;
     let mut callers = Callers::new(balancer.address, form.seed);
-    callers.apart = Some(5);
+    callers.apart = Some(7);
     let (began, worked) = (time::now(), service::worked("self"));
 
     let calls = async { io::Result::Ok(callers.call(RATE, LONGEST, mixed).await) };
