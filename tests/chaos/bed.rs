@@ -4,6 +4,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,6 +24,9 @@ use crate::{
     tally::Tally,
     wire,
 };
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_holdline");
 
 /// How often the watch looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -163,7 +167,7 @@ impl Bed {
     /// The service does not start.
     pub(crate) async fn beside(peer: Peer, seed: u64, wish: &Wish) -> io::Result<Self> {
         let yaml = wish.yaml(peer.address());
-        let service = Service::start(&yaml, wish.hosts, wish.log).await?;
+        let service = Service::start(Path::new(PROGRAM), &yaml, wish.hosts, wish.log).await?;
         let callers = Callers::new(service.calls, seed);
         let (glimpses, watch) = (Arc::<Mutex<Vec<_>>>::default(), Background::new());
         let (seen, admin) = (glimpses.clone(), service.admin);

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::Duration,
@@ -59,13 +59,17 @@ pub(crate) struct Memory {
 }
 
 impl Service {
-    /// Starts the program over this configuration and waits until it is ready. With
+    /// Starts that build of the program over this configuration and waits until it is ready. With
     /// `hosts`, its names are looked up there; what [`Self::rewrite_hosts`] writes later counts at once.
     ///
     /// # Errors
     /// It cannot be started, or is not ready in time: then with what it wrote.
-    pub(crate) async fn start(yaml: &str, hosts: Option<&str>, log: Log) -> io::Result<Self> {
-        let program = env!("CARGO_BIN_EXE_holdline");
+    pub(crate) async fn start(
+        program: &Path,
+        yaml: &str,
+        hosts: Option<&str>,
+        log: Log,
+    ) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         fs::write(path("holdline.yaml"), yaml)?;

@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as Listener},
+    path::Path,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use tokio::{
 
 use crate::{
     Form, Scenario,
+    bed::PROGRAM,
     load::{KEY, KEY_HEADER},
     report::Report,
     service::{Log, Service},
@@ -130,7 +132,7 @@ actions:
 
 async fn run(name: &str, absence: Absence) -> io::Result<Report> {
     let (nobody, kept) = absence.begin().await?;
-    let mut service = Service::start(&yaml(nobody), None, Log::Kept).await?;
+    let mut service = Service::start(Path::new(PROGRAM), &yaml(nobody), None, Log::Kept).await?;
     let mut report = Report::default();
     let ready = wire::once(service.probes, "/readyz", None).await?.status();
     report.claim(

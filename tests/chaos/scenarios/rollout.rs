@@ -1,7 +1,12 @@
 //! Rolling restarts: two services behind a real HAProxy that repairs nothing, one after the other told to
 //! end and started anew, again and again, while calls come. Nobody notices.
 
-use std::{env, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    env, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use futures_util::future::try_join;
 use holdline::time;
@@ -9,7 +14,7 @@ use holdline::time;
 use crate::{
     Form, Scenario,
     balancer::{self, Balancer, CHECK},
-    bed::Wish,
+    bed::{PROGRAM, Wish},
     load::{Ask, Callers},
     peer::{Peer, manner::Manner},
     report::{Report, Row},
@@ -73,7 +78,7 @@ impl Replica {
             ports: [balancer::port()?, balancer::port()?, balancer::port()?],
             ..Wish::default()
         };
-        let service = Service::start(&wish.yaml(peer), None, Log::Kept).await?;
+        let service = Service::start(Path::new(PROGRAM), &wish.yaml(peer), None, Log::Kept).await?;
         Ok(Self { name, wish, peer, service, worked: 0.0 })
     }
 
@@ -89,7 +94,8 @@ impl Replica {
         let in_order = code == Some(0) && last.contains(r#""message":"stopped","cut":0"#);
         let answered = answers.count();
         balancer.until(self.name, "DOWN").await?;
-        self.service = Service::start(&self.wish.yaml(self.peer), None, Log::Kept).await?;
+        self.service =
+            Service::start(Path::new(PROGRAM), &self.wish.yaml(self.peer), None, Log::Kept).await?;
         let ready = self.service.took;
         balancer.until(self.name, "UP").await?;
         Ok(Restart { took, in_order, last: format!("exit code {code:?}; {last}"), answered, ready })

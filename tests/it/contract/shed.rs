@@ -67,7 +67,7 @@ async fn the_caps_of_calls_hold_for_requests_for_tokens() {
     assert_eq!(proxy.metric("holdline_token_requests_total", shed).await, 1.0);
 
     let routes = proxy.desk().data_plane.routes();
-    proxy.desk().lifecycle.set(Phase::Closing);
+    proxy.desk().lifecycle.set(Phase::Stopped);
     let request = Request::post("/oauth/token").body(Body::empty()).expect("a request");
     let response = routes.oneshot(request).await.expect("it answers");
     let wait = response.headers().get("retry-after").map(|value| value.as_bytes());
