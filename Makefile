@@ -12,6 +12,7 @@ test: ## run all tests, and get what they need beyond Rust
 	cargo test --locked
 	cargo test --locked --test observe -- --short
 
+# Of what the tests need it asks only for HAProxy; without it `rollout` is left out, and says so.
 chaos: ## run the program under load while all around it fails; SHORT=1 for minutes, ARGS="--only down" for a part
 	cargo test --locked --profile chaos --test chaos -- $(if $(SHORT),--short) $(ARGS)
 

@@ -19,11 +19,13 @@ use crate::{
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let file = load::named(file);
-    let loaded = load::valid(file)?;
     let runtime = runtime()?;
+    // First of all: until they are asked for, signals kill, and the first process of a container they
+    // do not even reach. One that comes while the configuration is read is answered after that.
+    let (mut signals, mut hangups) =
+        runtime.block_on(async { anyhow::Ok((Signals::new()?, hangups()?)) })?;
+    let loaded = load::valid(file)?;
     let (telemetry, stopped) = runtime.block_on(async {
-        // Before anybody can see that this process runs: until they are asked for, signals kill.
-        let (mut signals, mut hangups) = (Signals::new()?, hangups()?);
         let origin = Origin::new(file, &loaded);
         let revision = loaded.settings.revision.clone();
         let Running { proxy, telemetry } =

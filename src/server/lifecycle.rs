@@ -7,14 +7,22 @@
 //! There is no way back. What an operator drains by hand is no step on it, but a hold beside it: as
 //! long as it lasts, a process that is ready says that it drains.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::watch;
 
 use crate::time::{self, Instant};
+
+/// How long from [`Phase::Closing`] on a client may still owe us the rest of what it asks, or take nothing of
+/// what it is answered. Long enough for a few packets that got lost, far shorter than the drain:
+/// whoever only wants to hold us up must not.
+pub const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Where the process stands. Later phases compare greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +34,10 @@ pub enum Phase {
     /// Not ready any more, but still accepting: balancers need time to notice. Answers ask for the
     /// connection to be closed.
     Draining,
-    /// Accepts nothing; calls that still arrive on open connections are refused, those under way
-    /// are finished.
+    /// Accepts nothing; calls under way are finished, and so is who has asked already. What is still to
+    /// be asked has [`LAST_WORD`].
     Closing,
-    /// All is done.
+    /// All is done; calls that still arrive are refused.
     Stopped,
 }
 
@@ -137,6 +145,12 @@ impl Lifecycle {
             .wait_for(|now| now.phase >= phase)
             .await
             .expect("the sender lives as long as self, which is borrowed here");
+    }
+
+    /// Waits until nobody who has not asked yet is listened to any more.
+    pub async fn heard_out(&self) {
+        self.reached(Phase::Closing).await;
+        tokio::time::sleep(LAST_WORD).await;
     }
 }
 

@@ -171,7 +171,7 @@ impl DataPlane {
                 bytes_out: 0,
             },
         };
-        if self.lifecycle.phase() >= Phase::Closing {
+        if self.lifecycle.phase() >= Phase::Stopped {
             return ending.refuse(Refusal::Draining);
         }
         // Full already: not worth reading a body for.
@@ -211,7 +211,7 @@ impl DataPlane {
         };
         let unread = !request.body().is_end_stream();
         let max = served.settings.max_body.min(tokens::MAX_BODY);
-        let read = if self.lifecycle.phase() >= Phase::Closing {
+        let read = if self.lifecycle.phase() >= Phase::Stopped {
             Err(Refusal::Draining)
         } else if self.in_flight.is_full() {
             Err(Refusal::Shed)
@@ -253,7 +253,11 @@ impl DataPlane {
             return Err(Refusal::TooLarge { max });
         }
         let reading = tokio::time::timeout(settings.body_timeout, self.collect(body, max));
-        let (body, held) = reading.await.unwrap_or(Err(Refusal::TooSlow))?;
+        let (body, held) = tokio::select! {
+            biased;
+            read = reading => read.unwrap_or(Err(Refusal::TooSlow)),
+            () = self.lifecycle.heard_out() => Err(Refusal::Draining),
+        }?;
         if is_encoded(&head.headers) {
             return Err(Refusal::ContentEncoding);
         }

@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    server::framing::Framing,
+    server::{framing::Framing, lifecycle::LAST_WORD},
     time::{Instant, now},
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Turn(Arc<Marks>);
 struct Marks {
     serving: AtomicBool,
     unsent: AtomicBool,
+    /// Whether the connection is to end: who takes nothing is not waited for much longer.
+    hurried: AtomicBool,
     /// Requests that came to be answered.
     asked: AtomicU64,
     /// Heads that arrived whole, and the first that must not be answered, as [`Framing`] saw them.
@@ -66,6 +68,7 @@ impl Default for Marks {
         Self {
             serving: AtomicBool::new(false),
             unsent: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             heads: AtomicU64::new(0),
             faulty: AtomicU64::new(u64::MAX),
@@ -103,6 +106,11 @@ impl Turn {
     /// no answer is still on its way out.
     pub(crate) fn is_at_rest(&self) -> bool {
         !self.is_serving() && !self.0.unsent.load(Ordering::Relaxed)
+    }
+
+    /// From now on a client that takes nothing of an answer has [`LAST_WORD`] at the most.
+    pub(crate) fn hurry(&self) {
+        self.0.hurried.store(true, Ordering::Relaxed);
     }
 
     fn is_serving(&self) -> bool {
@@ -225,7 +233,11 @@ impl<S> TimedIo<S> {
             }
             return outcome;
         }
-        let until = *self.stalled_until.get_or_insert_with(|| now() + self.patience.write);
+        let until = self.stalled_until.get_or_insert_with(|| now() + self.patience.write);
+        if self.turn.0.hurried.load(Ordering::Relaxed) {
+            *until = (*until).min(now() + LAST_WORD);
+        }
+        let until = *until;
         self.turn.0.unsent.store(true, Ordering::Relaxed);
         ready!(self.write_alarm.poll(until, cx));
         Poll::Ready(Err(timed_out("the client takes nothing of the answer")))

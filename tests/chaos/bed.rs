@@ -25,6 +25,9 @@ use crate::{
     wire,
 };
 
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_holdline");
+
 /// How often the watch looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -52,6 +55,8 @@ pub(crate) struct Wish {
     pub(crate) cache: &'static str,
     /// What becomes of the log.
     pub(crate) log: Log,
+    /// The ports for calls, probes and the operator; 0: any.
+    pub(crate) ports: [u16; 3],
 }
 
 impl Default for Wish {
@@ -66,6 +71,7 @@ impl Default for Wish {
             cache: "ttl: 100ms, stale_if_error: 10m",
             telemetry: String::new(),
             log: Log::Kept,
+            ports: [0; 3],
         }
     }
 }
@@ -73,8 +79,10 @@ impl Default for Wish {
 impl Wish {
     /// Three actions over one upstream: `lookup` without a cache, `known` with one, and `change`,
     /// which is not safe and sends the customer as its body.
-    fn yaml(&self, peer: SocketAddr) -> String {
-        let Self { server, telemetry, caller, upstream, cache, .. } = self;
+    pub(crate) fn yaml(&self, peer: SocketAddr) -> String {
+        let Self {
+            server, telemetry, caller, upstream, cache, ports: [calls, probes, admin], ..
+        } = self;
         let base_url = self.base_url.clone().unwrap_or_else(|| format!("http://{peer}"));
         let action = |name: &str, request: &str, more: &str| {
             format!(
@@ -96,9 +104,9 @@ impl Wish {
         let change = action("change", post, "");
         format!(
             r#"version: 1
-server: {{listen: "127.0.0.1:0", max_connections: 10000, {server}}}
-probes: {{listen: "127.0.0.1:0"}}
-admin: {{listen: "127.0.0.1:0"}}
+server: {{listen: "127.0.0.1:{calls}", max_connections: 10000, {server}}}
+probes: {{listen: "127.0.0.1:{probes}"}}
+admin: {{listen: "127.0.0.1:{admin}"}}
 telemetry: {{{telemetry}}}
 callers: {{desk: {caller}}}
 upstreams: {{crm: {{base_url: "{base_url}", {upstream}}}}}
@@ -158,9 +166,8 @@ impl Bed {
     /// # Errors
     /// The service does not start.
     pub(crate) async fn beside(peer: Peer, seed: u64, wish: &Wish) -> io::Result<Self> {
-        let program = Path::new(env!("CARGO_BIN_EXE_holdline"));
         let yaml = wish.yaml(peer.address());
-        let service = Service::start(program, &yaml, wish.hosts, wish.log).await?;
+        let service = Service::start(Path::new(PROGRAM), &yaml, wish.hosts, wish.log).await?;
         let callers = Callers::new(service.calls, seed);
         let (glimpses, watch) = (Arc::<Mutex<Vec<_>>>::default(), Background::new());
         let (seen, admin) = (glimpses.clone(), service.admin);

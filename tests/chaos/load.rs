@@ -56,6 +56,8 @@ pub(crate) struct Callers {
     to: SocketAddr,
     seed: u64,
     idle: Arc<Mutex<Vec<Line>>>,
+    /// Every so many-th call comes on a connection of its own; absent: none does.
+    pub(crate) apart: Option<u64>,
     /// Cancelled, no more calls are made: the balancer has taken the service out.
     pub(crate) out_of_rotation: CancellationToken,
 }
@@ -64,7 +66,7 @@ impl Callers {
     /// Of the service at `to`.
     pub(crate) fn new(to: SocketAddr, seed: u64) -> Self {
         let out_of_rotation = CancellationToken::new();
-        Self { to, seed, idle: Arc::default(), out_of_rotation }
+        Self { to, seed, idle: Arc::default(), apart: None, out_of_rotation }
     }
 
     /// Calls `rate` times a second for so long, and waits for the last answer.
@@ -89,8 +91,9 @@ impl Callers {
                 break;
             }
             let (callers, ask, samples) = (self.clone(), ask(place, &mut dice), samples.clone());
+            let apart = self.apart.is_some_and(|each| place % each == 0);
             tasks.finish(async move {
-                let sample = callers.one(due, ask).await;
+                let sample = callers.one(due, ask, apart).await;
                 samples.lock().expect("no panic holds it").push(sample);
             });
         }
@@ -100,25 +103,26 @@ impl Callers {
         Tally::new(samples)
     }
 
-    async fn one(&self, due: Instant, ask: Ask) -> Sample {
+    async fn one(&self, due: Instant, ask: Ask, apart: bool) -> Sample {
         let Ask { action, customer } = ask;
         let path = format!("/data-action/{action}");
         let body = format!(r#"{{"data":{{"customer_id":{customer}}}}}"#);
         let request = wire::post(&path, &format!("{KEY_HEADER}: {KEY}\r\n"), &body);
         let sent = time::now();
-        let exchange = tokio::time::timeout(PATIENCE, self.exchange(request.as_bytes())).await;
+        let exchange =
+            tokio::time::timeout(PATIENCE, self.exchange(request.as_bytes(), apart)).await;
         let kind = exchange.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         Sample { action, due, sent, done: time::now(), kind: kind.unwrap_or(Kind::Lost) }
     }
 
-    async fn exchange(&self, request: &[u8]) -> io::Result<Kind> {
-        let idle = self.idle.lock().expect("no panic holds it").pop();
-        let mut line = match idle {
+    async fn exchange(&self, request: &[u8], apart: bool) -> io::Result<Kind> {
+        let idle = || self.idle.lock().expect("no panic holds it").pop();
+        let mut line = match if apart { None } else { idle() } {
             Some(line) => line,
             None => Line::open(self.to).await?,
         };
         let reply = line.exchange(request).await?;
-        if !reply.closes() {
+        if !apart && !reply.closes() {
             self.idle.lock().expect("no panic holds it").push(line);
         }
         Ok(Kind::of(&reply))

@@ -8,6 +8,7 @@
 //! tally    what became of calls        scrape  what the service says of itself
 //! bed      all of these together       report  rows and claims
 //! otlp     the collector of its traces    collector  one in every trouble
+//! balancer a real HAProxy in front of it
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
@@ -18,6 +19,7 @@ mod peer;
 #[expect(dead_code, reason = "other tests ask more of it")]
 mod otlp;
 
+mod balancer;
 mod bed;
 mod collector;
 mod load;
@@ -67,7 +69,12 @@ pub(crate) struct Form {
 impl Form {
     /// How long a phase is: so many seconds in the short form, so many in the whole one.
     pub(crate) fn seconds(self, short: u64, whole: u64) -> Duration {
-        Duration::from_secs(if self.short { short } else { whole })
+        Duration::from_secs(self.either([short, whole]))
+    }
+
+    /// The first in the short form, the second in the whole one.
+    pub(crate) fn either<T>(self, [short, whole]: [T; 2]) -> T {
+        if self.short { short } else { whole }
     }
 }
 
@@ -130,6 +137,9 @@ async fn main() -> ExitCode {
             println!("{name:22} {about}");
         }
         return ExitCode::SUCCESS;
+    }
+    if balancer::program().is_none() {
+        eprintln!("SKIPPED: `rollout`: there is no HAProxy; tests/prerequisites.sh gets it");
     }
     if scenarios.is_empty() {
         eprintln!("no scenario of that name; --list names them");

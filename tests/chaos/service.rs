@@ -35,6 +35,8 @@ pub(crate) struct Service {
     pub(crate) probes: SocketAddr,
     /// Where an operator asks.
     pub(crate) admin: SocketAddr,
+    /// How long it took to be ready.
+    pub(crate) took: Duration,
 }
 
 /// What becomes of the log of a service.
@@ -86,6 +88,7 @@ impl Service {
         command.env_clear().envs(kept).stdin(Stdio::null());
         let file = File::create(path("log"))?;
         command.stderr(File::create(path("errors"))?);
+        let began = time::now();
         let mut child = match log {
             Log::Kept => command.stdout(file).spawn()?,
             Log::Unread => {
@@ -96,6 +99,7 @@ impl Service {
             }
         };
         let ready = ready(&mut child, &path("log")).await;
+        let took = began.elapsed();
         let Some(ready) = ready else {
             let _ = child.kill();
             let _ = child.wait();
@@ -107,7 +111,7 @@ impl Service {
             text.parse().map_err(|_| io::Error::other(format!("`{key}` is no address: {ready}")))
         };
         let (calls, probes, admin) = (address("calls")?, address("probes")?, address("admin")?);
-        Ok(Self { child, folder, calls, probes, admin })
+        Ok(Self { child, folder, calls, probes, admin, took })
     }
 
     /// Writes another configuration. Whoever reads it meanwhile finds one of the two, whole.

@@ -9,7 +9,7 @@ mod tls;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{self, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -52,6 +52,10 @@ const QUEUE: u32 = 4096;
 /// How long accepting rests when the system has nothing left to accept with, such as descriptors.
 /// Long enough not to spin, short enough that a freed one is used at once.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// How long a connection at rest is looked at once more at [`Phase::Closing`]: a request may have arrived
+/// of which the system has not told us yet. To close the connection then would reset it.
+const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// The least time between two log lines about failed accepts.
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -113,8 +117,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts until [`Phase::Closing`], over TLS where there is `tls`, then returns; the connections live on in `background` until
 /// their last answer is out, and whoever stops that bounds it. `connections` counts the open ones.
 ///
-/// From [`Phase::Draining`] on, answers ask for the connection to be closed. At [`Phase::Closing`]
-/// connections without a whole request are closed at once.
+/// From [`Phase::Draining`] on, answers ask for the connection to be closed. At [`Phase::Closing`] what
+/// waits in the queue is accepted too, since it would be reset; connections without a whole request are
+/// closed at once.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -135,32 +140,38 @@ pub async fn serve(
     let mut failures = AcceptFailures::default();
     let closing = lifecycle.reached(Phase::Closing);
     tokio::pin!(closing);
+    let welcome = |(socket, peer, permit)| {
+        let place = Place::new(permit, &connections);
+        let host = host.clone();
+        background.finish(async move {
+            host.receive(socket, peer).await;
+            drop(place);
+        });
+    };
     loop {
         // Both branches may be dropped at any await without losing a connection.
         let accepted = tokio::select! {
             biased;
-            () = &mut closing => return,
+            () = &mut closing => break,
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((socket, peer, permit)) => {
-                let place = Place::new(permit, &connections);
-                let host = host.clone();
-                background.finish(async move {
-                    host.receive(socket, peer).await;
-                    drop(place);
-                });
-            }
+            Ok(connection) => welcome(connection),
             // Only this one peer's: it hung up in the queue.
             Err(error) if is_of_one_peer(&error) => {}
             Err(error) => {
                 failures.note(&error, now());
                 tokio::select! {
-                    () = &mut closing => return,
+                    () = &mut closing => break,
                     () = tokio::time::sleep(ACCEPT_REST) => {}
                 }
             }
         }
+    }
+    // Blocking in form only: nothing of it waits.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Some(connection) = accept_queued(&listener, &places) {
+        welcome(connection);
     }
 }
 
@@ -175,6 +186,27 @@ async fn accept(
     // A socket that refuses is closing already.
     let _ = socket.set_nodelay(true);
     Ok((socket, peer, permit))
+}
+
+/// The next connection that is in the queue now and has a place. The runtime is not asked: what it
+/// has not been told of yet is in the queue as well.
+fn accept_queued(
+    listener: &net::TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(places).try_acquire_owned().ok()?;
+    loop {
+        let accepted = listener.accept().and_then(|(socket, peer)| {
+            socket.set_nonblocking(true)?;
+            socket.set_nodelay(true)?;
+            Ok((TcpStream::from_std(socket)?, peer))
+        });
+        match accepted {
+            Ok((socket, peer)) => return Some((socket, peer, permit)),
+            Err(error) if is_of_one_peer(&error) => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 fn is_of_one_peer(error: &io::Error) -> bool {
@@ -235,6 +267,12 @@ impl Host {
             () = self.lifecycle.reached(Phase::Closing) => {}
             () = generation.over() => {}
         }
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return note_end(ended),
+            () = tokio::time::sleep(LAST_LOOK) => {}
+        }
+        turn.hurry();
         connection.as_mut().graceful_shutdown();
         // Once more, so that one that rests says farewell (over TLS its absence is an error). hyper
         // would wait for the rest of a first head, though; there is nobody to answer yet.

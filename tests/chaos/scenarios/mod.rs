@@ -2,6 +2,7 @@
 
 mod authority;
 mod capacity;
+mod cold;
 mod collector;
 mod drain;
 mod faults;
@@ -10,6 +11,7 @@ mod herd;
 mod outage;
 mod random;
 mod reload;
+mod rollout;
 mod traces;
 mod twice;
 mod unread;
@@ -30,6 +32,8 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.push(herd::scenario());
     all.push(reload::scenario());
     all.push(drain::scenario());
+    all.extend(rollout::scenario());
+    all.extend(cold::scenarios());
     all.extend(collector::scenarios());
     all.push(unread::scenario());
     all

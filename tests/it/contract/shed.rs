@@ -67,7 +67,7 @@ async fn the_caps_of_calls_hold_for_requests_for_tokens() {
     assert_eq!(proxy.metric("holdline_token_requests_total", shed).await, 1.0);
 
     let routes = proxy.desk().data_plane.routes();
-    proxy.desk().lifecycle.set(Phase::Closing);
+    proxy.desk().lifecycle.set(Phase::Stopped);
     let request = Request::post("/oauth/token").body(Body::empty()).expect("a request");
     let response = routes.oneshot(request).await.expect("it answers");
     let wait = response.headers().get("retry-after").map(|value| value.as_bytes());
@@ -216,13 +216,13 @@ async fn a_service_that_drains_still_answers_and_asks_to_be_left() {
     proxy.stop().await;
 }
 
-/// The listener closes idle connections at once, so that over a socket only a race could bring this
+/// The listener closes idle connections long before, so that over a socket only a race could bring this
 /// about; the routes behind it are asked.
 #[tokio::test]
-async fn a_call_that_comes_while_the_service_closes_is_turned_away() {
+async fn a_call_that_comes_when_the_service_has_closed_is_turned_away() {
     let proxy = Setup::new().start().await;
     let routes = proxy.desk().data_plane.routes();
-    proxy.desk().lifecycle.set(Phase::Closing);
+    proxy.desk().lifecycle.set(Phase::Stopped);
     for action in Form::ALL.map(Form::action).into_iter().chain(["nobody"]) {
         let request = Request::post(format!("/data-action/{action}"));
         let body = json!({"data": {"customer_id": 1}}).to_string();

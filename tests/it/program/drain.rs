@@ -20,14 +20,16 @@ use holdline::{
 use reqwest::header::CONNECTION;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::Interval,
+    net::{TcpSocket, TcpStream},
+    time::{Interval, timeout},
 };
 
 use crate::support::{
     eventually,
-    program::Ended,
-    service::{Outside, Service, Wish},
+    issuer::Issuer,
+    papers::Papers,
+    program::{Ended, Program},
+    service::{Outside, Service, TOKEN_HEADER, Wish},
 };
 
 /// Calls that the load makes a second.
@@ -235,5 +237,101 @@ pub(crate) async fn connections_that_say_nothing_do_not_hold_the_end() {
     end_within(service, Duration::from_secs(3)).await;
     for mut stream in half {
         assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)), "it is closed");
+    }
+}
+
+/// Connections of each kind that only hold the service up.
+const HOSTILE: usize = 40;
+/// The time that such a client has of everything, and far more than the end may take.
+const FOR_LONG: &str = "header_timeout: 60s, body_timeout: 60s, write_timeout: 60s, \
+    handshake_timeout: 60s, drain: {delay: 0s, timeout: 60s}";
+
+/// As many connections, all of which have said this.
+async fn connections(service: &Service, said: &[u8]) -> Vec<TcpStream> {
+    let mut all = Vec::new();
+    for _ in 0..HOSTILE {
+        let mut stream = TcpStream::connect(service.calls).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        all.push(stream);
+    }
+    all
+}
+
+/// One that asks and asks and takes no answer, until nothing is taken of what it asks any more.
+async fn deaf(service: &Service) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(service.calls).await.unwrap();
+    let piece = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    while timeout(Duration::from_millis(500), stream.write_all(piece.as_bytes())).await.is_ok() {}
+    stream
+}
+
+/// A byte of a head to each, again and again.
+async fn trickle(heads: &mut [TcpStream]) {
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        beat.tick().await;
+        for head in &mut *heads {
+            // It is closed sooner or later.
+            let _ = head.write_all(b"a").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_hold_the_service_up_do_not_delay_the_end() {
+    let outside = Outside::start().await;
+    let wish = Wish { server: FOR_LONG, ..Wish::default() };
+    let service = Service::start(&outside.yaml(&wish), &[]).await;
+    let head = "POST /data-action/customer-lookup HTTP/1.1\r\nHost: a\r\n";
+    let body = format!("{head}{TOKEN_HEADER}: good\r\nContent-Length: 100\r\n\r\n{{\"data\"");
+    let mut all = connections(&service, b"").await;
+    all.extend(connections(&service, head.as_bytes()).await);
+    all.extend(connections(&service, body.as_bytes()).await);
+    let mut heads = connections(&service, format!("{head}X-Slow: ").as_bytes()).await;
+    for _ in 0..3 {
+        all.push(deaf(&service).await);
+    }
+    tokio::select! {
+        ended = end_within(service, Duration::from_secs(20)) => {
+            assert!(ended.out.contains(r#""message":"stopped","cut":0"#), "{}", ended.err);
+        }
+        () = trickle(&mut heads) => {}
+    }
+}
+
+#[tokio::test]
+async fn handshakes_that_stand_still_do_not_delay_the_end() {
+    let papers = Papers::new();
+    let identity = papers.identity("server", &Issuer::new().issue(&["127.0.0.1"]));
+    let server = format!("{FOR_LONG}, tls: {{{identity}}}");
+    let wish = Wish { server: &server, ..Wish::default() };
+    let service = Service::start(&Outside::start().await.yaml(&wish), &[]).await;
+    let mut all = connections(&service, b"").await;
+    // The first bytes of a ClientHello of 512.
+    all.extend(connections(&service, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]).await);
+    let ended = end_within(service, Duration::from_secs(20)).await;
+    assert!(ended.out.contains(r#""message":"stopped","cut":0"#), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn a_signal_while_the_configuration_is_read_is_an_orderly_end() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("holdline.yaml");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo is a program").success());
+        let yaml = Outside::start().await.yaml(&Wish::default());
+        let program = Program::start(&["serve", "--config", pipe.to_str().unwrap()], &[]);
+        // Opens as soon as the program does, and then the program waits for what is written.
+        let writing = tokio::task::spawn_blocking(move || std::fs::File::create(pipe).unwrap());
+        let mut writing = writing.await.unwrap();
+        program.signal(signal);
+        std::io::Write::write_all(&mut writing, yaml.as_bytes()).unwrap();
+        drop(writing);
+        let ended = program.ended().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.out.contains(r#""message":"stopped","cut":0"#), "{ended:?}");
     }
 }

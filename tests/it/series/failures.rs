@@ -169,7 +169,7 @@ async fn time_and_bugs(book: &Book) {
          attempt crm canceled 0",
     );
     assert_eq!(status.await, 500);
-    scene.lifecycle.set(Phase::Closing);
+    scene.lifecycle.set(Phase::Stopped);
     let status = book.moves(scene.send(call("plain", 1)), "call plain draining none 503 0");
     assert_eq!(status.await, 503);
 }

@@ -64,3 +64,59 @@ async fn closing_lets_an_answer_that_is_being_sent_arrive_whole() {
     assert_eq!(body.len(), 64 << 20);
     site.stop().await;
 }
+
+#[tokio::test]
+async fn closing_answers_who_has_asked_in_the_queue_and_hangs_up_on_who_has_not() {
+    let site = Site::start(limits()).await;
+    let connect = || {
+        let client = net::TcpStream::connect(site.address).unwrap();
+        client.set_nonblocking(true).unwrap();
+        client
+    };
+    // This thread drives the listener too: as long as nothing is awaited, nobody accepts.
+    let mut queued: Vec<_> = (0..20).map(|_| connect()).collect();
+    for client in &mut queued {
+        io::Write::write_all(client, GET.as_bytes()).unwrap();
+    }
+    let silent = connect();
+    site.lifecycle.set(Phase::Closing);
+    for client in queued {
+        let answer = Client(TcpStream::from_std(client).unwrap()).rest().await;
+        assert_closing(&answer, "200");
+    }
+    let mut end = [0; 1];
+    let mut silent = TcpStream::from_std(silent).unwrap();
+    assert_eq!(silent.read(&mut end).await.unwrap(), 0, "closed in order, not reset");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn closing_answers_what_came_on_a_resting_connection_and_nobody_has_seen_yet() {
+    let site = Site::start(limits()).await;
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        let mut client = site.connect().await;
+        client.send(GET).await;
+        client.answer().await;
+        kept.push(client);
+    }
+    for client in &kept {
+        assert_eq!(client.0.try_write(GET.as_bytes()).unwrap(), GET.len());
+    }
+    site.lifecycle.set(Phase::Closing);
+    for mut client in kept {
+        assert_closing(&client.rest().await, "200");
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn closing_does_not_wait_for_a_client_that_takes_nothing_of_its_answer() {
+    let site = Site::start(limits()).await;
+    let mut deaf = site.connect().await;
+    deaf.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    timeout(BOUND, deaf.0.readable()).await.unwrap().unwrap();
+    let began = now();
+    site.stop().await;
+    assert!(began.elapsed() < LONG / 4, "{:?}", began.elapsed());
+}
