@@ -2,7 +2,7 @@
 # cargo's own. CI=true turns what would be skipped into an error.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test chaos observe lint bench dashboards fmt help
+.PHONY: demo test chaos observe lint bench capacity dashboards fmt help
 
 demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffic 200/s" adds flags
 	cargo run --locked --quiet -- demo $(ARGS)
@@ -37,6 +37,9 @@ bench: ## measure a hit, a miss and a refused call, and what telemetry costs; AR
 	cargo bench --locked --bench pipeline
 	cargo bench --locked --bench telemetry -- $(ARGS)
 
+capacity: ## measure what a deployment is sized by; ARGS="--only memory" for a part, ARGS=--write for deploy/CAPACITY.md
+	cargo bench --locked --bench capacity -- $(ARGS)
+
 dashboards: ## write the dashboards, the rules and the page of metrics anew; RUNBOOKS=https://... says where runbooks are
 	cargo run --locked --quiet --example dashboards
 
@@ -44,4 +47,4 @@ fmt: ## format the sources
 	cargo fmt
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 19
