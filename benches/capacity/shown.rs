@@ -196,7 +196,10 @@ pub(crate) async fn attempts(
             let calls = bed::evenly(service.calls, Kind::Unknown, (rate, lasts), 0).await;
             let asked = outside.crm.site.counts().requests - before;
             outside.crm.site.set(Standing::Up(Rule::default())).await?;
-            seen.push(asked as f64 / calls? as f64);
+            // Probes are no more where calls are more: they are told by the second.
+            let calls = calls? as f64;
+            let by = if state == "auto" { lasts.as_secs_f64() } else { calls };
+            seen.push(asked as f64 / by);
         }
         figures.add(name, seen);
     }

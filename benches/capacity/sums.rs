@@ -44,7 +44,7 @@ const KNOWN: [Known; 36] = [
     ("OTLP: traced hit", "B", 0, "traces"),
     ("OTLP: traced miss", "B", 0, "traces"),
     ("attempts: upstream says 503, breaker held closed", "per call", 2, "attempts"),
-    ("attempts: upstream says 503, breaker at its defaults", "per call", 3, "attempts"),
+    ("attempts: upstream says 503, breaker at its defaults", "/s", 2, "attempts"),
 ];
 
 /// One of them, measured several times.
@@ -255,7 +255,7 @@ pub(crate) fn internet(figures: &Figures) -> String {
     let how = format!("1 - {spread} / {looks}");
     let hits = sheet.line("hits", &how, 1.0 - spread / looks, 3, "");
     replicas(&mut sheet, figures, calls, hits);
-    each_replica(&mut sheet, figures, near);
+    each_replica(&mut sheet, figures, near, spread);
     attempts(&mut sheet, figures, near);
     watched(&mut sheet, figures, near);
     organisations(&mut sheet, near);
@@ -282,7 +282,7 @@ fn replicas(sheet: &mut Sheet, figures: &Figures, calls: f64, hits: f64) -> Larg
     Large { calls, hits, replicas, misses }
 }
 
-fn each_replica(sheet: &mut Sheet, figures: &Figures, large: Large) {
+fn each_replica(sheet: &mut Sheet, figures: &Figures, large: Large, spread: f64) {
     let Large { calls, replicas, misses, .. } = large;
     sheet.title("Each replica, while a zone is gone");
     let left = sheet.line(
@@ -296,7 +296,7 @@ fn each_replica(sheet: &mut Sheet, figures: &Figures, large: Large) {
     let how = format!("{}/s / {left}", grouped(misses, 0));
     let misses = sheet.line("misses", &how, misses / left, 0, "/s");
     let under_way = sheet.line(
-        "calls under way at an upstream of 0.3 s",
+        "calls under way, upstream of 0.3 s",
         &format!("{misses}/s x {UPSTREAM} s"),
         misses * UPSTREAM,
         0,
@@ -321,6 +321,12 @@ fn each_replica(sheet: &mut Sheet, figures: &Figures, large: Large) {
         sheet.line("  held", &how, answers * each / mib + beside, 0, "MiB");
         sheet.line("  container's limit", &format!("4 x {memory} MiB"), 4.0 * memory, 0, "MiB");
     }
+    for (copies, name) in
+        [(1.0, "10 million customers, by affinity"), (spread, "  the same at random")]
+    {
+        let how = format!("10,000,000 x {copies} / {left} x {each} B");
+        sheet.line(name, &how, 1e7 * copies / left * each / mib, 0, "MiB each");
+    }
     let tokens = figures.get("memory: remembered token");
     let keys = figures.get("memory: limit key");
     let how = format!("100,000 x {tokens} B");
@@ -341,13 +347,8 @@ fn attempts(sheet: &mut Sheet, figures: &Figures, large: Large) {
     let how = format!("{told} x 1.2 + {replicas} x 1/s");
     sheet.line("failing, breakers held closed, at most", &how, misses * 1.2 + replicas, 0, "/s");
     let open = figures.get("attempts: upstream says 503, breaker at its defaults");
-    sheet.line(
-        "failing, breakers at their defaults",
-        &format!("{told} x {open}"),
-        misses * open,
-        0,
-        "/s",
-    );
+    let how = format!("{replicas} x {open}/s");
+    sheet.line("failing, breakers at their defaults", &how, replicas * open, 0, "/s");
     let how = format!("{}/s x (0.75 x {:.3} + 0.25)", grouped(calls, 0), 1.0 - hits);
     let cold = calls * (0.75 * (1.0 - hits) + 0.25);
     let cold = sheet.line("a rollout, a quarter of replicas cold", &how, cold, 0, "/s");
