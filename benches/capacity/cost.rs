@@ -6,9 +6,9 @@ use holdline::time;
 
 use crate::{
     bed::{Kind, Outside, evenly},
+    figures::Figures,
     scrape::Scrape,
     service::Service,
-    sums::Figures,
 };
 
 /// How long each is called before it is the next one's turn.

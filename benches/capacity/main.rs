@@ -18,6 +18,7 @@ mod wire;
 
 mod bed;
 mod cost;
+mod figures;
 mod memory;
 mod shown;
 mod sink;
@@ -28,7 +29,7 @@ use std::{fs, io, num::NonZero};
 use clap::{Parser, ValueEnum};
 
 use bed::Outside;
-use sums::Figures;
+use figures::Figures;
 
 /// The page.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/CAPACITY.md");

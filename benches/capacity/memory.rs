@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::{
     bed::{Kind, Outside, count},
+    figures::Figures,
     service::Service,
-    sums::Figures,
     wire::{self, Line},
 };
 

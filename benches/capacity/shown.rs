@@ -6,9 +6,9 @@ use holdline::demo::fault::{Fault, Rule, Standing};
 
 use crate::{
     bed::{self, Kind, Outside, count},
+    figures::Figures,
     scrape::Scrape,
     service::Service,
-    sums::Figures,
     wire::{self, Line},
 };
 

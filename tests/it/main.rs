@@ -3,6 +3,7 @@
 mod support;
 
 mod architecture;
+mod capacity;
 mod contract;
 mod corpora;
 mod dashboards;
