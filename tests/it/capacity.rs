@@ -1,5 +1,4 @@
 //! The page of capacity: its sums follow from its figures.
-#![expect(clippy::unwrap_used, reason = "where this fails, the test has failed")]
 
 #[path = "../../benches/capacity/figures.rs"]
 #[expect(dead_code, reason = "here nothing is measured")]
