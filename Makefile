@@ -43,6 +43,9 @@ bench: ## measure a hit, a miss and a refused call, and what telemetry costs; AR
 	cargo bench --locked --bench pipeline
 	cargo bench --locked --bench telemetry -- $(ARGS)
 
+capacity: ## measure what a deployment is sized by; ARGS="--only memory" for a part, ARGS=--write for deploy/CAPACITY.md
+	cargo bench --locked --bench capacity -- $(ARGS)
+
 dashboards: ## write the dashboards, the rules and the page of metrics anew; RUNBOOKS=https://... says where runbooks are
 	cargo run --locked --quiet --example dashboards
 
@@ -53,4 +56,4 @@ fmt: ## format the sources
 	cargo fmt
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 19
