@@ -117,7 +117,10 @@ fn known_are_answered(report: &mut Report, tally: &Tally) {
 /// How long the interval is in which the breaker is open at that instant.
 fn open_interval(glimpses: &[Glimpse], at: Instant) -> Option<Duration> {
     let same = Duration::from_millis(300);
-    let now = glimpses.iter().find(|glimpse| glimpse.at >= at && glimpse.open)?;
+    let mut open = glimpses.iter().filter(|glimpse| glimpse.open);
+    let after = open.clone().find(|glimpse| glimpse.at >= at);
+    // It may have ended in this very moment, before anybody looked.
+    let now = after.or_else(|| open.rfind(|glimpse| glimpse.at < at))?;
     let apart = |glimpse: &Glimpse| {
         let (a, b) = (glimpse.open_until, now.open_until);
         a.max(b).saturating_duration_since(a.min(b))
