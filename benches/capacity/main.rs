@@ -2,7 +2,7 @@
 //! with its telemetry at its defaults and a tenth of the calls traced.
 //!
 //! It prints the table of `deploy/CAPACITY.md` and the sums that are made of it; with `--write` it puts both into
-//! that page. Rounds of what is compared lie side by side, so that what the machine does meanwhile hits all
+//! that page, and where a part alone is measured, the other figures stay as they stand there. Rounds of what is compared lie side by side, so that what the machine does meanwhile hits all
 //! alike. What callers, upstream and collector use is not counted.
 #![expect(clippy::print_stdout, reason = "the table is for a person to read")]
 
@@ -43,7 +43,7 @@ struct Arguments {
     /// How often each is measured
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// A part alone; its rows are printed
+    /// A part alone; its rows are printed, or with --write put among the others
     #[arg(long, value_enum)]
     only: Vec<Part>,
     /// Puts what was measured into the page
@@ -85,7 +85,9 @@ fn replaced(page: &str, name: &str, text: &str) -> Option<String> {
 async fn measured(arguments: &Arguments) -> io::Result<Figures> {
     let Arguments { rate, rounds, ref only, .. } = *arguments;
     let outside = Outside::start().await?;
-    let mut figures = Figures::default();
+    let kept = arguments.write && !only.is_empty();
+    let mut figures =
+        if kept { Figures::of(&fs::read_to_string(PAGE)?) } else { Figures::default() };
     println!("{}; {rate} calls/s of each kind; {rounds} rounds\n", machine());
     let wanted = |part| only.is_empty() || only.contains(&part);
     if wanted(Part::Processor) {

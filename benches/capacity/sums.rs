@@ -36,6 +36,11 @@ const A_MINUTE: f64 = 2_500.0;
 const SLOTS: f64 = 50.0;
 /// What a replica of 30 actions and 12 upstreams may show at most: `tests/it/series/budget.rs`.
 const SERIES: f64 = 6_000.0;
+/// Calls a second in the large example, and look-ups of a customer in one conversation.
+const CALLS: f64 = 50_000.0;
+const LOOKS: f64 = 4.0;
+/// Bytes.
+const MIB: f64 = 1_048_576.0;
 /// Seconds between two scrapes.
 const SCRAPES: f64 = 15.0;
 
@@ -50,7 +55,7 @@ pub(crate) fn contact_centre(figures: &Figures) -> String {
     sheet.line("of the request", &format!("{busy} / {cpu:.0} ms/s"), busy / cpu * 100.0, 0, "%");
     let how = format!("({cpu:.0} ms/s x {SHARE} - {idle}) / ({miss} us x {RESERVE})");
     let most = (cpu * SHARE - idle) * 1e3 / (miss * RESERVE);
-    let most = sheet.line("calls/s where the HPA adds a replica", &how, most, 0, "/s each");
+    let most = sheet.line("calls/s at 70 % of the request", &how, most, 0, "/s each");
     let how = format!("2 x {most}/s");
     let both = sheet.line("two replicas carry", &how, 2.0 * most, 0, "/s");
     sheet.line(
@@ -66,14 +71,14 @@ pub(crate) fn contact_centre(figures: &Figures) -> String {
     let counted = figures.get("memory: an answer by the cache's own count");
     let kept = sheet.line("answers kept", &format!("{calls:.0}/s x {KEPT} s"), calls * KEPT, 0, "");
     let how = format!("{kept} x {each} B + {floor} MiB");
-    let held = sheet.line("held", &how, kept * each / f64::from(1 << 20) + floor, 1, "MiB");
+    let held = sheet.line("held", &how, kept * each / MIB + floor, 1, "MiB");
     sheet.line("of the request", &format!("{held} / 128 MiB"), held / 1.28, 0, "%");
     let how = format!("64 MiB / {counted} B");
     let room =
         sheet.line("answers that fit into `cache.memory`", &how, 67_108_864.0 / counted, 0, "");
     let each = figures.get("memory: each of 100,000 answers");
     let how = format!("{room} x {each} B + {floor} MiB");
-    sheet.line("held when it is full", &how, room * each / f64::from(1 << 20) + floor, 1, "MiB");
+    sheet.line("held when it is full", &how, room * each / MIB + floor, 1, "MiB");
     sheet.title("Everything else");
     let how = format!("{calls:.0}/s x {UPSTREAM} s");
     sheet.line("calls under way, all misses", &how, calls * UPSTREAM, 0, "");
@@ -100,24 +105,47 @@ struct Large {
 /// 50,000 calls a second.
 pub(crate) fn internet(figures: &Figures) -> String {
     let mut sheet = Sheet::default();
-    let (calls, looks) = (50_000.0, 4.0_f64);
     sheet.title("Each customer's look-ups reach one replica");
-    let how = format!("({looks} - 1) / {looks}");
-    let hits = sheet.line("hits, 4 look-ups a conversation", &how, (looks - 1.0) / looks, 3, "");
-    let near = replicas(&mut sheet, figures, calls, hits);
-    sheet.title(&format!("The same look-ups at random over {} replicas", near.replicas));
-    let r = near.replicas;
-    let spread = r * (1.0 - (1.0 - 1.0 / r).powf(looks));
-    let how = format!("{r} x (1 - (1 - 1/{r})^{looks})");
-    let spread = sheet.line("misses a conversation, instead of 1", &how, spread, 2, "");
-    let how = format!("1 - {spread} / {looks}");
-    let hits = sheet.line("hits", &how, 1.0 - spread / looks, 3, "");
-    replicas(&mut sheet, figures, calls, hits);
-    each_replica(&mut sheet, figures, near, spread);
+    let how = format!("({LOOKS} - 1) / {LOOKS}");
+    let hits = sheet.line("hits, 4 look-ups a conversation", &how, (LOOKS - 1.0) / LOOKS, 3, "");
+    let near = replicas(&mut sheet, figures, CALLS, hits);
+    let far = at_random(&mut sheet, figures, near);
+    each_replica(&mut sheet, figures, near, None);
+    each_replica(&mut sheet, figures, far, Some(LOOKS));
+    let all = "All verdicts and keys that a replica may remember, in either case";
+    sheet.title(all);
+    for (name, figure) in
+        [("verdicts about tokens", "remembered token"), ("keys of a limit", "limit key")]
+    {
+        let each = figures.get(&format!("memory: {figure}"));
+        sheet.line(name, &format!("100,000 x {each} B"), 1e5 * each / MIB, 0, "MiB");
+    }
     attempts(&mut sheet, figures, near);
+    quota(&mut sheet, near);
     watched(&mut sheet, figures, near);
     organisations(&mut sheet, near);
     sheet.0
+}
+
+/// Misses in the place of one, where so many look-ups fall at random on so many replicas.
+fn spread(replicas: f64, looks: f64) -> f64 {
+    replicas * (1.0 - (1.0 - 1.0 / replicas).powf(looks))
+}
+
+/// The shape without affinity. More misses take more replicas, and those make more misses: until that settles.
+fn at_random(sheet: &mut Sheet, figures: &Figures, near: Large) -> Large {
+    let mut over = near.replicas;
+    for _ in 0..10 {
+        let hits = 1.0 - spread(over, LOOKS) / LOOKS;
+        over = replicas(&mut Sheet::default(), figures, CALLS, hits).replicas;
+    }
+    sheet.title(&format!("The same look-ups at random over {over} replicas"));
+    let how = format!("{over} x (1 - (1 - 1/{over})^{LOOKS})");
+    let misses =
+        sheet.line("misses a conversation, instead of 1", &how, spread(over, LOOKS), 2, "");
+    let how = format!("1 - {misses} / {LOOKS}");
+    let hits = sheet.line("hits", &how, 1.0 - misses / LOOKS, 3, "");
+    replicas(sheet, figures, CALLS, hits)
 }
 
 fn replicas(sheet: &mut Sheet, figures: &Figures, calls: f64, hits: f64) -> Large {
@@ -140,63 +168,73 @@ fn replicas(sheet: &mut Sheet, figures: &Figures, calls: f64, hits: f64) -> Larg
     Large { calls, hits, replicas, misses }
 }
 
-fn each_replica(sheet: &mut Sheet, figures: &Figures, large: Large, spread: f64) {
+/// What is left where a zone of three is gone.
+fn left(sheet: &mut Sheet, replicas: f64) -> f64 {
+    let left = (replicas * 2.0 / 3.0).floor();
+    sheet.line("replicas", &format!("{replicas} x 2 / 3"), left, 0, "")
+}
+
+/// One of them; `looks` says how many look-ups of a customer fall at random on all, where they do.
+fn each_replica(sheet: &mut Sheet, figures: &Figures, large: Large, looks: Option<f64>) {
     let Large { calls, replicas, misses, .. } = large;
-    sheet.title("Each replica, while a zone is gone");
-    let left = sheet.line(
-        "replicas",
-        &format!("{replicas} x 2 / 3"),
-        (replicas * 2.0 / 3.0).floor(),
-        0,
-        "",
-    );
+    let how = if looks.is_some() { "at random" } else { "by affinity" };
+    sheet.title(&format!("Each replica, {how}, while a zone is gone"));
+    let left = left(sheet, replicas);
     sheet.line("calls", &format!("{}/s / {left}", grouped(calls, 0)), calls / left, 0, "/s");
     let how = format!("{}/s / {left}", grouped(misses, 0));
     let misses = sheet.line("misses", &how, misses / left, 0, "/s");
-    let under_way = sheet.line(
-        "calls under way, upstream of 0.3 s",
-        &format!("{misses}/s x {UPSTREAM} s"),
-        misses * UPSTREAM,
-        0,
-        "",
-    );
+    let beside = under_way(sheet, figures, misses);
     let counted = figures.get("memory: an answer by the cache's own count");
     let each = figures.get("memory: each of 100,000 answers");
-    let floor = figures.get("memory: after 20,000 calls");
-    let [connection, call] =
-        ["idle connection", "call under way"].map(|name| figures.get(&format!("memory: {name}")));
-    let mib = f64::from(1 << 20);
-    let beside = format!("{floor} MiB + 2,000 x {connection} B + {under_way} x {call} B");
-    let used = floor + (2_000.0 * connection + under_way * call) / mib;
-    let beside = sheet.line("memory beside the cache", &beside, used, 0, "MiB");
-    for (kept, words) in [(360.0, "6 min"), (3_660.0, "61 min")] {
-        let how = format!("{misses}/s x {} s", grouped(kept, 0));
+    for (kept, words) in [(KEPT, "6 min"), (3_660.0, "61 min")] {
+        let how = format!("{}/s x {} s", grouped(misses, 0), grouped(kept, 0));
         let name = format!("answers kept for {words}");
         let answers = sheet.line(&name, &how, misses * kept, 0, "");
         let how = format!("{} x {counted} B", grouped(answers, 0));
-        let memory = sheet.line("  `cache.memory`", &how, answers * counted / mib, 0, "MiB");
+        let memory = sheet.line("  `cache.memory`", &how, answers * counted / MIB, 0, "MiB");
         let how = format!("{} x {each} B + {beside} MiB", grouped(answers, 0));
-        sheet.line("  held", &how, answers * each / mib + beside, 0, "MiB");
-        sheet.line("  container's limit", &format!("4 x {memory} MiB"), 4.0 * memory, 0, "MiB");
+        sheet.line("  held", &how, answers * each / MIB + beside, 0, "MiB");
+        let how = format!("4 x {} MiB", grouped(memory, 0));
+        sheet.line("  container's limit", &how, 4.0 * memory, 0, "MiB");
     }
-    for (copies, name) in
-        [(1.0, "10 million customers, by affinity"), (spread, "  the same at random")]
-    {
-        let how = format!("10,000,000 x {copies} / {left} x {each} B");
-        sheet.line(name, &how, 1e7 * copies / left * each / mib, 0, "MiB each");
+    let mut copies = 1.0;
+    if let Some(looks) = looks {
+        let how = format!("{left} x (1 - (1 - 1/{left})^{looks})");
+        copies = sheet.line("replicas that keep a customer", &how, spread(left, looks), 2, "");
     }
-    let tokens = figures.get("memory: remembered token");
-    let keys = figures.get("memory: limit key");
-    let how = format!("100,000 x {tokens} B");
-    sheet.line("all verdicts that may be remembered", &how, 1e5 * tokens / mib, 0, "MiB");
-    let how = format!("100,000 x {keys} B");
-    sheet.line("all keys that one limit may count", &how, 1e5 * keys / mib, 0, "MiB");
-    sheet.line("files: 12 upstreams, `max: 400`", "4,096 + 12 x 400 + 100", 8_996.0, 0, "");
+    let how = format!("10,000,000 x {copies} / {left} x {each} B");
+    sheet.line("10 million customers", &how, 1e7 * copies / left * each / MIB, 0, "MiB");
+}
+
+/// Calls under way at so many misses a second, and what they ask of the settings; gives the memory beside
+/// the cache.
+fn under_way(sheet: &mut Sheet, figures: &Figures, misses: f64) -> f64 {
+    let told = grouped(misses, 0);
+    let how = format!("{told}/s x {UPSTREAM} s");
+    let usual = sheet.line("calls under way, upstream of 0.3 s", &how, misses * UPSTREAM, 0, "");
+    let how = format!("2 x {usual}, to the next hundred");
+    let most = (2.0 * usual / 100.0).ceil() * 100.0;
+    let most = sheet.line("  `concurrency.max` to write", &how, most, 0, "");
+    let how = format!("{} + {told}/s x 0.1 s", grouped(most, 0));
+    let outage = sheet.line("  under way in an outage", &how, most + misses * 0.1, 0, "");
+    let how = format!("4,096 + 12 x {} + 100", grouped(most, 0));
+    sheet.line("files, 12 such upstreams", &how, 4_196.0 + 12.0 * most, 0, "");
+    let connections = sheet.line("connections of callers", "say", 2_000.0, 0, "");
+    let floor = figures.get("memory: after 20,000 calls");
+    let [connection, call] =
+        ["idle connection", "call under way"].map(|name| figures.get(&format!("memory: {name}")));
+    let how = format!(
+        "{floor} MiB + {} x {connection} B + {} x {call} B",
+        grouped(connections, 0),
+        grouped(outage, 0)
+    );
+    let used = floor + (connections * connection + outage * call) / MIB;
+    sheet.line("memory beside the cache", &how, used, 0, "MiB")
 }
 
 fn attempts(sheet: &mut Sheet, figures: &Figures, large: Large) {
     let Large { calls, hits, replicas, misses } = large;
-    sheet.title("Attempts at the upstream");
+    sheet.title("Attempts at the upstream, by affinity");
     let well = figures.get("attempts: miss, all well");
     let told = format!("{}/s", grouped(misses, 0));
     sheet.line("all well", &format!("{told} x {well}"), misses * well, 0, "/s");
@@ -213,8 +251,24 @@ fn attempts(sheet: &mut Sheet, figures: &Figures, large: Large) {
     let how = format!("{} / {}", grouped(cold, 0), grouped(misses, 0));
     sheet.line("  against good times", &how, cold / misses, 2, "times");
     sheet.line("all replicas cold at once", "every call", calls, 0, "/s");
-    let how = format!("15,000/s / {replicas}");
-    sheet.line("a vendor's 15,000/s as `quota`", &how, 15_000.0 / replicas, 0, "/s each");
+}
+
+/// What a vendor allows all of them, divided among as many as there may be.
+fn quota(sheet: &mut Sheet, large: Large) {
+    let Large { replicas, misses, .. } = large;
+    sheet.title("A vendor's 15,000 requests a second as `quota`, by affinity");
+    let how = format!("{replicas} x 4 / 3, rounded up");
+    let most =
+        sheet.line("`maxReplicas`, a third more, say", &how, (replicas * 4.0 / 3.0).ceil(), 0, "");
+    let how = format!("15,000/s / {most}, rounded down");
+    let each = sheet.line("`quota` to write", &how, (15_000.0 / most).floor(), 0, "/s each");
+    let how = format!("{replicas} x {each}/s");
+    sheet.line("  all may ask", &how, replicas * each, 0, "/s");
+    let left = (replicas * 2.0 / 3.0).floor();
+    sheet.line("  while a zone is gone", &format!("{left} x {each}/s"), left * each, 0, "/s");
+    sheet.line("  wanted then", "the misses", misses, 0, "/s");
+    let how = format!("{}/s / {left} x {most}", grouped(misses, 0));
+    sheet.line("  so the vendor should allow", &how, misses / left * most, 0, "/s");
 }
 
 fn watched(sheet: &mut Sheet, figures: &Figures, large: Large) {

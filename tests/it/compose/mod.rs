@@ -140,13 +140,24 @@ fn every_service_is_locked_in_and_bounded() {
 }
 
 #[test]
+fn our_image_is_built_by_one_service_and_fetched_by_none() {
+    let Some(stack) = Stack::read() else { return };
+    let [holdline, fakes] = ["holdline", "fakes"].map(|name| &stack.services()[name]);
+    let building = stack.services().values().filter(|service| service.get("build").is_some());
+    assert_eq!(building.count(), 1, "two builds of one name are in each other's way");
+    let context = root().join("deploy").join(holdline["build"]["context"].as_str().unwrap());
+    assert!(context.join("Cargo.toml").is_file());
+    assert_eq!(holdline["build"]["dockerfile"], "deploy/Dockerfile");
+    assert_eq!(holdline["image"], fakes["image"]);
+    assert_eq!([&holdline["pull_policy"], &fakes["pull_policy"]], ["build", "never"]);
+}
+
+#[test]
 fn every_image_that_is_not_built_here_has_an_exact_version() {
     let Some(stack) = Stack::read() else { return };
+    let ours = &stack.services()["holdline"]["image"];
     for (name, service) in stack.services() {
-        if let Some(build) = service.get("build") {
-            let context = root().join("deploy").join(build["context"].as_str().unwrap());
-            assert!(context.join("Cargo.toml").is_file(), "{name}");
-            assert_eq!(build["dockerfile"], "deploy/Dockerfile", "{name}");
+        if service["image"] == *ours {
             continue;
         }
         let (_, tag) = service["image"].as_str().unwrap().rsplit_once(':').unwrap();
