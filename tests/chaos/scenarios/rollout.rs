@@ -130,9 +130,9 @@ async fn run(form: Form, program: Option<PathBuf>) -> io::Result<Report> {
     let script = async {
         let restarts = roll(form, &mut replicas, &balancer).await;
         callers.out_of_rotation.cancel();
-        restarts
+        restarts.map(|restarts| (restarts, began.elapsed()))
     };
-    let (tally, restarts) = try_join(calls, script).await?;
+    let (tally, (restarts, scripted)) = try_join(calls, script).await?;
 
     let lasted = began.elapsed().as_secs_f64();
     let mut report = Report::default();
@@ -147,6 +147,16 @@ async fn run(form: Form, program: Option<PathBuf>) -> io::Result<Report> {
     });
     let (answered, all) = (tally.answered(), tally.len());
     report.claim(answered == all, format!("{answered} of {all} answered; wanted all"));
+    let wanted = 0.95 * RATE * scripted.as_secs_f64();
+    report.claim(
+        all as f64 >= wanted,
+        format!("{all} calls came until the last restart was over; wanted {wanted:.0}"),
+    );
+    let last = tally.last_due().map_or(Duration::ZERO, |due| due.saturating_duration_since(began));
+    report.claim(
+        last + CHECK >= scripted,
+        format!("they came for {last:.1?} of {scripted:.1?}; wanted all of it"),
+    );
     judge(&restarts, &mut report);
     let (wrongs, given) = balancer.counts(&NAMES).await?;
     report.claim(
