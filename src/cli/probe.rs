@@ -83,18 +83,25 @@ fn ask_in_time(address: &Address, path: &'static str) -> io::Result<u16> {
     told.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Asks all of its addresses in turn, each for its part of the time; the first that answers counts.
+/// Asks all of its addresses.
 fn ask(address: &Address, path: &str) -> io::Result<u16> {
     let found: Vec<_> = address.to_string().to_socket_addrs()?.collect();
+    ask_each(&found, address, path)
+}
+
+/// In turn, each for its part of the time, until one says yes: a headless Service names those that are not
+/// ready too. Else what the last said that said anything.
+fn ask_each(found: &[SocketAddr], host: &Address, path: &str) -> io::Result<u16> {
     let share = PATIENCE / u32::try_from(found.len()).unwrap_or(u32::MAX).max(1);
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut no = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     for one in found {
-        match ask_one(one, address, path, share) {
-            Ok(status) => return Ok(status),
-            Err(error) => failed = error,
+        match ask_one(*one, host, path, share) {
+            Ok(200) => return Ok(200),
+            Err(_) if no.is_ok() => {}
+            other => no = other,
         }
     }
-    Err(failed)
+    no
 }
 
 fn ask_one(to: SocketAddr, host: &Address, path: &str, patience: Duration) -> io::Result<u16> {
@@ -148,5 +155,34 @@ mod tests {
             let refused = text.parse::<Address>().unwrap_err();
             assert!(refused.contains("holdline:9090"), "{text}: {refused}");
         }
+    }
+
+    /// Where one asks and is told this status.
+    fn says(status: u16) -> SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // All of it first: closed with bytes unread, the connection would be reset.
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                asked.push(byte[0]);
+            }
+            write!(stream, "HTTP/1.1 {status} It\r\n\r\n").unwrap();
+        });
+        address
+    }
+
+    #[test]
+    fn of_several_addresses_one_yes_is_yes_and_else_the_last_no_counts() {
+        let host: Address = "holdline:9090".parse().unwrap();
+        let ask = |found: &[SocketAddr]| ask_each(found, &host, "/readyz");
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(ask(&[says(503), nobody, says(200)]).unwrap(), 200);
+        assert_eq!(ask(&[nobody, says(404), says(503), nobody]).unwrap(), 503);
+        assert_eq!(ask(&[nobody]).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(ask(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

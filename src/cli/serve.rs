@@ -21,10 +21,13 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let file = load::named(file);
     let runtime = runtime()?;
     // First of all: until they are asked for, signals kill, and the first process of a container they
-    // do not even reach. One that comes while the configuration is read is answered after that.
+    // do not even reach.
     let (mut signals, mut hangups) =
         runtime.block_on(async { anyhow::Ok((Signals::new()?, hangups()?)) })?;
-    let loaded = load::valid(file)?;
+    let Some(loaded) = runtime.block_on(read(file, &mut signals))? else {
+        runtime.shutdown_background();
+        return Ok(());
+    };
     let (telemetry, stopped) = runtime.block_on(async {
         let origin = Origin::new(file, &loaded);
         let revision = loaded.settings.revision.clone();
@@ -59,6 +62,24 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
     runtime.shutdown_background();
     telemetry.close_log();
     Ok(())
+}
+
+/// Reads the configuration, on a thread of its own: it may be a pipe into which nobody writes. One signal
+/// meanwhile is answered after that; whoever asks twice does not want to wait: `None`.
+async fn read(file: Option<&Path>, signals: &mut Signals) -> anyhow::Result<Option<Loaded>> {
+    let file = file.map(Path::to_owned);
+    let mut reading = tokio::task::spawn_blocking(move || load::valid(file.as_deref()));
+    tokio::select! {
+        read = &mut reading => return read?.map(Some),
+        () = signals.next() => {}
+    }
+    tokio::select! {
+        read = &mut reading => {
+            signals.noted = true;
+            read?.map(Some)
+        }
+        () = signals.next() => Ok(None),
+    }
 }
 
 /// Reads the configuration anew whenever it has changed, or SIGHUP says so. Does not end.
@@ -121,6 +142,8 @@ fn hangups() -> anyhow::Result<Signal> {
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Whether one has come that nobody has answered yet.
+    noted: bool,
 }
 
 impl Signals {
@@ -128,11 +151,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("could not wait for SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("could not wait for SIGINT")?,
+            noted: false,
         })
     }
 
     /// Waits for the next one.
     pub(super) async fn next(&mut self) {
+        if std::mem::take(&mut self.noted) {
+            return;
+        }
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

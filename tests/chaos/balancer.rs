@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Ports that the system gives to nobody by itself lie below those that it gives to clients, and above those of
 /// well-known services.
-const LEAST_PORT: u16 = 20_000;
+const LEAST_PORT: u16 = 10_000;
 
 /// A server as HAProxy counts it: what must stay 0.
 const WRONGS: [&str; 9] =
@@ -53,8 +53,11 @@ pub(crate) fn program() -> Option<PathBuf> {
 /// None is found.
 pub(crate) fn port() -> io::Result<u16> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
-    let clients = range.split_whitespace().next().and_then(|least| least.parse().ok());
-    let above = clients.filter(|above| *above > LEAST_PORT).unwrap_or(u16::MAX);
+    let clients: Option<u16> = range.split_whitespace().next().and_then(|it| it.parse().ok());
+    let above = clients.filter(|above| *above > LEAST_PORT);
+    let above = above.ok_or_else(|| {
+        io::Error::other(format!("clients are given all ports from {LEAST_PORT} on: {range}"))
+    })?;
     (0..1_000)
         .map(|_| fastrand::u16(LEAST_PORT..above))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())

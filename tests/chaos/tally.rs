@@ -101,6 +101,11 @@ impl Tally {
         self.0.len()
     }
 
+    /// When the last was due.
+    pub(crate) fn last_due(&self) -> Option<Instant> {
+        self.0.last().map(|sample| sample.due)
+    }
+
     /// How many ended so.
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.0.iter().filter(|sample| sample.kind == kind).count()

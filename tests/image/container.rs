@@ -15,7 +15,7 @@ use holdline::time;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::image::{Image, said};
+use crate::image::{self, Image, said};
 
 /// The memory that a container may have.
 pub(crate) const LIMIT: u64 = 64 << 20;
@@ -71,7 +71,7 @@ impl Container {
     pub(crate) fn start(image: &Image, order: &Order<'_>) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let id = format!("holdline-image-{}-{number}", std::process::id());
+        let id = format!("holdline-image-{:08x}-{number}", fastrand::u32(..));
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("hosts"), "127.0.0.1 localhost\n")?;
         said(Command::new(runc()).arg("spec").current_dir(folder.path()))?;
@@ -82,7 +82,7 @@ impl Container {
         mount(&mut spec, &hosts.0, hosts.1);
         order.mounts.iter().for_each(|(from, to)| mount(&mut spec, from, to));
         fs::write(file, spec.to_string())?;
-        let mut command = runc_in(folder.path());
+        let mut command = runc_here();
         command.args(["run", "--bundle"]).arg(folder.path()).arg(&id).stdin(Stdio::null());
         command.stdout(File::create(folder.path().join("out"))?);
         command.stderr(File::create(folder.path().join("err"))?);
@@ -94,14 +94,14 @@ impl Container {
     /// # Errors
     /// There is no runc.
     pub(crate) fn within(&self, args: &[&str]) -> io::Result<Option<i32>> {
-        let mut command = runc_in(self.folder.path());
+        let mut command = runc_here();
         command.arg("exec").arg(&self.id).args(args).stdout(Stdio::null());
         Ok(command.status()?.code())
     }
 
     /// The number of its first process, as long as it runs.
     pub(crate) fn pid(&self) -> Option<u64> {
-        let state = said(runc_in(self.folder.path()).args(["state", &self.id])).ok()?;
+        let state = said(runc_here().args(["state", &self.id])).ok()?;
         let state: Value = serde_json::from_str(&state).ok()?;
         state["pid"].as_u64().filter(|_| state["status"] == "running")
     }
@@ -125,7 +125,7 @@ impl Container {
     /// # Errors
     /// There is no runc.
     pub(crate) async fn terminated(&mut self) -> io::Result<Option<i32>> {
-        said(runc_in(self.folder.path()).args(["kill", &self.id, "TERM"]))?;
+        said(runc_here().args(["kill", &self.id, "TERM"]))?;
         self.ended().await
     }
 
@@ -154,7 +154,9 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         // One that has ended is gone already.
-        let _ = said(runc_in(self.folder.path()).args(["delete", "--force", &self.id]));
+        let _ = said(runc_here().args(["delete", "--force", &self.id]));
+        // Nothing to wait for, unless that was refused.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
@@ -208,10 +210,22 @@ pub(crate) fn runc() -> PathBuf {
     found.next().unwrap_or_else(|| "runc".into())
 }
 
-fn runc_in(folder: &Path) -> Command {
+/// It knows these containers alone, and those of earlier runs too.
+fn runc_here() -> Command {
     let mut command = Command::new(runc());
-    command.arg("--root").arg(folder.join("state"));
+    command.arg("--root").arg(image::folder().join("runc"));
     command
+}
+
+/// Ends what a run that was killed has left running.
+///
+/// # Errors
+/// There is no runc, or it refuses.
+pub(crate) fn sweep() -> io::Result<()> {
+    for left in said(runc_here().args(["list", "--quiet"]))?.lines() {
+        said(runc_here().args(["delete", "--force", left]))?;
+    }
+    Ok(())
 }
 
 /// Makes runc's own proposal as strict as it can be.

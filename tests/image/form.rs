@@ -42,8 +42,8 @@ pub(crate) struct Entry {
     pub(crate) bytes: u64,
 }
 
-/// What its account says: Docker's `config`.
-pub(crate) fn account(config: &Value, version: &str) -> Vec<Claim> {
+/// What its account says: Docker's `config`. One that is to be taken `is_traced` to its revision.
+pub(crate) fn account(config: &Value, version: &str, is_traced: bool) -> Vec<Claim> {
     let is = |name: &str, wanted: Value| {
         let found = &config[name];
         Claim::new(*found == wanted, format!("{name} is {found}; wanted {wanted}"))
@@ -54,7 +54,8 @@ pub(crate) fn account(config: &Value, version: &str) -> Vec<Claim> {
     };
     let labels = ["title", "description", "licenses", "version", "revision", "created", "source"];
     let empty: Vec<_> = labels.iter().filter(|name| label(name).is_empty()).collect();
-    let named = label("version") == version && empty.is_empty();
+    let traced = !is_traced || label("revision") != "unknown";
+    let named = label("version") == version && empty.is_empty() && traced;
     let roots = json!("SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt");
     let variables = config["Env"].as_array().map_or(&[][..], Vec::as_slice);
     vec![

@@ -28,6 +28,8 @@ const FILLING: f64 = 700.0;
 const FILLERS: u64 = 16;
 /// More customers than its cache can hold.
 const CUSTOMERS: u64 = 100_000;
+/// The part of the limit that its own memory may come to: the kernel would keep it below the whole in any case.
+const OWN: f64 = 0.9;
 /// How long a cache may take to fill.
 const FULL: Duration = Duration::from_secs(150);
 
@@ -50,15 +52,16 @@ pub(crate) async fn holds(image: &Image, minute: Duration) -> io::Result<Vec<Cla
     let code = container.terminated().await?;
     let [out, err] = container.wrote();
     let last = out.lines().last().unwrap_or_default();
+    let own = before.anonymous.max(after.anonymous);
     Ok(vec![
         is_full(&full, took),
         was_answered(&full, &later, minute),
         Claim::new(healthy == Some(0), format!("its HEALTHCHECK ends with {healthy:?}")),
         Claim::new(
-            same && after.killed == 0 && after.most <= LIMIT,
+            same && after.killed == 0 && own as f64 <= OWN * LIMIT as f64,
             format!(
                 "it had at most {:.1} of {} MiB, files among them; {:.1} MiB of its own when the cache \
-                 was full, {:.1} MiB at the end; {} times it met the limit, {} processes were killed",
+                 was full, {:.1} MiB at the end, wanted {OWN} of the limit; {} times it met the limit, {} processes were killed",
                 after.most as f64 / MIB,
                 LIMIT >> 20,
                 before.anonymous as f64 / MIB,

@@ -82,7 +82,7 @@ fn the_dockerfile_takes_the_compiler_and_the_version_of_the_repository() {
 
 #[test]
 fn a_good_image_is_good() {
-    assert_eq!(broken(form::account(&config(), "1.2.3")), [""; 0]);
+    assert_eq!(broken(form::account(&config(), "1.2.3", true)), [""; 0]);
     assert_eq!(broken(form::content(&entries())), [""; 0]);
 }
 
@@ -91,7 +91,7 @@ fn an_image_that_runs_as_root_is_refused() {
     for user in ["", "root", "0", "65532"] {
         let mut config = config();
         config["User"] = user.into();
-        let said = broken(form::account(&config, "1.2.3"));
+        let said = broken(form::account(&config, "1.2.3", true));
         assert_eq!(said.len(), 1, "{user}: {said:?}");
         assert!(said[0].starts_with("BROKEN  User is"), "{said:?}");
     }
@@ -103,13 +103,17 @@ fn an_image_without_one_of_its_words_is_refused() {
     for name in whole.as_object().expect("it is one").keys() {
         let mut config = config();
         config[name] = Value::Null;
-        assert_eq!(broken(form::account(&config, "1.2.3")).len(), 1, "{name}");
+        assert_eq!(broken(form::account(&config, "1.2.3", true)).len(), 1, "{name}");
     }
     let mut unlabelled = whole;
     unlabelled["Labels"]["org.opencontainers.image.source"] = "".into();
-    let said = broken(form::account(&unlabelled, "1.2.3"));
+    let said = broken(form::account(&unlabelled, "1.2.3", true));
     assert!(said[0].ends_with(r#"missing: ["source"]"#), "{said:?}");
-    assert_eq!(broken(form::account(&config(), "1.2.4")).len(), 1);
+    assert_eq!(broken(form::account(&config(), "1.2.4", true)).len(), 1);
+    let mut untraced = config();
+    untraced["Labels"]["org.opencontainers.image.revision"] = json!("unknown");
+    assert_eq!(broken(form::account(&untraced, "1.2.3", true)).len(), 1);
+    assert_eq!(broken(form::account(&untraced, "1.2.3", false)), [""; 0]);
 }
 
 #[test]

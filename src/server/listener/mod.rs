@@ -119,7 +119,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// From [`Phase::Draining`] on, answers ask for the connection to be closed. At [`Phase::Closing`] what
 /// waits in the queue is accepted too, since it would be reset; connections without a whole request are
-/// closed at once.
+/// closed at once, handshakes have [`LAST_WORD`](super::lifecycle::LAST_WORD).
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -169,9 +169,8 @@ pub async fn serve(
         }
     }
     // Blocking in form only: nothing of it waits.
-    let Ok(listener) = listener.into_std() else { return };
-    while let Some(connection) = accept_queued(&listener, &places) {
-        welcome(connection);
+    if let Ok(listener) = listener.into_std() {
+        take_queue(&listener, &places, welcome);
     }
 }
 
@@ -188,24 +187,35 @@ async fn accept(
     Ok((socket, peer, permit))
 }
 
-/// The next connection that is in the queue now and has a place. The runtime is not asked: what it
-/// has not been told of yet is in the queue as well.
-fn accept_queued(
+/// Welcomes what is in the queue now, as long as there are places. The runtime is not asked: what it has
+/// not been told of yet is in the queue as well.
+///
+/// An error is mostly one connection's: Linux tells here what its network has suffered meanwhile. So the next
+/// one is tried; where the system itself has nothing left, that ends after as many as the queue holds.
+fn take_queue(
     listener: &net::TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(places).try_acquire_owned().ok()?;
-    loop {
+    welcome: impl Fn((TcpStream, SocketAddr, OwnedSemaphorePermit)),
+) {
+    let mut failed = None;
+    for _ in 0..QUEUE {
         let accepted = listener.accept().and_then(|(socket, peer)| {
             socket.set_nonblocking(true)?;
-            socket.set_nodelay(true)?;
+            // As in `accept`.
+            let _ = socket.set_nodelay(true);
             Ok((TcpStream::from_std(socket)?, peer))
         });
         match accepted {
-            Ok((socket, peer)) => return Some((socket, peer, permit)),
-            Err(error) if is_of_one_peer(&error) => {}
-            Err(_) => return None,
+            Ok((socket, peer)) => match Arc::clone(places).try_acquire_owned() {
+                Ok(permit) => welcome((socket, peer, permit)),
+                Err(_) => return tracing::warn!("no place for connections that still wait"),
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => failed = Some(error),
         }
+    }
+    if let Some(error) = failed {
+        tracing::warn!(%error, "cannot accept connections that still wait");
     }
 }
 
@@ -237,8 +247,8 @@ impl Host {
         };
         let shaken = tokio::select! {
             biased;
-            () = self.lifecycle.reached(Phase::Closing) => None,
             shaken = tls.handshake(socket) => shaken,
+            () = self.lifecycle.heard_out() => None,
         };
         if let Some((stream, generation)) = shaken {
             self.converse(stream, peer, generation).await;

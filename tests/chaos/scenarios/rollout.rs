@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::try_join;
-use holdline::time;
+use holdline::time::{self, Instant};
 
 use crate::{
     Form, Scenario,
@@ -19,6 +19,7 @@ use crate::{
     peer::{Peer, manner::Manner},
     report::{Report, Row},
     service::{self, Log, Service},
+    tally::Tally,
 };
 
 /// Calls a second.
@@ -130,9 +131,9 @@ async fn run(form: Form, program: Option<PathBuf>) -> io::Result<Report> {
     let script = async {
         let restarts = roll(form, &mut replicas, &balancer).await;
         callers.out_of_rotation.cancel();
-        restarts
+        restarts.map(|restarts| (restarts, began.elapsed()))
     };
-    let (tally, restarts) = try_join(calls, script).await?;
+    let (tally, (restarts, scripted)) = try_join(calls, script).await?;
 
     let lasted = began.elapsed().as_secs_f64();
     let mut report = Report::default();
@@ -147,6 +148,7 @@ async fn run(form: Form, program: Option<PathBuf>) -> io::Result<Report> {
     });
     let (answered, all) = (tally.answered(), tally.len());
     report.claim(answered == all, format!("{answered} of {all} answered; wanted all"));
+    last_to_the_end(&tally, began, scripted, &mut report);
     judge(&restarts, &mut report);
     let (wrongs, given) = balancer.counts(&NAMES).await?;
     report.claim(
@@ -181,6 +183,20 @@ async fn roll(
     }
     tokio::time::sleep(CHECK * 5).await;
     Ok(restarts)
+}
+
+/// Holds that calls came all the while, which took so long.
+fn last_to_the_end(tally: &Tally, began: Instant, took: Duration, report: &mut Report) {
+    let (all, wanted) = (tally.len(), 0.95 * RATE * took.as_secs_f64());
+    report.claim(
+        all as f64 >= wanted,
+        format!("{all} calls came until the last restart was over; wanted {wanted:.0}"),
+    );
+    let last = tally.last_due().map_or(Duration::ZERO, |due| due.saturating_duration_since(began));
+    report.claim(
+        last + CHECK >= took,
+        format!("they came for {last:.1?} of {took:.1?}; wanted all of it"),
+    );
 }
 
 fn judge(restarts: &[Restart], report: &mut Report) {

@@ -335,3 +335,19 @@ async fn a_signal_while_the_configuration_is_read_is_an_orderly_end() {
         assert!(ended.out.contains(r#""message":"stopped","cut":0"#), "{ended:?}");
     }
 }
+
+#[tokio::test]
+async fn two_signals_end_it_while_the_configuration_does_not_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("holdline.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo is a program").success());
+    let program = Program::start(&["serve", "--config", pipe.to_str().unwrap()], &[]);
+    let writing = tokio::task::spawn_blocking(move || std::fs::File::create(pipe).unwrap());
+    let writing = writing.await.unwrap();
+    program.signal("TERM");
+    program.signal("INT");
+    let ended = program.ended().await;
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "{ended:?}");
+    drop(writing);
+}

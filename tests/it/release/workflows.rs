@@ -128,6 +128,31 @@ fn every_job_ends_in_time_and_leaves_no_credentials_behind() {
 }
 
 #[test]
+fn what_a_job_takes_of_another_is_named() {
+    for (path, text) in workflows() {
+        for step in text.split("\n      - ").filter(|step| step.contains("/download-artifact@")) {
+            let named = |key: &str| step.contains(&format!("\n          {key}: "));
+            assert!(named("name") || named("pattern"), "{path}: {step}");
+        }
+    }
+}
+
+#[test]
+fn only_what_is_on_main_is_published_and_somebody_agrees() {
+    let text = read(".github/workflows/release.yaml");
+    let jobs = jobs(&text);
+    let of = |name: &str| jobs.iter().find(|job| job.0 == name).map(|job| job.1.join("\n"));
+    let first = of("version").unwrap();
+    assert!(first.contains("fetch-depth: 0"), "{first}");
+    assert!(first.contains("git merge-base --is-ancestor \"$GITHUB_SHA\" origin/main"), "{first}");
+    for (name, lines) in &jobs {
+        let lines = lines.join("\n");
+        let is_guarded = lines.contains("\n    environment: release\n");
+        assert_eq!(lines.contains(": write"), is_guarded, "{name}");
+    }
+}
+
+#[test]
 fn what_workflows_call_is_there() {
     let makefile = read("Makefile");
     let mut called = 0;

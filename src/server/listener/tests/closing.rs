@@ -68,25 +68,30 @@ async fn closing_lets_an_answer_that_is_being_sent_arrive_whole() {
 #[tokio::test]
 async fn closing_answers_who_has_asked_in_the_queue_and_hangs_up_on_who_has_not() {
     let site = Site::start(limits()).await;
-    let connect = || {
-        let client = net::TcpStream::connect(site.address).unwrap();
-        client.set_nonblocking(true).unwrap();
-        client
-    };
     // This thread drives the listener too: as long as nothing is awaited, nobody accepts.
-    let mut queued: Vec<_> = (0..20).map(|_| connect()).collect();
-    for client in &mut queued {
-        io::Write::write_all(client, GET.as_bytes()).unwrap();
-    }
-    let silent = connect();
+    let queued: Vec<_> = (0..20).map(|_| site.connect_unseen(GET)).collect();
+    let mut silent = site.connect_unseen("");
     site.lifecycle.set(Phase::Closing);
     for client in queued {
-        let answer = Client(TcpStream::from_std(client).unwrap()).rest().await;
-        assert_closing(&answer, "200");
+        assert_closing(&Client(client).rest().await, "200");
     }
     let mut end = [0; 1];
-    let mut silent = TcpStream::from_std(silent).unwrap();
     assert_eq!(silent.read(&mut end).await.unwrap(), 0, "closed in order, not reset");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn closing_takes_no_more_out_of_the_queue_than_there_are_places() {
+    let site = Site::start(ConnectionLimits { max_connections: 2, ..limits() }).await;
+    let mut queued: Vec<_> = (0..4).map(|_| site.connect_unseen(GET)).collect();
+    site.lifecycle.set(Phase::Closing);
+    for client in queued.drain(..2) {
+        assert_closing(&Client(client).rest().await, "200");
+    }
+    for mut client in queued {
+        let reset = client.read(&mut [0; 1]).await.unwrap_err();
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
+    }
     site.stop().await;
 }
 

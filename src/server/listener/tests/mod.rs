@@ -84,6 +84,14 @@ impl Site {
             )
     }
 
+    /// A connection that is in the queue with what it says, and nobody has awaited anything.
+    fn connect_unseen(&self, says: &str) -> TcpStream {
+        let mut client = net::TcpStream::connect(self.address).unwrap();
+        io::Write::write_all(&mut client, says.as_bytes()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        TcpStream::from_std(client).unwrap()
+    }
+
     async fn connect(&self) -> Client {
         Client(timeout(BOUND, TcpStream::connect(self.address)).await.unwrap().unwrap())
     }

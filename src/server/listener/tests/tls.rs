@@ -11,6 +11,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
 use crate::{
+    server::lifecycle::LAST_WORD,
     telemetry::metrics::Registry,
     tls::{
         Identity, Roots, ServerTls,
@@ -50,6 +51,10 @@ impl Caller {
     }
 
     async fn try_connect(&self, site: &Site) -> io::Result<Client<TlsStream<TcpStream>>> {
+        self.try_shake(site.connect().await.0).await
+    }
+
+    async fn try_shake(&self, socket: TcpStream) -> io::Result<Client<TlsStream<TcpStream>>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.trusts.as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
@@ -66,7 +71,6 @@ impl Caller {
         };
         config.alpn_protocols = self.alpn.clone();
         let name = ServerName::try_from(HOST).unwrap();
-        let socket = site.connect().await.0;
         let shaken = TlsConnector::from(Arc::new(config)).connect(name, socket);
         timeout(BOUND, shaken).await.unwrap().map(Client)
     }
@@ -325,7 +329,7 @@ async fn who_takes_nothing_of_an_answer_is_cut_as_without_tls() {
 }
 
 #[tokio::test]
-async fn closing_says_farewell_to_who_rests_finishes_who_has_asked_and_cuts_handshakes() {
+async fn closing_says_farewell_to_who_rests_finishes_who_has_asked_and_cuts_stalled_handshakes() {
     let issuer = Issuer::new();
     let guarded = Guarded::start(&shown(&issuer, None), LONG, limits()).await;
     let (site, caller) = (&guarded.site, Caller::trusting(&issuer));
@@ -340,8 +344,8 @@ async fn closing_says_farewell_to_who_rests_finishes_who_has_asked_and_cuts_hand
     big.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(timeout(BOUND, big.0.read_u8()).await.unwrap().unwrap(), b'H');
 
+    let began = now();
     site.lifecycle.set(Phase::Closing);
-    assert_eq!(shaking.rest().await, "");
     assert_eq!(idle.rest().await, "");
     site.leave.notify_one();
     let answer = slow.rest().await;
@@ -349,5 +353,27 @@ async fn closing_says_farewell_to_who_rests_finishes_who_has_asked_and_cuts_hand
     assert!(answer.ends_with("done"), "{answer}");
     let answer = big.rest().await;
     assert_eq!(answer.split_once("\r\n\r\n").unwrap().1.len(), 64 << 20);
+    assert_eq!(shaking.rest().await, "");
+    let took = began.elapsed();
+    assert!((LAST_WORD..LAST_WORD * 2).contains(&took), "{took:?}");
     guarded.stop(&[("ok", 3), ("timeout", 0)]).await;
+}
+
+#[tokio::test]
+async fn closing_shakes_hands_with_who_waits_in_the_queue_and_answers_them() {
+    let issuer = Issuer::new();
+    let guarded = Guarded::start(&shown(&issuer, None), LONG, limits()).await;
+    let (site, caller) = (&guarded.site, Caller::trusting(&issuer));
+    // This thread drives the listener too: as long as nothing is awaited, nobody accepts.
+    let queued: Vec<_> = (0..20).map(|_| site.connect_unseen("")).collect();
+    site.lifecycle.set(Phase::Closing);
+    let calls = queued.into_iter().map(async |queued| {
+        let mut client = caller.try_shake(queued).await.unwrap();
+        client.send(GET).await;
+        client.rest().await
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        assert_closing(&answer, "200");
+    }
+    guarded.stop(&[("ok", 20)]).await;
 }
