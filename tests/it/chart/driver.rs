@@ -102,11 +102,36 @@ impl Chart {
 
     /// Renders it with a file of values, and values over these.
     pub(super) fn try_with(&self, file: &str, values: Value) -> Result<Rendered, String> {
+        // Of a copy it is asked whether one fault is found.
+        let ours = self._copy.is_none();
+        let versions = if ours { &VERSIONS[..] } else { &[VERSIONS[0], VERSIONS[2]] };
+        self.asked(file, values, json!({"versions": versions, "lint": ours}))
+    }
+
+    /// The same under other names.
+    pub(super) fn released(
+        &self,
+        release: &str,
+        namespace: &str,
+        file: &str,
+        values: Value,
+    ) -> Result<Rendered, String> {
+        self.asked(file, values, json!({"release": release, "namespace": namespace}))
+    }
+
+    /// The same, held against the newest version alone: for many at once.
+    pub(super) fn quickly(&self, file: &str, values: Value) -> Result<Rendered, String> {
+        self.asked(file, values, json!({"versions": [VERSIONS[2]], "lint": false}))
+    }
+
+    fn asked(&self, file: &str, values: Value, beside: Value) -> Result<Rendered, String> {
         let file = if file.is_empty() { Value::Null } else { json!(self.folder.join(file)) };
-        let answer = ask(&json!({
+        let mut request = json!({
             "chart": self.folder, "file": file, "values": values, "versions": VERSIONS,
             "release": RELEASE, "namespace": NAMESPACE, "lint": true,
-        }));
+        });
+        request.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+        let answer = ask(&request);
         if let Some(refused) = answer["refused"].as_str() {
             return Err(refused.to_owned());
         }

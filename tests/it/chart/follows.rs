@@ -135,8 +135,35 @@ fn the_network_policy_lets_out_only_what_is_asked_for() {
     assert!(by_itself.contains("169.254.0.0/16") && !by_itself.contains("4318"), "{by_itself}");
     let none = of(json!({"egress": {"dns": false, "https": {"enabled": false}}}));
     assert!(!none.contains("53") && !none.contains("443"), "{none}");
+    let dns = json!([{"ipBlock": {"cidr": "169.254.20.10/32"}}]);
+    let named = of(json!({"egress": {"dnsTo": dns, "https": {"enabled": false}}}));
+    assert!(named.contains("169.254.20.10/32"), "{named}");
     let collector = json!([{"namespaceSelector": {}}]);
     let more = json!([{"to": [{"ipBlock": {"cidr": "10.9.8.0/24"}}]}]);
     let more = of(json!({"egress": {"otlp": {"to": collector}}, "extraEgress": more}));
     assert!(more.contains("4318") && more.contains("10.9.8.0/24"), "{more}");
+}
+
+#[test]
+fn private_networks_are_shut_in_both_families_and_each_list_is_taken_as_it_is() {
+    let Some(chart) = Chart::ours() else { return };
+    let of = |https: Value| {
+        let rendered = chart.with(json!({"networkPolicy": {"egress": {"https": https}}}));
+        let policy = rendered.named("NetworkPolicy", "shop-holdline").clone();
+        let rules = list(&policy["spec"]["egress"]);
+        let to = &rules.iter().find(|it| it["ports"][0]["port"] == 443).unwrap()["to"];
+        ["0.0.0.0/0", "::/0"].map(|family| {
+            let block = list(to).iter().find(|it| it["ipBlock"]["cidr"] == family).unwrap();
+            list(&block["ipBlock"]["except"]).to_vec()
+        })
+    };
+    let [four, six] = of(json!({}));
+    assert!(four.contains(&json!("10.0.0.0/8")) && four.contains(&json!("169.254.0.0/16")));
+    assert_eq!(six, ["fc00::/7", "fe80::/10", "64:ff9b::/96"]);
+    let one = json!(["10.0.0.0/8", "2001:db8::/32"]);
+    assert_eq!(
+        of(json!({"except": one})),
+        [vec![json!("10.0.0.0/8")], vec![json!("2001:db8::/32")]]
+    );
+    assert_eq!(of(json!({"except": ["10.0.0.0/8"]}))[1], Vec::<Value>::new());
 }

@@ -58,7 +58,8 @@ fn a_changed_configuration_rolls_the_pods_only_when_asked_to() {
 #[test]
 fn a_new_version_of_the_chart_alone_changes_no_selector() {
     let Some(chart) = Chart::ours() else { return };
-    let newer = chart.edited("Chart.yaml", "version: 0.1.0", "version: 0.2.0");
+    let version = concat!("\nversion: ", env!("CARGO_PKG_VERSION"));
+    let newer = chart.edited("Chart.yaml", version, "\nversion: 99.0.0");
     let of = |chart: &Chart| chart.with(json!({})).the("Deployment")["spec"]["selector"].clone();
     assert_eq!(of(&chart), of(&newer));
 }
@@ -152,6 +153,31 @@ fn additions_of_a_user_are_in_the_pods_as_they_are_written() {
     for (template, object) in &rendered.objects {
         assert_eq!(object["metadata"]["labels"]["team"], "voice", "{template}");
         assert_eq!(object["metadata"]["annotations"]["owner"], "ops", "{template}");
+    }
+}
+
+#[test]
+fn the_token_of_a_test_is_there_once_and_is_the_test_s_own() {
+    let Some(chart) = Chart::ours() else { return };
+    let token = |value: &str| json!({"name": "HOLDLINE_TOKEN", "value": value});
+    let action = json!({"name": "a", "tokenSecret": {"name": "mine"}});
+    let rendered = chart.with(json!({"extraEnv": [token("another")], "tests": {"action": action}}));
+    let test = rendered.named("Pod", "shop-holdline-test-action");
+    let env = list(&test["spec"]["containers"][0]["env"]);
+    let tokens: Vec<_> = env.iter().filter(|it| it["name"] == "HOLDLINE_TOKEN").collect();
+    assert_eq!(tokens.len(), 1, "{env:?}");
+    assert_eq!(tokens[0]["valueFrom"]["secretKeyRef"]["name"], "mine");
+}
+
+#[test]
+fn nothing_that_is_made_of_a_secret_stands_outside_of_it() {
+    let Some(chart) = Chart::ours() else { return };
+    let of = |reload: &str, secret: &str| {
+        let values = json!({"configReload": reload, "secrets": {"values": {"key": secret}}});
+        chart.with(values).the("Deployment").clone()
+    };
+    for reload in ["hot", "restart"] {
+        assert_eq!(of(reload, "one"), of(reload, "another"));
     }
 }
 

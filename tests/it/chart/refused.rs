@@ -38,7 +38,7 @@ fn a_value_of_the_wrong_form_is_refused_by_name() {
     refused(&[
         (json!({"replicaCount": "two"}), &["/replicaCount", "integer"]),
         (json!({"config": ["version: 1"]}), &["/config"]),
-        (json!({"image": {"digest": "sha256:12"}}), &["/image/digest", "sha256"]),
+        (json!({"image": {"digest": 12}}), &["/image/digest", "string"]),
         (json!({"image": {"pullPolicy": "Sometimes"}}), &["/image/pullPolicy", "IfNotPresent"]),
         (json!({"service": {"port": 0}}), &["/service/port"]),
         (
@@ -46,6 +46,8 @@ fn a_value_of_the_wrong_form_is_refused_by_name() {
             &["/externalSecret/refreshInterval"],
         ),
         (json!({"extraEnv": [{"value": "x"}]}), &["/extraEnv/0", "name"]),
+        (json!({"extraEnv": [{"name": "N", "value": 1}]}), &["/extraEnv/0/value", "string"]),
+        (json!({"extraEnv": [{"name": "N", "valeu": "1"}]}), &["/extraEnv/0", "valeu"]),
         (
             json!({"podDisruptionBudget": {"maxUnavailable": "half"}}),
             &["/podDisruptionBudget/maxUnavailable"],
@@ -109,6 +111,50 @@ fn a_configuration_that_cannot_be_read_is_refused() {
 }
 
 #[test]
+fn a_wrong_image_is_refused_with_where_its_parts_belong() {
+    refused(&[
+        (json!({"image": {"repository": "a/b:0.1.0"}}), &["`image.repository`", "`image.tag`"]),
+        (
+            json!({"image": {"repository": "a/b@sha256:1"}}),
+            &["`image.repository`", "`image.digest`"],
+        ),
+        (json!({"image": {"repository": ""}}), &["`image.repository`"]),
+        (
+            json!({"image": {"tag": "0.1.0@sha256:1"}}),
+            &["`image.tag`", "write that in `image.digest`"],
+        ),
+        (json!({"image": {"tag": "a b"}}), &["`image.tag`", "0.1.0"]),
+        (json!({"image": {"digest": "sha256:12"}}), &["`image.digest`", "64 hexadecimal"]),
+    ]);
+}
+
+#[test]
+fn a_name_that_no_service_can_have_is_refused() {
+    refused(&[
+        (json!({"fullnameOverride": "2"}), &["called `2`", "`fullnameOverride`"]),
+        (json!({"fullnameOverride": "a.b"}), &["called `a.b`"]),
+    ]);
+    let Some(chart) = Chart::ours() else { return };
+    let refusal = chart.released("123", "456", "", json!({})).unwrap_err();
+    assert!(refusal.contains("called `123-holdline`"), "{refusal}");
+}
+
+#[test]
+fn a_variable_that_is_there_twice_is_refused_by_name() {
+    let one = json!({"name": "A", "value": "1"});
+    refused(&[(json!({"extraEnv": [one, one, {"name": "B"}]}), &["`extraEnv` names A more than"])]);
+}
+
+#[test]
+fn what_is_refused_is_said_by_a_template_whose_name_says_so() {
+    let place = "templates/values/refused.yaml";
+    refused(&[
+        (json!({"image": {"digest": "sha256:12"}}), &[place]),
+        (json!({"config": "just words"}), &[place]),
+    ]);
+}
+
+#[test]
 fn what_is_half_said_is_refused_with_what_is_missing() {
     let store = json!({"enabled": true, "storeRef": {"name": "vault"}});
     refused(&[
@@ -150,6 +196,10 @@ fn what_would_stand_still_or_count_twice_is_refused() {
         (
             json!({"metrics": {"podMonitor": {"enabled": true}}, "config": {"telemetry": {"metrics": false}}}),
             &["nothing to scrape"],
+        ),
+        (
+            json!({"tests": {"action": {"name": "a"}}, "config": {"server": {"tls": {"key": "/k"}}}}),
+            &["`tests.action` calls https://shop-holdline:80", "`server.tls`"],
         ),
         (
             json!({"metrics": {"prometheusRule": {"enabled": true, "disabled": ["HoldlineNothing"]}}}),

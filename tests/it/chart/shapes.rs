@@ -1,7 +1,7 @@
 //! Every file of values that the chart is tested with: linted strictly, rendered, valid, and all that
 //! must hold of everything.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{checks, driver::Chart};
 
@@ -48,4 +48,39 @@ fn as_a_part_of_another_chart_it_takes_what_helm_hands_in() {
     let Some(chart) = Chart::ours() else { return };
     let rendered = chart.with(json!({"global": {"imageRegistry": "registry.example.com"}}));
     assert_eq!(rendered.names(), chart.with(json!({})).names());
+}
+
+#[test]
+fn names_that_look_like_numbers_are_texts_wherever_they_stand() {
+    let Some(chart) = Chart::ours() else { return };
+    let named = |more: Value| {
+        let mut values = json!({"fullnameOverride": "holdline", "nameOverride": "1"});
+        values.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        values
+    };
+    for (file, values) in [
+        ("", json!({"priorityClassName": "3", "caBundle": {"existingConfigMap": "6"}})),
+        ("", json!({"serviceAccount": {"name": "5"}, "existingConfigMap": "6"})),
+        ("", json!({"metrics": {"serviceMonitor": {"enabled": true}}})),
+        ("ci/everything-values.yaml", json!({"ingress": {"className": "8"}})),
+        ("ci/external-secrets-values.yaml", json!({"metrics": {"dashboards": {"namespace": "4"}}})),
+    ]
+    .map(|(file, values)| (file, named(values)))
+    {
+        let rendered = chart.released("123", "456", file, values).unwrap();
+        assert_eq!(rendered.wrong, Vec::<String>::new(), "{file}");
+        for (template, object) in &rendered.objects {
+            numbers(template, "", object);
+        }
+    }
+}
+
+/// No name is a number.
+fn numbers(template: &str, key: &str, of: &Value) {
+    let names = ["name", "namespace", "matchNames", "replacement", "serviceAccountName"];
+    match of {
+        Value::Object(map) => map.iter().for_each(|(key, it)| numbers(template, key, it)),
+        Value::Array(all) => all.iter().for_each(|it| numbers(template, key, it)),
+        it => assert!(!names.contains(&key) || it.is_string(), "{template}: {key} is {it}"),
+    }
 }

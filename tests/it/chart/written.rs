@@ -2,7 +2,7 @@
 //! used and told.
 
 #[path = "../../../deploy/helm/generate/files.rs"]
-mod files;
+pub(super) mod files;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -79,7 +79,7 @@ fn the_schema_is_closed() {
     assert_eq!(open(&chart()), Vec::<String>::new());
 }
 
-fn keys() -> Vec<files::key::Key> {
+pub(super) fn keys() -> Vec<files::key::Key> {
     files::key::read(&text(chart().join("values.schema.json")))
 }
 
@@ -99,13 +99,14 @@ fn every_key_stands_on_the_charts_page() {
     }
 }
 
-/// All templates in one text.
-fn templates() -> String {
+/// All templates in one text, but for those.
+fn templates(without: &[&str]) -> String {
     let mut all = String::new();
-    for folder in ["templates", "templates/tests"] {
+    for folder in ["templates", "templates/tests", "templates/values"] {
         for entry in fs::read_dir(chart().join(folder)).unwrap() {
             let path = entry.unwrap().path();
-            all.push_str(&if path.is_file() { text(path) } else { String::new() });
+            let other = without.iter().any(|it| path.ends_with(it));
+            all.push_str(&if path.is_file() && !other { text(path) } else { String::new() });
         }
     }
     all
@@ -113,12 +114,20 @@ fn templates() -> String {
 
 #[test]
 fn every_key_is_used_in_a_template() {
-    let templates = templates();
-    let used = |word: &str| {
+    // What only the notes and refusals read does nothing.
+    let templates = templates(&["NOTES.txt", "_reach.tpl", "_validate.tpl"]);
+    let stands = |word: &str| {
         templates.match_indices(word).any(|(at, _)| {
             let after = templates[at + word.len()..].chars().next();
             !after.is_some_and(|c| c.is_ascii_alphanumeric())
         })
+    };
+    // By the last two parts of its path: many a key is called `enabled`. A variable is called as the
+    // key that it holds.
+    let used = |path: &str| match path.rsplit('.').collect::<Vec<_>>()[..] {
+        [key, of, ..] if of.ends_with("[]") => stands(&format!(".{key}")),
+        [key, of, ..] => [".", "$"].iter().any(|from| stands(&format!("{from}{of}.{key}"))),
+        _ => ["Values", "$v"].iter().any(|from| stands(&format!("{from}.{path}"))),
     };
     // Handed to Kubernetes whole: their keys are its own.
     let whole = [
@@ -127,11 +136,12 @@ fn every_key_is_used_in_a_template() {
         "probes.readiness",
         "strategy.rollingUpdate",
         "externalSecret.storeRef",
+        "extraEnv[]",
     ];
     let (all, mut unused) = (keys(), Vec::new());
     for key in all.iter().flat_map(files::key::Key::all) {
         let within = whole.iter().any(|it| key.path.starts_with(&format!("{it}.")));
-        if key.path != "global" && !within && !used(&format!(".{}", key.name)) {
+        if key.path != "global" && !within && !used(&key.path) {
             unused.push(&*key.path);
         }
     }
@@ -148,7 +158,7 @@ fn no_template_uses_a_key_that_the_schema_has_not() {
         .filter(|key| key.below.is_empty() && key.default.as_ref().is_none_or(Value::is_object))
         .map(|key| format!("{}.", key.path))
         .collect();
-    let templates = templates();
+    let templates = templates(&[]);
     for (at, _) in templates.match_indices(".Values.") {
         let rest = &templates[at + ".Values.".len()..];
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).unwrap();

@@ -46,7 +46,8 @@
 {{- toYaml $read -}}
 {{- end -}}
 
-{{- /* A value with its ${NAME} and ${NAME:-default} put in: (dict "root" . "key" "server.listen" "value" ...). */ -}}
+{{- /* A value with its ${NAME} and ${NAME:-default} put in: (dict "root" . "key" "server.listen" "value" ...).
+What cannot be known is refused; without a key it stays as it is written. */ -}}
 {{- define "holdline.expanded" -}}
 {{- $key := .key -}}
 {{- $env := .root.Values.extraEnv -}}
@@ -66,10 +67,10 @@
 {{- $value = .value | default $value -}}
 {{- end -}}
 {{- end -}}
-{{- if not $known -}}
+{{- if and $key (not $known) -}}
 {{- fail (printf "\n\n`%s` is %s, which the chart cannot read. Write the value itself, ${NAME:-default}, or ${NAME} with NAME and its value in `extraEnv`.\n" $key $text) -}}
 {{- end -}}
-{{- $text = replace $found $value $text -}}
+{{- if $known }}{{ $text = replace $found $value $text }}{{ end -}}
 {{- end -}}
 {{- $text -}}
 {{- end -}}
@@ -128,11 +129,11 @@ basePath: {{ $base | quote }}
 # Where calls come in, and where tokens are issued.
 paths: {{ uniq $paths | toJson }}
 scheme: {{ ternary "https" "http" (not (empty $tls)) }}
-mutual: {{ not (empty $tls.client_ca) }}
 drainDelay: {{ include "holdline.seconds" (dict "root" . "key" "server.drain.delay" "value" ($drain.delay | default "5s")) }}
 drainTimeout: {{ include "holdline.seconds" (dict "root" . "key" "server.drain.timeout" "value" ($drain.timeout | default "30s")) }}
 metrics: {{ ne (toString $telemetry.metrics) "false" }}
-collector: {{ $traces.endpoint | default "" | toString | quote }}
+{{- $collector := $traces.endpoint | default "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" }}
+collector: {{ include "holdline.expanded" (dict "root" . "value" $collector) | quote }}
 {{- end -}}
 
 {{- /* What no running process takes up: README.md of the project, "Reload". A change of it replaces the pods. */ -}}
@@ -142,6 +143,8 @@ collector: {{ $traces.endpoint | default "" | toString | quote }}
 {{- $telemetry := $read.telemetry | default dict -}}
 {{- $log := $telemetry.log | default dict -}}
 {{- $fixed := pick $server "listen" "base_path" "max_headers" "max_header_bytes" "max_connections" "header_timeout" "write_timeout" "idle_timeout" "trust_trace_context" -}}
+{{- /* Another certificate is taken up at once; whether there is one is not. */ -}}
+{{- $_ := set $fixed "tls" (not (empty $server.tls)) -}}
 {{- $listen := list (get ($read.probes | default dict) "listen") (get ($read.admin | default dict) "listen") -}}
 {{- $rest := list (get $log "format") (get $telemetry "metrics") (get $telemetry "traces") ($read.cache | default dict) -}}
 {{- list $fixed $listen $rest | toJson | sha256sum -}}

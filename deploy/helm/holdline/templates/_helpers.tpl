@@ -1,4 +1,4 @@
-{{- /* Names, labels and the heads of objects, the same in all templates. */ -}}
+{{- /* Names, labels and the heads of objects, the same in all templates. A name may look like a number, so all are quoted. */ -}}
 
 {{- define "holdline.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
@@ -27,8 +27,8 @@
 
 {{- /* What selects our pods. It can never change in a release. */ -}}
 {{- define "holdline.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "holdline.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "holdline.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "holdline.labels" -}}
@@ -37,30 +37,30 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $ours "app.kubernetes.io/part-of" "holdline" -}}
 {{- $_ := set $ours "app.kubernetes.io/managed-by" .Release.Service -}}
 {{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
-{{- toYaml (merge $ours (deepCopy .Values.commonLabels)) -}}
+{{- toYaml (merge $ours (deepCopy (.Values.commonLabels | default dict))) -}}
 {{- end -}}
 
 {{- /* The pods' labels. No version is among them: a new chart alone replaces no pod. */ -}}
 {{- define "holdline.podLabels" -}}
 {{- $ours := include "holdline.selectorLabels" . | fromYaml -}}
-{{- toYaml (merge $ours (deepCopy .Values.podLabels) (deepCopy .Values.commonLabels)) -}}
+{{- toYaml (merge $ours (deepCopy (.Values.podLabels | default dict)) (deepCopy (.Values.commonLabels | default dict))) -}}
 {{- end -}}
 
 {{- /* The pods of `helm test` have a name of their own: no Service, budget or policy may take them for replicas. */ -}}
 {{- define "holdline.testSelectorLabels" -}}
-app.kubernetes.io/name: {{ printf "%s-test" (include "holdline.name" . | trunc 58 | trimSuffix "-") }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ printf "%s-test" (include "holdline.name" . | trunc 58 | trimSuffix "-") | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- /* An object's metadata: (dict "root" . "name" ... "namespace" ... "labels" (dict) "annotations" (dict)). */ -}}
 {{- define "holdline.metadata" -}}
 {{- $root := .root -}}
-name: {{ .name | default (include "holdline.fullname" $root) }}
-namespace: {{ .namespace | default $root.Release.Namespace }}
+name: {{ .name | default (include "holdline.fullname" $root) | quote }}
+namespace: {{ .namespace | default $root.Release.Namespace | quote }}
 labels:
   {{- $labels := include "holdline.labels" $root | fromYaml }}
   {{- toYaml (mergeOverwrite $labels (deepCopy (.labels | default dict))) | nindent 2 }}
-{{- with merge (deepCopy (.annotations | default dict)) (deepCopy $root.Values.commonAnnotations) }}
+{{- with merge (deepCopy (.annotations | default dict)) (deepCopy ($root.Values.commonAnnotations | default dict)) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -3,7 +3,9 @@
 {{- /* Kubernetes fills a missing request in from the limit. Zero would be no thread at all. */ -}}
 {{- define "holdline.hasCpuRequest" -}}
 {{- $resources := .Values.resources | default dict -}}
-{{- $cpu := dig "requests" "cpu" (dig "limits" "cpu" "" $resources) $resources | toString -}}
+{{- $requests := get $resources "requests" | default dict -}}
+{{- $limits := get $resources "limits" | default dict -}}
+{{- $cpu := ternary (get $requests "cpu") (get $limits "cpu") (hasKey $requests "cpu") | toString -}}
 {{- if not (has $cpu (list "" "0" "0m" "<nil>")) }}yes{{ end -}}
 {{- end -}}
 
@@ -35,13 +37,13 @@
 {{- include "holdline.mergedEnv" (dict "ours" $env "theirs" .Values.extraEnv) -}}
 {{- end -}}
 
-{{- /* Ours, but for what they set themselves; then theirs, which may so refer to ours. */ -}}
+{{- /* Ours, but for what they set themselves; then theirs, which may so refer to ours. Each name is there once. */ -}}
 {{- define "holdline.mergedEnv" -}}
 {{- $names := list -}}
 {{- range .theirs }}{{ $names = append $names .name }}{{ end -}}
 {{- $env := list -}}
 {{- range .ours }}{{ if not (has .name $names) }}{{ $env = append $env . }}{{ end }}{{ end -}}
-{{- $env = concat $env .theirs -}}
+{{- $env = concat $env (.theirs | default list) -}}
 {{- if $env }}{{ toYaml $env }}{{ end -}}
 {{- end -}}
 
@@ -59,7 +61,7 @@
 {{- $items := list (dict "key" .Values.caBundle.key "path" "ca.crt") -}}
 {{- $volumes = append $volumes (dict "name" "ca-bundle" "configMap" (dict "name" .Values.caBundle.existingConfigMap "items" $items)) -}}
 {{- end -}}
-{{- $volumes = concat $volumes .Values.extraVolumes -}}
+{{- $volumes = concat $volumes (.Values.extraVolumes | default list) -}}
 {{- if $volumes }}{{ toYaml $volumes }}{{ end -}}
 {{- end -}}
 
@@ -74,7 +76,7 @@
 {{- if .Values.caBundle.existingConfigMap -}}
 {{- $mounts = append $mounts (dict "name" "ca-bundle" "mountPath" "/etc/holdline/ca" "readOnly" true) -}}
 {{- end -}}
-{{- $mounts = concat $mounts .Values.extraVolumeMounts -}}
+{{- $mounts = concat $mounts (.Values.extraVolumeMounts | default list) -}}
 {{- if $mounts }}{{ toYaml $mounts }}{{ end -}}
 {{- end -}}
 
@@ -97,31 +99,34 @@ metadata:
   {{- include "holdline.metadata" (dict "root" $root "name" (include "holdline.named" (list $root (printf "test-%s" .test))) "labels" $labels "annotations" $hook) | nindent 2 }}
 spec:
   restartPolicy: Never
-  serviceAccountName: {{ include "holdline.serviceAccountName" $root }}
+  serviceAccountName: {{ include "holdline.serviceAccountName" $root | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   {{- with $root.Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- with $root.Values.podSecurityContext }}
   securityContext:
-    {{- toYaml $root.Values.podSecurityContext | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   containers:
     - name: {{ .test }}
       image: {{ include "holdline.image" $root | quote }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       args:
         {{- toYaml .args | nindent 8 }}
+      {{- with $root.Values.securityContext }}
       securityContext:
-        {{- toYaml $root.Values.securityContext | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       resources:
         requests: {cpu: 10m, memory: 32Mi}
         limits: {memory: 128Mi}
       {{- if .files }}
-      {{- $env := include "holdline.env" $root | fromYamlArray }}
-      {{- with concat (.env | default list) $env }}
+      {{- with include "holdline.mergedEnv" (dict "ours" (include "holdline.env" $root | fromYamlArray) "theirs" .env) }}
       env:
-        {{- toYaml . | nindent 8 }}
+        {{- . | nindent 8 }}
       {{- end }}
       {{- with $root.Values.extraEnvFrom }}
       envFrom:

@@ -1,4 +1,5 @@
-{{- /* What cannot work is refused here, all of it at once and in sentences, before the cluster sees any of it. */ -}}
+{{- /* What cannot work is refused here, all of it at once and in sentences, before the cluster sees any of it.
+Keys and types are the schema's affair; a configuration that cannot be read is refused where it is read. */ -}}
 
 {{- define "holdline.validate" -}}
 {{- $s := include "holdline.settings" . | fromYaml -}}
@@ -21,8 +22,9 @@
 {{- $wrong = append $wrong "`server.listen`, `probes.listen` and `admin.listen` must have three different ports." -}}
 {{- end -}}
 {{- /* The end of a pod. */ -}}
-{{- $preStop := $v.lifecycle.preStop | default dict -}}
-{{- $slept := dig "sleep" "seconds" 0 $preStop | int -}}
+{{- $preStop := get ($v.lifecycle | default dict) "preStop" | default dict -}}
+{{- $sleep := get $preStop "sleep" | default dict -}}
+{{- $slept := get $sleep "seconds" | default 0 | int -}}
 {{- $delay := $s.drainDelay | int -}}
 {{- $timeout := $s.drainTimeout | int -}}
 {{- if and $preStop (gt $delay 0) -}}
@@ -33,6 +35,11 @@
 {{- $parts := printf "`server.drain.delay` %d s + `server.drain.timeout` %d s" $delay $timeout -}}
 {{- if $slept }}{{ $parts = printf "`lifecycle.preStop.sleep` %d s + %s" $slept $parts }}{{ end -}}
 {{- $wrong = append $wrong (printf "`terminationGracePeriodSeconds` is %d, too short: %s + 10 s for the end itself are %d. Calls under way would be cut off." ($v.terminationGracePeriodSeconds | int) $parts $least) -}}
+{{- end -}}
+{{- /* Names. */ -}}
+{{- $fullname := include "holdline.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
+{{- $wrong = append $wrong (printf "the Service would be called `%s`; its name must begin with a letter and have no dot. Choose another with `fullnameOverride`." $fullname) -}}
 {{- end -}}
 {{- /* Secrets. */ -}}
 {{- if gt (len (compact (list $v.secrets.existingSecret (ternary "values" "" (not (empty $v.secrets.values))) (ternary "external" "" $v.externalSecret.enabled)))) 1 -}}
@@ -47,8 +54,18 @@
 {{- if or (hasPrefix "/etc/holdline/config/" (printf "%s/" $v.secrets.mountPath)) (hasPrefix "/etc/holdline/ca/" (printf "%s/" $v.secrets.mountPath)) (has $v.secrets.mountPath (list "/" "/etc" "/etc/ssl" "/etc/holdline")) -}}
 {{- $wrong = append $wrong (printf "`secrets.mountPath` is %s, where other files are: choose a folder of its own, such as /etc/holdline/secrets." $v.secrets.mountPath) -}}
 {{- end -}}
-{{- if and $v.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" $v.image.digest)) -}}
-{{- $wrong = append $wrong (printf "`image.digest` is `%s`; it must be sha256: and 64 hexadecimal digits." $v.image.digest) -}}
+{{- /* The image. */ -}}
+{{- $image := $v.image -}}
+{{- if not (regexMatch "^([^/@\\s]+/)*[^/:@\\s]+$" $image.repository) -}}
+{{- $wrong = append $wrong (printf "`image.repository` is `%s`; it must be a registry and a name, such as registry.example.com/holdline. Write a tag in `image.tag`, a digest in `image.digest`." $image.repository) -}}
+{{- end -}}
+{{- if contains "@" $image.tag -}}
+{{- $wrong = append $wrong (printf "`image.tag` is `%s`, with a digest in it: write that in `image.digest`." $image.tag) -}}
+{{- else if not (regexMatch "^$|^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$" $image.tag) -}}
+{{- $wrong = append $wrong (printf "`image.tag` is `%s`; it must be letters, digits, `_`, `.` and `-`, such as 0.1.0." $image.tag) -}}
+{{- end -}}
+{{- if and $image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" $image.digest)) -}}
+{{- $wrong = append $wrong (printf "`image.digest` is `%s`; it must be sha256: and 64 hexadecimal digits." $image.digest) -}}
 {{- end -}}
 {{- /* Rollout, number of pods. */ -}}
 {{- $none := list "0" "0%" -}}
@@ -69,6 +86,16 @@
 {{- if and $cpu (not (include "holdline.hasCpuRequest" .)) -}}
 {{- $wrong = append $wrong "`autoscaling.cpu` is a share of the request: set `resources.requests.cpu`." -}}
 {{- end -}}
+{{- end -}}
+{{- /* Variables. */ -}}
+{{- $seen := list -}}
+{{- $twice := list -}}
+{{- range $v.extraEnv -}}
+{{- if has .name $seen }}{{ $twice = append $twice .name }}{{ end -}}
+{{- $seen = append $seen .name -}}
+{{- end -}}
+{{- range uniq $twice -}}
+{{- $wrong = append $wrong (printf "`extraEnv` names %s more than once: only the last would count. Write it once." .) -}}
 {{- end -}}
 {{- /* Ways in. */ -}}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}
@@ -91,8 +118,8 @@
 {{- if not (has . $known) }}{{ $wrong = append $wrong (printf "`metrics.prometheusRule.disabled` names %s, and there is no such alert." .) }}{{ end -}}
 {{- end -}}
 {{- end -}}
-{{- if and $v.tests.enabled $v.tests.action.name $s.mutual -}}
-{{- $wrong = append $wrong "`tests.action` cannot call a listener that asks for a caller's certificate (`server.tls.client_ca`): leave its name empty." -}}
+{{- if and $v.tests.enabled $v.tests.action.name (eq $s.scheme "https") -}}
+{{- $wrong = append $wrong (printf "`tests.action` calls https://%s:%d, a name that the certificate of `server.tls` hardly has: leave its name empty." $fullname ($v.service.port | int)) -}}
 {{- end -}}
 {{- if $wrong -}}
 {{- fail (printf "\n\nThis cannot work:\n  - %s\n" (join "\n  - " $wrong)) -}}
