@@ -156,7 +156,7 @@ struct ProbeArgs {
     /// Ask whether it may be sent calls, not only whether it lives
     #[arg(long)]
     ready: bool,
-    /// Where it answers probes: an address or a name, and a port. 0.0.0.0 and [::] mean loopback
+    /// Where it answers probes: an address or a name, and a port. `0.0.0.0` and `[::]` mean loopback
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", env = "HOLDLINE_PROBES")]
     address: probe::Address,
 }
