@@ -123,7 +123,7 @@ fn a_wrong_image_is_refused_with_where_its_parts_belong() {
             json!({"image": {"tag": "0.1.0@sha256:1"}}),
             &["`image.tag`", "write that in `image.digest`"],
         ),
-        (json!({"image": {"tag": "a b"}}), &["`image.tag`", "0.1.0"]),
+        (json!({"image": {"tag": "a b"}}), &["`image.tag`", "1.2.3"]),
         (json!({"image": {"digest": "sha256:12"}}), &["`image.digest`", "64 hexadecimal"]),
     ]);
 }

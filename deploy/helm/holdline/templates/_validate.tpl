@@ -62,7 +62,7 @@ Keys and types are the schema's affair; a configuration that cannot be read is r
 {{- if contains "@" $image.tag -}}
 {{- $wrong = append $wrong (printf "`image.tag` is `%s`, with a digest in it: write that in `image.digest`." $image.tag) -}}
 {{- else if not (regexMatch "^$|^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$" $image.tag) -}}
-{{- $wrong = append $wrong (printf "`image.tag` is `%s`; it must be letters, digits, `_`, `.` and `-`, such as 0.1.0." $image.tag) -}}
+{{- $wrong = append $wrong (printf "`image.tag` is `%s`; it must be letters, digits, `_`, `.` and `-`, such as 1.2.3." $image.tag) -}}
 {{- end -}}
 {{- if and $image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" $image.digest)) -}}
 {{- $wrong = append $wrong (printf "`image.digest` is `%s`; it must be sha256: and 64 hexadecimal digits." $image.digest) -}}
