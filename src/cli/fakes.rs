@@ -1,13 +1,13 @@
 //! `fakes`: the outside world of the demo alone, a fake CRM and a fake Genesys Cloud, for a service that
 //! runs elsewhere; what the demo shares with it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context;
 
 use crate::{
     cli::{
-        FakesArgs, OutsideArgs, out,
+        FakesArgs, OutsideArgs, out, reached_at,
         serve::{self, Signals},
         traffic::{self, TOKEN},
     },
@@ -65,7 +65,7 @@ fn lines_to_try(args: &FakesArgs, world: &World) -> String {
     let customers = args.outside.customers;
     let listening =
         [world.crm.site.address(), world.genesys.site.address(), world.control_address()];
-    let [crm, genesys, faults] = listening.map(from_here);
+    let [crm, genesys, faults] = listening.map(|address| format!("http://{}", reached_at(address)));
     let open = if listening.iter().all(|address| address.ip().is_loopback()) {
         ""
     } else {
@@ -93,28 +93,18 @@ Ctrl-C ends it."#
     )
 }
 
-/// The URL by which this machine reaches who listens there: nobody can be reached at "all addresses".
-fn from_here(mut address: SocketAddr) -> String {
-    match address.ip() {
-        ip if !ip.is_unspecified() => {}
-        IpAddr::V4(_) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(_) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-    }
-    format!("http://{address}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn who_listens_on_all_addresses_is_reached_on_loopback() {
-        for (listening, url) in [
-            ("0.0.0.0:9902", "http://127.0.0.1:9902"),
-            ("[::]:9902", "http://[::1]:9902"),
-            ("10.0.0.1:9902", "http://10.0.0.1:9902"),
+        for (listening, reached) in [
+            ("0.0.0.0:9902", "127.0.0.1:9902"),
+            ("[::]:9902", "[::1]:9902"),
+            ("10.0.0.1:9902", "10.0.0.1:9902"),
         ] {
-            assert_eq!(from_here(listening.parse().unwrap()), url);
+            assert_eq!(reached_at(listening.parse().unwrap()).to_string(), reached);
         }
     }
 }

@@ -17,7 +17,11 @@ mod reload;
 mod serve;
 mod traffic;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use http::HeaderName;
@@ -214,6 +218,17 @@ struct OutsideArgs {
     /// Begin with a fault, such as crm=latency:800ms, crm=status:503:50%, crm=down, genesys=hang
     #[arg(long, value_name = "FAULT")]
     fault: Vec<FaultFlag>,
+}
+
+/// Where this machine reaches who listens there: nobody is reached at "all addresses" (`0.0.0.0`, `[::]`), but on
+/// loopback.
+fn reached_at(mut listening: SocketAddr) -> SocketAddr {
+    match listening.ip() {
+        ip if !ip.is_unspecified() => {}
+        IpAddr::V4(_) => listening.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(_) => listening.set_ip(Ipv6Addr::LOCALHOST.into()),
+    }
+    listening
 }
 
 /// Runs what the command line asks for.

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     io::{self, Read, Write},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
     process::ExitCode,
     str::FromStr,
     sync::mpsc,
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::cli::out;
+use crate::cli::{out, reached_at};
 
 /// How long all of it may take, finding the name's addresses included.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,11 +32,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const WRONG: &str = "write HOST:PORT, such as 127.0.0.1:9090 or holdline:9090";
         if let Ok(address) = text.parse::<SocketAddr>() {
-            let asked = match address {
-                SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-                other => other.ip(),
-            };
+            let asked = reached_at(address).ip();
             let host = if asked.is_ipv6() { format!("[{asked}]") } else { asked.to_string() };
             return Ok(Self { host, port: address.port() });
         }

@@ -2,7 +2,7 @@
 //! that failed, so that what the services lose, callers lose.
 
 use std::{
-    env, fs, io,
+    fs, io,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,6 +15,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
 };
+
+use crate::installed::installed;
 
 /// How often it asks whether a service is ready. One answer is enough, either way.
 pub(crate) const CHECK: Duration = Duration::from_millis(200);
@@ -41,10 +43,7 @@ pub(crate) struct Balancer {
 
 /// Where the program is, if this machine has it.
 pub(crate) fn program() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    // Debian's is in a folder that only root has in its PATH.
-    let folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-    folders.map(|folder| folder.join("haproxy")).find(|path| path.is_file())
+    installed("haproxy")
 }
 
 /// A port that is free and stays so while nobody listens there: clients are not given it.

@@ -22,6 +22,7 @@ mod otlp;
 mod balancer;
 mod bed;
 mod collector;
+mod installed;
 mod load;
 mod report;
 mod scenarios;

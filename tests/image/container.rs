@@ -15,7 +15,10 @@ use holdline::time;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::image::{self, Image, said};
+use crate::{
+    image::{self, Image, said},
+    installed::installed,
+};
 
 /// The memory that a container may have.
 pub(crate) const LIMIT: u64 = 64 << 20;
@@ -74,7 +77,7 @@ impl Container {
         let id = format!("holdline-image-{:08x}-{number}", fastrand::u32(..));
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("hosts"), "127.0.0.1 localhost\n")?;
-        said(Command::new(runc()).arg("spec").current_dir(folder.path()))?;
+        said(command().arg("spec").current_dir(folder.path()))?;
         let file = folder.path().join("config.json");
         let mut spec: Value = serde_json::from_slice(&fs::read(&file)?)?;
         let hosts = (folder.path().join("hosts"), "/etc/hosts");
@@ -202,17 +205,19 @@ impl Cgroup {
     }
 }
 
-/// Where runc is: Debian's is not in everybody's PATH.
-pub(crate) fn runc() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/bin".into()]);
-    let mut found = folders.map(|folder| folder.join("runc")).filter(|path| path.is_file());
-    found.next().unwrap_or_else(|| "runc".into())
+/// Where runc is, if this machine has it.
+pub(crate) fn runc() -> Option<PathBuf> {
+    installed("runc")
+}
+
+/// Runs it.
+fn command() -> Command {
+    Command::new(runc().unwrap_or_else(|| "runc".into()))
 }
 
 /// It knows these containers alone, and those of earlier runs too.
 fn runc_here() -> Command {
-    let mut command = Command::new(runc());
+    let mut command = command();
     command.arg("--root").arg(image::folder().join("runc"));
     command
 }

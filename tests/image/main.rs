@@ -13,6 +13,8 @@
 #[path = "../it/support/front.rs"]
 #[expect(dead_code, reason = "there is more that the tests ask of it")]
 mod front;
+#[path = "../chaos/installed.rs"]
+mod installed;
 #[path = "../it/support/issuer.rs"]
 mod issuer;
 #[path = "../chaos/scrape.rs"]
@@ -97,7 +99,7 @@ fn is_gate() -> bool {
 fn missing() -> Option<&'static str> {
     if image::said(Command::new("buildah").arg("--version")).is_err() {
         Some("buildah is not on this machine")
-    } else if !container::runc().is_absolute() {
+    } else if container::runc().is_none() {
         Some("runc is not on this machine")
     } else if !image::folder().join("storage").exists() {
         Some("it has not been built: `make image` does")

@@ -3,16 +3,13 @@
 
 use std::{collections::BTreeSet, fs, io, net::SocketAddr};
 
-use holdline::demo::{
-    crm::{CrmSettings, FakeCrm},
-    genesys::{Claims, FakeGenesys, GenesysSettings, Strangers},
-};
 use tokio::net::UdpSocket;
 
 use crate::{
     container::{Container, Order},
     form::Claim,
     image::Image,
+    world::fakes,
 };
 
 /// Where it is asked: an address of loopback that no other server has.
@@ -28,11 +25,7 @@ const KNOWN: [&str; 2] = ["crm.default.svc.cluster.local", "genesys.identity.svc
 /// # Errors
 /// There is no such server, since others have its address or this is not root; or the call does not start.
 pub(crate) async fn completed(image: &Image) -> io::Result<Vec<Claim>> {
-    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let strangers = Strangers::Welcome(Claims::default());
-    let genesys = GenesysSettings { strangers, ..Default::default() };
-    let genesys = FakeGenesys::start(anywhere, genesys).await?;
-    let crm = FakeCrm::start(anywhere, CrmSettings::default()).await?;
+    let (crm, genesys) = fakes().await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("resolv.conf");
     fs::write(&file, FOUND_BY)?;

@@ -41,6 +41,18 @@ pub(crate) fn free<const N: usize>() -> io::Result<[SocketAddr; N]> {
     Ok(addresses)
 }
 
+/// A CRM, and a Genesys Cloud to which every token is good.
+///
+/// # Errors
+/// There is no address for them.
+pub(crate) async fn fakes() -> io::Result<(FakeCrm, FakeGenesys)> {
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let strangers = Strangers::Welcome(Claims::default());
+    let genesys = GenesysSettings { strangers, ..Default::default() };
+    let genesys = FakeGenesys::start(anywhere, genesys).await?;
+    Ok((FakeCrm::start(anywhere, CrmSettings::default()).await?, genesys))
+}
+
 /// How long it takes until it may be called.
 ///
 /// # Errors
@@ -73,11 +85,7 @@ pub(crate) async fn look_up(line: &mut Line, customer: u64) -> io::Result<Reply>
 /// # Errors
 /// It does not start.
 pub(crate) async fn strangers_and_friends(image: &Image) -> io::Result<Vec<Claim>> {
-    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let strangers = Strangers::Welcome(Claims::default());
-    let genesys = GenesysSettings { strangers, ..Default::default() };
-    let genesys = FakeGenesys::start(anywhere, genesys).await?;
-    let crm = FakeCrm::start(anywhere, CrmSettings::default()).await?;
+    let (crm, genesys) = fakes().await?;
     let issuer = Issuer::new();
     let front = Front::tls(crm.site.address(), &issuer.issue(&["localhost"]), None).await;
     let (upstream, authority) = (front.address.port(), genesys.site.address().port());

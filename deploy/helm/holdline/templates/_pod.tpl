@@ -9,32 +9,30 @@
 {{- if not (has $cpu (list "" "0" "0m" "<nil>")) }}yes{{ end -}}
 {{- end -}}
 
-{{- /* Roots beside those of the image, which its own SSL_CERT_FILE names. */ -}}
+{{- /* What all our programs get: roots beside those of the image, which its own SSL_CERT_FILE names, what more
+is ours, and what users say. (dict "root" . "more" (list)) */ -}}
 {{- define "holdline.env" -}}
-{{- $env := list -}}
-{{- if .Values.caBundle.existingConfigMap -}}
-{{- $env = append $env (dict "name" "SSL_CERT_DIR" "value" "/etc/holdline/ca") -}}
+{{- $ours := .more | default list -}}
+{{- if .root.Values.caBundle.existingConfigMap -}}
+{{- $ours = append $ours (dict "name" "SSL_CERT_DIR" "value" "/etc/holdline/ca") -}}
 {{- end -}}
-{{- include "holdline.mergedEnv" (dict "ours" $env "theirs" .Values.extraEnv) -}}
+{{- include "holdline.mergedEnv" (dict "ours" $ours "theirs" .root.Values.extraEnv) -}}
 {{- end -}}
 
-{{- /* The same, and what a running service wants to know: how many threads, and who it is in traces. */ -}}
+{{- /* What a running service wants to know besides: how many threads, and who it is in traces. */ -}}
 {{- define "holdline.serveEnv" -}}
-{{- $env := list -}}
+{{- $more := list -}}
 {{- if gt (.Values.runtime.workerThreads | int) 0 -}}
-{{- $env = append $env (dict "name" "TOKIO_WORKER_THREADS" "value" (.Values.runtime.workerThreads | int | toString)) -}}
+{{- $more = append $more (dict "name" "TOKIO_WORKER_THREADS" "value" (.Values.runtime.workerThreads | int | toString)) -}}
 {{- else if include "holdline.hasCpuRequest" . -}}
-{{- $env = append $env (dict "name" "TOKIO_WORKER_THREADS" "valueFrom" (dict "resourceFieldRef" (dict "resource" "requests.cpu" "divisor" "1"))) -}}
-{{- end -}}
-{{- if .Values.caBundle.existingConfigMap -}}
-{{- $env = append $env (dict "name" "SSL_CERT_DIR" "value" "/etc/holdline/ca") -}}
+{{- $more = append $more (dict "name" "TOKIO_WORKER_THREADS" "valueFrom" (dict "resourceFieldRef" (dict "resource" "requests.cpu" "divisor" "1"))) -}}
 {{- end -}}
 {{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" "NODE_NAME" "spec.nodeName" -}}
-{{- $env = append $env (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) -}}
+{{- $more = append $more (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $field))) -}}
 {{- end -}}
 {{- $who := list "k8s.namespace.name=$(POD_NAMESPACE)" (printf "k8s.deployment.name=%s" (include "holdline.fullname" .)) "k8s.pod.name=$(POD_NAME)" "k8s.node.name=$(NODE_NAME)" "k8s.container.name=holdline" "service.instance.id=$(POD_NAMESPACE).$(POD_NAME).holdline" -}}
-{{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (join "," $who)) -}}
-{{- include "holdline.mergedEnv" (dict "ours" $env "theirs" .Values.extraEnv) -}}
+{{- $more = append $more (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (join "," $who)) -}}
+{{- include "holdline.env" (dict "root" . "more" $more) -}}
 {{- end -}}
 
 {{- /* Ours, but for what they set themselves; then theirs, which may so refer to ours. Each name is there once. */ -}}
@@ -124,7 +122,7 @@ spec:
         requests: {cpu: 10m, memory: 32Mi}
         limits: {memory: 128Mi}
       {{- if .files }}
-      {{- with include "holdline.mergedEnv" (dict "ours" (include "holdline.env" $root | fromYamlArray) "theirs" .env) }}
+      {{- with include "holdline.mergedEnv" (dict "ours" (include "holdline.env" (dict "root" $root) | fromYamlArray) "theirs" .env) }}
       env:
         {{- . | nindent 8 }}
       {{- end }}
