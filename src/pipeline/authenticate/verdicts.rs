@@ -14,7 +14,7 @@ use moka::sync::Cache;
 
 use crate::{
     catalog::caller::VerdictPolicy,
-    fingerprint::Fingerprint,
+    fingerprint::{Fingerprint, Passing},
     pipeline::authenticate::Caller,
     time::{self, Instant, Wall},
 };
@@ -69,10 +69,10 @@ pub(super) struct Verdicts {
     wall: Wall,
     /// How often something was to be forgotten. What was asked before the last time is not kept.
     era: Mutex<u64>,
-    good: Cache<Fingerprint, Kept>,
-    refused: Cache<Fingerprint, Instant>,
+    good: Cache<Fingerprint, Kept, Passing>,
+    refused: Cache<Fingerprint, Instant, Passing>,
     /// Tokens about which nothing may be asked yet: no verdicts.
-    held: Cache<Fingerprint, Instant>,
+    held: Cache<Fingerprint, Instant, Passing>,
 }
 
 impl fmt::Debug for Verdicts {
@@ -89,9 +89,9 @@ impl Verdicts {
             policy,
             wall,
             era: Mutex::default(),
-            good: Cache::new(policy.capacity),
-            refused: Cache::new(policy.refused_capacity),
-            held: Cache::new(policy.refused_capacity),
+            good: table(policy.capacity),
+            refused: table(policy.refused_capacity),
+            held: table(policy.refused_capacity),
         }
     }
 
@@ -229,4 +229,9 @@ impl Verdicts {
     pub(super) fn len(&self) -> u64 {
         self.good.entry_count() + self.refused.entry_count()
     }
+}
+
+/// An empty table of so many tokens.
+fn table<V: Clone + Send + Sync + 'static>(capacity: u64) -> Cache<Fingerprint, V, Passing> {
+    Cache::builder().max_capacity(capacity).build_with_hasher(Passing::default())
 }
