@@ -22,6 +22,11 @@ impl CacheKey {
     pub fn new(action: &Action, policy: &CachePolicy, caller: &Caller, input: &ValidInput) -> Self {
         Self(fields(action, policy, caller, input).fingerprint())
     }
+
+    /// The bytes.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        self.0.bytes()
+    }
 }
 
 /// What makes the key: the action and everything in its configuration that shapes answers, who may
