@@ -26,6 +26,11 @@ impl CacheKey {
     ) -> Self {
         Self(keys.of(fields(action, policy, caller, input).bytes()))
     }
+
+    /// The bytes.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        self.0.bytes()
+    }
 }
 
 /// What makes the key: the action and everything in its configuration that shapes answers, who may

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{fingerprint::Fingerprint, pipeline::cache::FetchFailure, time::Instant};
+use crate::{
+    pipeline::cache::{FetchFailure, purge::Customer},
+    time::Instant,
+};
 
 /// How long a failure is remembered.
 const LIFE: Duration = Duration::from_secs(1);
@@ -32,7 +35,7 @@ struct Noted<K, E> {
 struct Memo<E> {
     failure: E,
     noted: Instant,
-    customer: Option<Fingerprint>,
+    customer: Option<Customer>,
 }
 
 impl<K, E> Default for Memos<K, E> {
@@ -43,7 +46,7 @@ impl<K, E> Default for Memos<K, E> {
 
 impl<K: Eq + Hash + Copy, E: FetchFailure> Memos<K, E> {
     /// Notes that a fetch of `customer`'s data failed at `now`.
-    pub(super) fn note(&self, key: K, failure: E, customer: Option<Fingerprint>, now: Instant) {
+    pub(super) fn note(&self, key: K, failure: E, customer: Option<Customer>, now: Instant) {
         let mut noted = self.lock();
         noted.drop_old(now);
         while noted.order.len() >= MOST {
@@ -71,7 +74,7 @@ impl<K: Eq + Hash + Copy, E: FetchFailure> Memos<K, E> {
     }
 
     /// Forgets the failures about such customers.
-    pub(super) fn forget_where(&self, such: impl Fn(Option<Fingerprint>) -> bool) {
+    pub(super) fn forget_where(&self, such: impl Fn(Option<Customer>) -> bool) {
         self.lock().by_key.retain(|_, memo| !such(memo.customer));
     }
 
@@ -124,7 +127,9 @@ impl<K, E> fmt::Debug for Memos<K, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{pipeline::cache::Meaning, telemetry::stage::Decided, time};
+    use crate::{
+        fingerprint::Fingerprint, pipeline::cache::Meaning, telemetry::stage::Decided, time,
+    };
 
     #[derive(Debug, Clone, PartialEq)]
     struct Broke {
@@ -191,7 +196,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_about_a_customer_are_forgotten_together() {
         let (memos, now) = (Memos::default(), time::now());
-        let (one, two) = (Fingerprint::of(b"1"), Fingerprint::of(b"2"));
+        let [one, two] = [b"1", b"2"].map(|name| Customer::new(Fingerprint::of(name)));
         memos.note(1, OWN, Some(one), now);
         memos.note(2, OWN, Some(two), now);
         memos.note(3, OWN, None, now);

@@ -33,7 +33,7 @@ use crate::{
     background::Background,
     catalog::{Catalog, action::Action, name::Name, policy::CachePolicy},
     chance::Chance,
-    fingerprint::{Fingerprint, FingerprintKey},
+    fingerprint::FingerprintKey,
     mechanism::flight::Boarding,
     pipeline::{authenticate::Caller, call::Terms, validate::ValidInput},
     telemetry::{
@@ -49,7 +49,7 @@ use crate::{
 use entry::{Entry, Standing};
 use key::CacheKey;
 use memory::Memory;
-use purge::Purges;
+use purge::{Customer, Purges};
 use shelf::{After, Mark, Shelf};
 
 pub use purge::Manner;
@@ -257,7 +257,7 @@ impl<E: FetchFailure> AnswerCache<E> {
         let standing = known.as_ref().map(|entry| entry.standing(now));
         let (spare, without) = match (known, standing) {
             (Some(entry), Some(Standing::Fresh)) => {
-                let word = if entry.answer.is_some() { "hit" } else { "negative_hit" };
+                let word = if entry.is_absence() { "negative_hit" } else { "hit" };
                 shelf.meters.lookups.count(word);
                 return Ok(shelf.serve(&entry, Staleness::Fresh, now));
             }
@@ -287,7 +287,7 @@ impl<E: FetchFailure> AnswerCache<E> {
         self: &Arc<Self>,
         shelf: &Arc<Shelf<E>>,
         asked: &Asked<'_>,
-        (spare, purges, without): (Option<Arc<Entry>>, u64, &'static str),
+        (spare, purges, without): (Option<Entry>, u64, &'static str),
         fetch: F,
     ) -> Result<Kept, NoAnswer<E>>
     where
@@ -315,17 +315,17 @@ impl<E: FetchFailure> AnswerCache<E> {
             }
             (Boarding::Lead(takeoff, waiter), None) => {
                 if let Some(entry) = self.fresh(asked) {
-                    takeoff.land(Ok(entry.answer.clone()));
+                    takeoff.land(Ok(entry.answer()));
                     return Ok(shelf.serve(&entry, Staleness::Fresh, time::now()));
                 }
                 shelf.meters.coalesced.count("leader");
                 let trail = asked.trail.flight();
                 self.take_off(shelf, asked, takeoff, (Arc::clone(&trail), After::Answering), fetch);
-                shelf::lead(asked, spare.as_deref(), waiter, &trail).await
+                shelf::lead(asked, spare.as_ref(), waiter, &trail).await
             }
             (Boarding::Follow(waiter), _) => {
                 shelf.meters.coalesced.count("follower");
-                shelf::follow(asked, spare.as_deref(), waiter).await
+                shelf::follow(asked, spare.as_ref(), waiter).await
             }
             (Boarding::Full, _) => {
                 asked.trail.step(Stage::Flight, time::now(), "full");
@@ -356,7 +356,7 @@ impl<E: FetchFailure> AnswerCache<E> {
         match shelf.flights.join_with(&asked.key, self.mark(asked, None)) {
             Boarding::Lead(takeoff, _) => {
                 if let Some(entry) = self.fresh(asked) {
-                    takeoff.land(Ok(entry.answer.clone()));
+                    takeoff.land(Ok(entry.answer()));
                     shelf.meters.refreshes.count("skipped");
                     return;
                 }
@@ -369,11 +369,11 @@ impl<E: FetchFailure> AnswerCache<E> {
 
     /// Whether a purge after the first `purges` has removed that entry, which this call still holds.
     fn was_removed(&self, entry: &Entry, purges: u64) -> bool {
-        self.purges.void(purges, &entry.action, entry.customer) == Some(Manner::Hard)
+        self.purges.void(purges, &entry.lot().action, entry.customer()) == Some(Manner::Hard)
     }
 
     /// What is kept for this call by now, if it is fresh.
-    fn fresh(&self, asked: &Asked<'_>) -> Option<Arc<Entry>> {
+    fn fresh(&self, asked: &Asked<'_>) -> Option<Entry> {
         self.memory.get(&asked.key).filter(|entry| entry.standing(time::now()) == Standing::Fresh)
     }
 
@@ -385,8 +385,13 @@ impl<E: FetchFailure> AnswerCache<E> {
     }
 
     /// Whose data the answer to these inputs is.
-    fn customer(&self, policy: &CachePolicy, input: &ValidInput) -> Option<Fingerprint> {
+    fn customer(&self, policy: &CachePolicy, input: &ValidInput) -> Option<Customer> {
         let value = input.inputs().get(policy.customer.as_deref()?)?;
-        Some(value.with_text(|text| self.fingerprints.of(text.as_bytes())))
+        Some(value.with_text(|text| self.customer_of(text)))
+    }
+
+    /// The customer of that name.
+    fn customer_of(&self, name: &str) -> Customer {
+        Customer::new(self.fingerprints.of(name.as_bytes()))
     }
 }

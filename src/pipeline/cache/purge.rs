@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -31,6 +32,21 @@ impl Manner {
     }
 }
 
+/// Whose data an answer is: so much of the customer's keyed fingerprint that two customers hardly
+/// ever share it. Where two do, the purge of one takes the other's answers along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Customer(NonZeroU64);
+
+impl Customer {
+    /// The customer of that fingerprint.
+    pub(super) fn new(fingerprint: Fingerprint) -> Self {
+        let [first, ..] = fingerprint.bytes().as_chunks().0 else {
+            unreachable!("it has 32 bytes")
+        };
+        Self(NonZeroU64::MIN | u64::from_le_bytes(*first))
+    }
+}
+
 /// Which entries a purge is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Which {
@@ -41,13 +57,13 @@ pub(super) enum Which {
         /// The action's name.
         action: Option<Arc<str>>,
         /// The customer.
-        customer: Option<Fingerprint>,
+        customer: Option<Customer>,
     },
 }
 
 impl Which {
     /// Whether an answer of that action about that customer is among them.
-    pub(super) fn covers(&self, of_action: &str, of_customer: Option<Fingerprint>) -> bool {
+    pub(super) fn covers(&self, of_action: &str, of_customer: Option<Customer>) -> bool {
         match self {
             Self::All => true,
             Self::Of { action, customer } => {
@@ -92,7 +108,7 @@ impl Purges {
         &self,
         since: u64,
         action: &str,
-        customer: Option<Fingerprint>,
+        customer: Option<Customer>,
     ) -> Option<Manner> {
         let log = self.log();
         let missed = usize::try_from(log.count - since).unwrap_or(usize::MAX);
@@ -140,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_customers_purge_spares_the_others() {
-        let (one, two) = (Fingerprint::of(b"1"), Fingerprint::of(b"2"));
+        let (one, two) =
+            (Customer::new(Fingerprint::of(b"1")), Customer::new(Fingerprint::of(b"2")));
         let purges = Purges::default();
         purges.note(Which::Of { action: None, customer: Some(one) }, Manner::Hard);
         assert!(purges.void(0, "lookup", Some(one)).is_some());

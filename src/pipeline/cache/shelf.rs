@@ -22,10 +22,10 @@ use crate::{
     pipeline::{
         cache::{
             AnswerCache, Asked, FetchFailure, Kept, Meaning, NoAnswer,
-            entry::{Entry, JITTER},
+            entry::{Entry, JITTER, Lot},
             key::CacheKey,
             memo::Memos,
-            purge::Manner,
+            purge::{Customer, Manner},
         },
         call::Terms,
     },
@@ -48,7 +48,7 @@ pub(super) struct Mark {
     /// The trace of the call that leads it; none where nobody waits for it.
     pub(super) leader: Option<TraceContext>,
     /// Whose data it fetches.
-    pub(super) customer: Option<Fingerprint>,
+    pub(super) customer: Option<Customer>,
 }
 
 /// One action's part of the cache.
@@ -62,6 +62,9 @@ pub(super) struct Shelf<E> {
     /// As whom we ask for them.
     asker: Fingerprint,
     policy: CachePolicy,
+    /// What its entries have in common: those with an answer, and those without.
+    answers: Arc<Lot>,
+    absences: Arc<Lot>,
     /// Whether nothing is kept on it any more.
     retired: AtomicBool,
 }
@@ -78,7 +81,7 @@ struct Slot {
     key: CacheKey,
     policy: CachePolicy,
     action: Name,
-    customer: Option<Fingerprint>,
+    customer: Option<Customer>,
     /// When it took off.
     began: Instant,
     /// How many purges there had been then.
@@ -99,6 +102,8 @@ impl<E: FetchFailure> Shelf<E> {
             revision: action.revision,
             asker,
             policy: policy.clone(),
+            answers: Lot::of_answers(action.name.shared(), policy),
+            absences: Lot::of_absences(action.name.shared(), policy),
             retired: AtomicBool::new(false),
         }
     }
@@ -137,7 +142,7 @@ impl<E: FetchFailure> Shelf<E> {
             Staleness::Stale => Source::CacheStale,
         };
         let (ttl, overdue) = (entry.ttl_left(now), entry.overdue(now));
-        Kept { answer: entry.answer.clone(), source, age, ttl, overdue, refreshed: false }
+        Kept { answer: entry.answer(), source, age, ttl, overdue, refreshed: false }
     }
 }
 
@@ -198,7 +203,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             }
             return false;
         }
-        let (of, now) = ((slot.action.shared(), slot.customer), time::now());
+        let (customer, now) = (slot.customer, time::now());
         // One that took off later and passed this one by may have landed before it.
         if self.memory.get(&slot.key).is_some_and(|entry| entry.stored() > slot.began) {
             return false;
@@ -206,12 +211,12 @@ impl<E: FetchFailure> AnswerCache<E> {
         let stored = match result {
             Ok(answer) => {
                 let stretch = self.chance.around_one(JITTER);
-                let entry = Entry::found(answer.clone(), &slot.policy, stretch, now, of);
+                let entry = Entry::found(answer, &shelf.answers, stretch, now, customer);
                 self.memory.put(slot.key, entry)
             }
             Err(failure) => match failure.meaning() {
                 Meaning::NotFound if !slot.policy.not_found.is_zero() => {
-                    self.memory.put(slot.key, Entry::not_found(slot.policy.not_found, now, of))
+                    self.memory.put(slot.key, Entry::not_found(&shelf.absences, now, customer))
                 }
                 Meaning::NotFound | Meaning::Gone => {
                     self.memory.remove(&slot.key);

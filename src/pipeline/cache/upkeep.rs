@@ -50,7 +50,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             (None, None) => Which::All,
             (action, customer) => Which::Of {
                 action: action.map(Name::shared),
-                customer: customer.map(|customer| self.fingerprints.of(customer.as_bytes())),
+                customer: customer.map(|customer| self.customer_of(customer)),
             },
         };
         // First: whatever lands from now on sees it.
