@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// What of a hundred a figure may be above the recorded one. Runs of the same build differ by less than a
-/// tenth of that.
+/// What of a hundred a figure may be above the recorded one. Runs of the same build differ by up to a sixth
+/// of that.
 pub(crate) const MORE: f64 = 3.0;
 /// What it may be below: beyond that the record says too little of what is there, and is made anew.
 pub(crate) const LESS: f64 = 10.0;

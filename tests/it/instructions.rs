@@ -13,7 +13,8 @@ use record::{LESS, MORE, Record, Verdict, compared, table};
 
 fn recorded() -> Record {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/recorded.txt");
-    Record::read(&fs::read_to_string(path).unwrap()).unwrap()
+    let text = fs::read_to_string(path).expect("the record is there");
+    Record::read(&text).expect("it is a record")
 }
 
 fn of(figures: &[(&str, u64)]) -> Record {
