@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -182,4 +183,8 @@ def ready():
     if missing or (os.cpu_count() or 1) < 2:
         sys.exit(f"the comparison wants two cores and {' and '.join(missing) or 'nothing else'}: "
                  "apt-get install wrk nginx-light libnginx-mod-http-js haproxy varnish varnish-modules")
+    for port in (19000, 19005, 19010, 19020, 19025, 19030, 19060, 19070, 19071, 19072):
+        with socket.socket() as taken:
+            if taken.connect_ex(("127.0.0.1", port)) == 0:
+                sys.exit(f"something listens on 127.0.0.1:{port}: it would be measured in place of ours")
     RESULTS.mkdir(parents=True, exist_ok=True)
