@@ -46,8 +46,6 @@ use crate::{
 use reload::Running;
 pub use reload::{Cause, Next, Reader, Reloader, Taken};
 
-/// How often metrics are moved to where they are counted.
-const UPKEEP: Duration = Duration::from_secs(5);
 /// How often what is of no use any more is forgotten.
 const SWEEP: Duration = Duration::from_secs(10);
 /// How late a forced log level may fall back.
@@ -194,9 +192,7 @@ impl Proxy {
         if let Some(telemetry) = desk.telemetry.clone() {
             operations.every(LEVEL_TIME, move || telemetry.level().keep_time());
         }
-        let registry = Arc::clone(&desk.registry);
-        background.until_stopped(vitals::watch_lag(&registry));
-        operations.every(UPKEEP, move || registry.upkeep());
+        background.until_stopped(vitals::watch_lag(&desk.registry));
         lifecycle.set(Phase::Ready);
         Ok(Self { lifecycle, background, operations, desk, reloader, tls, addresses })
     }

@@ -50,10 +50,15 @@ impl Words {
 
     /// Counts `n` of `word`.
     pub fn add(&self, word: &str, n: u64) {
-        match self.words.iter().position(|known| *known == word) {
-            Some(at) => self.counters[at].increment(n),
-            None => debug_assert!(false, "{word} is not one of {:?}", self.words),
+        if let Some(at) = self.place(word) {
+            self.counters[at].increment(n);
         }
+    }
+
+    fn place(&self, word: &str) -> Option<usize> {
+        let at = self.words.iter().position(|known| *known == word);
+        debug_assert!(at.is_some(), "{word} is not one of {:?}", self.words);
+        at
     }
 }
 
@@ -73,25 +78,21 @@ impl ReadableWords {
 
     /// Counts one of `word`. A word that is not of the list is a bug, which debug builds say.
     pub fn count(&self, word: &str) {
-        self.words.count(word);
-        if let Some(count) = self.slot(word) {
-            count.fetch_add(1, Ordering::Relaxed);
+        if let Some(at) = self.words.place(word) {
+            self.words.counters[at].increment(1);
+            self.counts[at].fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// How many of `word` since the start.
     pub fn of(&self, word: &str) -> u64 {
-        self.slot(word).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.words.place(word).map_or(0, |at| self.counts[at].load(Ordering::Relaxed))
     }
 
     /// Every word, and how many of it since the start.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
         self.words.words.iter().copied().zip(counts)
-    }
-
-    fn slot(&self, word: &str) -> Option<&AtomicU64> {
-        Some(&self.counts[self.words.words.iter().position(|known| *known == word)?])
     }
 }
 

@@ -295,11 +295,9 @@ impl Recalled {
         let kept = &self.steps[..usize::from(self.kept)];
         let after = |micros: u32| Duration::from_micros(micros.into());
         kept.iter()
-            .map(|step| Step {
-                stage: step.stage,
-                began: self.began + after(step.began),
-                took: after(step.took),
-                decision: step.decision,
+            .map(|step| {
+                let began = self.began + after(step.began);
+                Step::new(step.stage, began, after(step.took), step.decision)
             })
             .collect()
     }

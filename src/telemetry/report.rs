@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::{
+    chance::{digits, text},
     telemetry::{
         meters::CallMeters,
         outcome::{Class, Outcome, Source},
@@ -43,19 +44,20 @@ pub struct Ended<'a> {
     pub bytes_out: usize,
 }
 
-/// Counts the call, sends its trace where it leaves one, writes its line, and remembers it.
+/// Counts the call, remembers it, writes its line, and sends its trace where it leaves one.
 pub fn ended(trail: &Trail, meters: &CallMeters, call: &Ended<'_>) {
     let took = time::now().saturating_duration_since(trail.began());
-    // Read once, for all who tell of it: the counters, the ring and the line.
-    let (noted, met) = trail.so_far();
-    let steps = Steps::of(&noted);
-    let waited = steps.waited().min(took);
-    meters.ended(call.outcome, call.source, took, waited);
+    // Looked at once, for all who tell of it: the counters, the ring and the line.
+    trail.look(|noted, met| {
+        let steps = Steps::of(noted);
+        let waited = steps.waited().min(took);
+        meters.ended(call.outcome, call.source, took, waited);
+        if let Some(recent) = trail.recent() {
+            recent.note(trail, (noted, met), call, (took, waited));
+        }
+        write_line(trail, (steps, met), call, (took, waited));
+    });
     trail.ended(call, took);
-    if let Some(recent) = trail.recent() {
-        recent.note(trail, (&noted, met), call, (took, waited));
-    }
-    write_line(trail, (steps, met), call, (took, waited));
 }
 
 /// One event of one shape for every call, so that one query finds them all. A failure, ours or an
@@ -69,17 +71,20 @@ fn write_line(
     (took, waited): (Duration, Duration),
 ) {
     let context = trail.context();
-    let trace_id: [u8; 32] = hexadecimal(context.trace_id());
-    let span_id: [u8; 16] = hexadecimal(context.span_id().into());
-    let decided = |stage| steps.decision(stage);
-    let ms = |stage| steps.took(stage).map(millis);
+    let trace_id: [u8; 32] = digits(context.trace_id());
+    let span_id: [u8; 16] = digits(context.span_id().into());
+    let stages = steps.by_stage();
+    let of = |stage: Stage| stages[stage as usize];
+    let decided = |stage| of(stage).map(|(decision, _)| decision);
+    let ms = |stage| of(stage).map(|(_, took)| millis(took));
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
                 target: "holdline::call",
+                message = "call ended",
                 request_id = call.request_id,
-                trace_id = ascii(&trace_id),
-                span_id = ascii(&span_id),
+                trace_id = text(&trace_id),
+                span_id = text(&span_id),
                 action = call.action,
                 outcome = call.outcome.as_str(),
                 class = call.outcome.class().as_str(),
@@ -110,7 +115,6 @@ fn write_line(
                 map_output = decided(Stage::MapOutput),
                 map_output_ms = ms(Stage::MapOutput),
                 detail = call.detail,
-                "call ended",
             )
         };
     }
@@ -120,21 +124,7 @@ fn write_line(
     }
 }
 
-/// The last digits of an id: a line has two, and the general way to write numbers takes longer than all
-/// its times do.
-fn hexadecimal<const N: usize>(id: u128) -> [u8; N] {
-    let mut digits = [0; N];
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = b"0123456789abcdef"[(id >> (4 * place)) as usize & 0xf];
-    }
-    digits
-}
-
-fn ascii(digits: &[u8]) -> &str {
-    str::from_utf8(digits).unwrap_or_default()
-}
-
 /// Milliseconds with three places: microseconds are what a hit is counted in.
 pub fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
+    ((duration.as_nanos() + 500) / 1_000) as f64 / 1e3
 }

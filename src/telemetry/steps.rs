@@ -27,6 +27,17 @@ impl<'a> Steps<'a> {
         Some(times.fold(first, |sum, took| sum + took))
     }
 
+    /// The same of all stages, in one look: the last decision of each, and how long it took in all.
+    pub fn by_stage(self) -> [Option<(&'static str, Duration)>; 8] {
+        let mut stages = [None; 8];
+        for step in self.0 {
+            let of = &mut stages[step.stage as usize];
+            let before = of.map_or(Duration::ZERO, |(_, took)| took);
+            *of = Some((step.decision, before + step.took));
+        }
+        stages
+    }
+
     /// How many attempts were made.
     pub fn attempts(self) -> usize {
         self.0.iter().filter(|step| step.stage == Stage::Attempt).count()

@@ -12,16 +12,29 @@ use tracing::{
     field::{Field, Visit},
 };
 
-use crate::{settings::LogFormat, telemetry::log::active, time::Wall};
+use crate::{
+    settings::LogFormat,
+    telemetry::log::{
+        active,
+        known::{Known, Second, put_name, put_target},
+    },
+    time::Wall,
+};
 
 /// Bytes of one value; the rest is cut. Collectors split lines over 16 KiB.
 pub(super) const LONGEST: usize = 4_096;
 /// Bytes that a thread keeps for its lines; most are shorter.
 const USUAL: usize = 2_048;
 
-/// Room for a line, and for what shows itself by formatting.
+/// Room for a line, and what a thread knows before its event.
 #[derive(Default)]
-struct Room(Vec<u8>, String);
+struct Room {
+    out: Vec<u8>,
+    /// For what shows itself by formatting.
+    spare: String,
+    second: Second,
+    known: Vec<Known>,
+}
 
 thread_local! {
     /// Each thread makes its lines in the same room. It is taken out meanwhile: what shows itself in a
@@ -31,46 +44,40 @@ thread_local! {
 
 /// Makes the line of `event`, with its end, in UTF-8, and has it taken.
 pub(super) fn made(event: &Event<'_>, form: LogFormat, wall: Wall, take: impl FnOnce(&[u8])) {
-    let Room(mut out, spare) = ROOM.take();
+    let Room { mut out, spare, mut second, mut known } = ROOM.take();
     out.clear();
-    let Tail { mut out, mut spare, .. } = line(event, form, wall, Room(out, spare));
+    out.reserve(USUAL);
+    if form == LogFormat::Json {
+        out.extend_from_slice(br#"{"timestamp":""#);
+    }
+    second.stamp(&mut out, wall.since_epoch());
+    let known_here = Known::of(event.metadata(), form, &mut known);
+    let Tail { mut out, mut spare, .. } = line(event, known_here, out, spare);
     take(&out);
     out.shrink_to(USUAL);
     spare.shrink_to(USUAL);
-    ROOM.set(Room(out, spare));
+    ROOM.set(Room { out, spare, second, known });
 }
 
-fn line(event: &Event<'_>, form: LogFormat, wall: Wall, Room(mut out, spare): Room) -> Tail {
-    let meta = event.metadata();
-    let mut head = Head::default();
-    // What is logged with a format string has its message in the first place, which is the right one.
-    let usual = meta.fields().iter().next().is_some_and(|field| field.name() == "message");
-    if !usual || meta.target() == "log" {
+fn line<'a>(event: &Event<'_>, known: &'a Known, out: Vec<u8>, spare: String) -> Tail<'a> {
+    let mut tail = Tail { known, out, spare, told: false, traced: false };
+    tail.out.extend_from_slice(&known.level);
+    if known.is_usual {
+        tail.out.extend_from_slice(&known.target);
+    } else {
+        let mut head = Head::default();
         event.record(&mut head);
-    }
-    let target = head.target.as_deref().unwrap_or_else(|| meta.target());
-    out.reserve(USUAL);
-    let time = humantime::format_rfc3339_millis(wall.system_time());
-    let level = meta.level();
-    // Writing to memory cannot fail, here and below.
-    let _ = match form {
-        LogFormat::Json => write!(out, r#"{{"timestamp":"{time}","level":"{level}","target":"#),
-        LogFormat::Text => write!(out, "{time} {level:>5} "),
-    };
-    match form {
-        LogFormat::Json => quoted(&mut out, target),
-        LogFormat::Text => {
-            escaped(&mut out, target, char::is_control);
-            out.push(b':');
+        match &head.target {
+            Some(target) => put_target(&mut tail.out, known.form, target),
+            None => tail.out.extend_from_slice(&known.target),
         }
-    }
-    let mut tail = Tail { form, out, spare, told: false, traced: false };
-    if let Some(message) = &head.message {
-        tail.message(message);
+        if let Some(message) = &head.message {
+            tail.message(message);
+        }
     }
     event.record(&mut tail);
     tail.trace_ids();
-    tail.out.extend_from_slice(match form {
+    tail.out.extend_from_slice(match known.form {
         LogFormat::Json => b"}\n",
         LogFormat::Text => b"\n",
     });
@@ -111,8 +118,8 @@ impl Visit for Head {
 }
 
 /// The fields, one after the other as they come.
-struct Tail {
-    form: LogFormat,
+struct Tail<'a> {
+    known: &'a Known,
     out: Vec<u8>,
     /// For what shows itself by formatting.
     spare: String,
@@ -122,13 +129,13 @@ struct Tail {
     traced: bool,
 }
 
-impl Tail {
+impl Tail<'_> {
     fn message(&mut self, message: &str) {
         if self.told {
             return;
         }
         self.told = true;
-        match self.form {
+        match self.known.form {
             LogFormat::Json => {
                 self.out.extend_from_slice(br#","message":"#);
                 quoted(&mut self.out, message);
@@ -140,43 +147,16 @@ impl Tail {
         }
     }
 
-    /// Writes what stands before the value of that name.
-    fn name(&mut self, name: &str) {
-        self.traced |= name == "trace_id";
-        match self.form {
-            LogFormat::Json => {
-                self.out.push(b',');
-                quoted(&mut self.out, name);
-                self.out.push(b':');
-            }
-            LogFormat::Text => {
-                self.out.push(b' ');
-                escaped(&mut self.out, name, char::is_control);
-                self.out.push(b'=');
-            }
-        }
-    }
-
     /// Writes the name, if this field has a place of its own in the line.
     fn begins(&mut self, field: &Field) -> bool {
-        let name = field.name();
-        let name = match name.as_bytes() {
-            b"message" => return false,
-            // Where the `log` crate's record came from; its target is in the head.
-            [b'l', b'o', b'g', b'.', ..] => return false,
-            // A key twice in one object would hide the other.
-            b"timestamp" => "timestamp_",
-            b"level" => "level_",
-            b"target" => "target_",
-            [b'r', b'#', ..] => &name[2..],
-            _ => name,
-        };
-        self.name(name);
-        true
+        let name = self.known.name(field);
+        self.out.extend_from_slice(name);
+        self.traced |= self.known.is_trace_id(field);
+        !name.is_empty()
     }
 
     fn text(&mut self, field: &Field, text: &str) {
-        if field.name() == "message" {
+        if self.known.is_message(field) {
             self.message(text);
         } else if self.begins(field) {
             quoted(&mut self.out, text);
@@ -189,15 +169,17 @@ impl Tail {
             return;
         }
         if let Some((trace, span)) = active::ids() {
-            self.name("trace_id");
+            let form = self.known.form;
+            put_name(&mut self.out, form, "trace_id");
+            // Writing to memory cannot fail, here and below.
             let _ = write!(self.out, "\"{trace:032x}\"");
-            self.name("span_id");
+            put_name(&mut self.out, form, "span_id");
             let _ = write!(self.out, "\"{span:016x}\"");
         }
     }
 }
 
-impl Visit for Tail {
+impl Visit for Tail<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut spare = std::mem::take(&mut self.spare);
         self.text(field, shown(&mut spare, value));
@@ -246,10 +228,10 @@ fn shown<'a>(spare: &'a mut String, value: &dyn fmt::Debug) -> &'a str {
 /// A number as `{:?}` writes it, but what JSON does not know.
 pub(super) fn number(out: &mut Vec<u8>, value: f64) {
     /// Up to here thousandths are exact.
-    const EXACT: f64 = 1e12;
-    let thousandths = (value * 1e3).round();
-    if value.is_sign_positive() && thousandths < EXACT && thousandths / 1e3 == value {
-        let thousandths = thousandths as u64;
+    const EXACT: f64 = 1e9;
+    // The nearest whole number, which takes no look at where it lies.
+    let thousandths = (value * 1e3 + 0.5) as u64;
+    if value.is_sign_positive() && value < EXACT && thousandths as f64 / 1e3 == value {
         digits(out, thousandths / 1_000, 1);
         out.push(b'.');
         let (mut places, mut rest) = (3, thousandths % 1_000);
@@ -279,14 +261,22 @@ fn digits(out: &mut Vec<u8>, mut number: u64, at_least: usize) {
 /// `text` as a JSON string, which text lines use as well.
 pub(super) fn quoted(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    // All bytes are looked at, whatever the first is: so it takes no branch for each.
-    if text.len() <= LONGEST && !text.bytes().fold(false, |any, byte| any | SPECIAL[byte as usize])
-    {
+    if text.len() <= LONGEST && is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
     } else {
         escaped(out, text, |c| matches!(c, '"' | '\\') || c.is_control());
     }
     out.push(b'"');
+}
+
+/// Whether all of it goes the short way. All bytes are looked at, whatever the first is: so it takes no
+/// branch for each, and sixteen at once where there are as many.
+fn is_plain(text: &[u8]) -> bool {
+    let (pieces, rest) = text.as_chunks::<16>();
+    let special = |byte: u8| !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\');
+    let any = |any, piece: &[u8; 16]| any | piece.iter().fold(false, |any, c| any | special(*c));
+    !pieces.iter().fold(false, any)
+        && !rest.iter().fold(false, |any, byte| any | SPECIAL[usize::from(*byte)])
 }
 
 /// The bytes that are not for the short way: all but ASCII's printable ones without two.
@@ -303,7 +293,7 @@ const SPECIAL: [bool; 256] = {
 /// `text` up to its longest, with escapes for what is `special` and for line separators. Unlike
 /// `serde_json` this also escapes DEL and the C1 controls, among them a one-byte start of a
 /// terminal sequence.
-fn escaped(out: &mut Vec<u8>, text: &str, special: impl Fn(char) -> bool) {
+pub(super) fn escaped(out: &mut Vec<u8>, text: &str, special: impl Fn(char) -> bool) {
     let special = |c| special(c) || matches!(c, '\u{2028}' | '\u{2029}');
     let end = text.floor_char_boundary(LONGEST);
     let mut rest = &text[..end];

@@ -6,6 +6,7 @@
 //! no room is dropped and counted.
 
 mod active;
+mod known;
 mod level;
 mod line;
 mod sink;

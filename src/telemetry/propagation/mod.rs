@@ -7,6 +7,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
+use crate::chance::{digits, text};
+
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -108,7 +110,9 @@ impl TraceContext {
 
     /// The value of `traceparent`.
     pub fn traceparent(&self) -> String {
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+        let (trace, span) = (digits::<32>(self.trace_id), digits::<16>(self.span_id.into()));
+        let flags = digits::<2>(self.flags.into());
+        ["00", text(&trace), text(&span), text(&flags)].join("-")
     }
 
     /// The trace's id, shown as 32 hexadecimal digits (`{:032x}`).

@@ -6,12 +6,12 @@
 //! call that started it and has a trail of its own, which follows that of the call; the call takes over
 //! its steps when it lands. So does a refresh, as a trace of its own.
 
+mod noted;
 mod sending;
 
 use std::{
     fmt, mem,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use metrics::Histogram;
@@ -30,6 +30,8 @@ use crate::{
     },
     time::{self, Instant},
 };
+
+pub use noted::{Fact, Met, Step};
 
 /// Which calls leave spans, and where stage times are counted. One per service.
 #[derive(Clone)]
@@ -52,41 +54,6 @@ impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tracer").field("ratio", &self.0.ratio).finish_non_exhaustive()
     }
-}
-
-/// One step of a trail.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
-    /// The stage.
-    pub stage: Stage,
-    /// When it began.
-    pub began: Instant,
-    /// How long it took.
-    pub took: Duration,
-    /// What it decided.
-    pub decision: &'static str,
-}
-
-/// What a fetch met on its way that is no stage of its own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Met {
-    /// The state of the upstream's breaker when it was last asked.
-    pub breaker: Option<&'static str>,
-    /// Why an attempt that failed was not repeated, in the words of `retries_suppressed_total`.
-    pub not_repeated: Option<&'static str>,
-    /// Whether the cache keeps what came of it.
-    pub stored: bool,
-}
-
-/// What is to be told of a stage beyond its decision. Names are those of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
-    /// The action that is refreshed.
-    Action(Arc<str>),
-    /// The limit that refused, or would have.
-    Limit(Arc<str>),
-    /// The upstream.
-    Upstream(Arc<str>),
 }
 
 /// What each stage of one call, or of one flight, decided.
@@ -114,7 +81,7 @@ enum Of {
 
 #[derive(Default)]
 struct Record {
-    steps: Vec<Noted>,
+    steps: Vec<Step>,
     /// None on a hit: then this takes no memory.
     facts: Vec<(Stage, Fact)>,
     met: Met,
@@ -127,15 +94,6 @@ struct Record {
     ids: [u64; 8],
     /// Present: it is sent, and what comes goes out at once.
     sent: Option<Clock>,
-}
-
-#[derive(Clone, Copy)]
-struct Noted {
-    step: Step,
-    /// Whether it is a failure of ours or the upstream's.
-    failed: bool,
-    /// Whether it has a span here: what is taken over from a flight has it there.
-    here: bool,
 }
 
 impl fmt::Debug for Trail {
@@ -263,6 +221,15 @@ impl Trail {
 
     /// Notes what `stage`, begun at `began`, decided.
     pub fn note(&self, stage: Stage, began: Instant, result: &impl Decided) {
+        self.note_of(stage, Some(began), result);
+    }
+
+    /// The same of a stage that began when the one before it ended.
+    pub fn note_next(&self, stage: Stage, result: &impl Decided) {
+        self.note_of(stage, None, result);
+    }
+
+    fn note_of(&self, stage: Stage, began: Option<Instant>, result: &impl Decided) {
         for fact in result.facts() {
             self.tell(stage, fact);
         }
@@ -271,13 +238,13 @@ impl Trail {
 
     /// Notes a step that is nobody's failure.
     pub fn step(&self, stage: Stage, began: Instant, decision: &'static str) {
-        self.push(stage, began, (decision, false), true);
+        self.push(stage, Some(began), (decision, false), true);
     }
 
     /// Notes that the call does not wait any longer for the flight that it leads. The flight's own
     /// span says how that ends.
     pub fn leave(&self, began: Instant) {
-        self.push(Stage::Flight, began, ("left", false), false);
+        self.push(Stage::Flight, Some(began), ("left", false), false);
     }
 
     /// Notes what there is to be told of a stage that has not ended. Of two of a kind the last stays.
@@ -307,17 +274,20 @@ impl Trail {
     fn push(
         &self,
         stage: Stage,
-        began: Instant,
+        began: Option<Instant>,
         (decision, failed): (&'static str, bool),
         here: bool,
     ) {
-        let took = time::now().saturating_duration_since(began);
-        self.tracer.0.stages[stage as usize].record(took.as_secs_f64());
-        let noted = Noted { step: Step { stage, began, took, decision }, failed, here };
+        let now = time::now();
         let mut record = self.lock();
-        record.steps.push(noted);
+        let began = began.or_else(|| record.steps.last().map(|last| last.began + last.took));
+        let began = began.unwrap_or(now);
+        let took = now.saturating_duration_since(began);
+        self.tracer.0.stages[stage as usize].record(took.as_secs_f64());
+        let step = Step { failed, here, ..Step::new(stage, began, took, decision) };
+        record.steps.push(step);
         if let Some(clock) = record.sent {
-            self.send_step(&mut record, clock, noted);
+            self.send_step(&mut record, clock, step);
         }
     }
 
@@ -360,7 +330,7 @@ impl Trail {
             let flight = flight.lock();
             (flight.steps.clone(), flight.met)
         };
-        let steps = steps.into_iter().map(|noted| Noted { here: false, ..noted });
+        let steps = steps.into_iter().map(|step| Step { here: false, ..step });
         let mut record = self.lock();
         record.steps.extend(steps);
         record.met = met;
@@ -371,10 +341,10 @@ impl Trail {
         note(&mut self.lock().met);
     }
 
-    /// The steps and what its fetch met, so far, in one look.
-    pub(super) fn so_far(&self) -> (Vec<Step>, Met) {
+    /// Has a look at the steps and at what its fetch met, so far. Nothing is noted meanwhile.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&[Step], Met) -> R) -> R {
         let record = self.lock();
-        (record.steps.iter().map(|noted| noted.step).collect(), record.met)
+        look(&record.steps, record.met)
     }
 
     /// What its fetch met, so far.
@@ -384,12 +354,12 @@ impl Trail {
 
     /// The steps so far, in the order in which they ended.
     pub fn steps(&self) -> Vec<Step> {
-        self.lock().steps.iter().map(|noted| noted.step).collect()
+        self.lock().steps.clone()
     }
 
     /// The decision of the last step of that stage.
     pub fn decision(&self, stage: Stage) -> Option<&'static str> {
-        Steps::of(&self.steps()).decision(stage)
+        self.look(|steps, _| Steps::of(steps).decision(stage))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Record> {

@@ -10,7 +10,7 @@ use crate::{
         report::Ended,
         spans::{Asked, Clock, Place},
         stage::Stage,
-        trail::{Met, Noted, Of, Record, Trail},
+        trail::{Met, Of, Record, Step, Trail},
     },
     time,
 };
@@ -32,7 +32,7 @@ impl Trail {
     pub fn refreshed(&self) {
         let Some(sender) = &self.tracer.0.sender else { return };
         let failed =
-            self.lock().steps.iter().any(|noted| noted.failed && noted.step.stage == Stage::Flight);
+            self.lock().steps.iter().any(|step| step.failed && step.stage == Stage::Flight);
         if sender.keeps_what(failed, time::now().saturating_duration_since(self.began)) {
             self.send(sender.clock());
         }
@@ -56,8 +56,8 @@ impl Trail {
         }
         record.sent = Some(clock);
         for place in 0..record.steps.len() {
-            let noted = record.steps[place];
-            self.send_step(&mut record, clock, noted);
+            let step = record.steps[place];
+            self.send_step(&mut record, clock, step);
         }
         for exchanged in mem::take(&mut record.exchanges) {
             self.send_exchange(&mut record, clock, &exchanged);
@@ -67,9 +67,8 @@ impl Trail {
         behind.iter().for_each(|behind| behind.send(clock));
     }
 
-    pub(super) fn send_step(&self, record: &mut Record, clock: Clock, noted: Noted) {
-        let Noted { step, failed, here } = noted;
-        let (Some(sender), true) = (&self.tracer.0.sender, here) else { return };
+    pub(super) fn send_step(&self, record: &mut Record, clock: Clock, step: Step) {
+        let (Some(sender), true) = (&self.tracer.0.sender, step.here) else { return };
         let place = match (step.stage, self.of) {
             // Its span is that of the exchange.
             (Stage::Attempt, _) => return,
@@ -79,7 +78,7 @@ impl Trail {
         let leader = record.leader.as_ref().filter(|_| step.stage == Stage::Flight);
         let place = Place { link: leader.or(place.link), ..place };
         let facts = record.facts.iter().filter(|(of, _)| *of == step.stage).map(|(_, fact)| fact);
-        sender.stage(place, clock, (&step, failed), (facts, record.fetched(step.stage)));
+        sender.stage(place, clock, (&step, step.failed), (facts, record.fetched(step.stage)));
     }
 
     pub(super) fn send_exchange(&self, record: &mut Record, clock: Clock, exchanged: &Exchanged) {
@@ -116,7 +115,7 @@ impl Record {
 
     /// What the fetch met, and how many attempts it made, for the stage that makes them.
     fn fetched(&self, stage: Stage) -> Option<(Met, usize)> {
-        let is_attempt = |noted: &&Noted| noted.here && noted.step.stage == Stage::Attempt;
+        let is_attempt = |step: &&Step| step.here && step.stage == Stage::Attempt;
         (stage == Stage::Upstream).then(|| (self.met, self.steps.iter().filter(is_attempt).count()))
     }
 }

@@ -281,12 +281,11 @@ impl Rig {
         &self.background
     }
 
-    /// Forgets what was seen so far: the requests that came, and the samples behind histograms.
+    /// Forgets the requests that came so far.
     pub(crate) fn forget(&self) {
         self.authority().forget();
         self.issuer().forget();
         self.upstream().forget();
-        self.registry.upkeep();
     }
 
     /// Removes answers.
