@@ -118,7 +118,7 @@ impl Bench {
         let tracer = Tracer::new(&registry, None, false, "/data-action/{action}", Chance::Random);
         let served = Served::new(Arc::clone(&pipeline), &settings, &registry);
         let plane = DataPlane::new(InForce::new(served), lifecycle, tracer.clone());
-        let routes = plane.routes();
+        let routes = Router::new().fallback_service(plane.routes());
         Self { runtime, pipeline, action, tracer, routes, stranger: Cell::new(1_000_000) }
     }
 
