@@ -146,7 +146,7 @@ impl World {
             .remembering(Recent::new(recent::CALLS));
         let served = Served::new(Arc::clone(&pipeline), &settings, &registry);
         let plane = DataPlane::new(InForce::new(served), lifecycle, tracer.clone());
-        let routes = plane.routes();
+        let routes = Router::new().fallback_service(plane.routes());
         let stranger = Cell::new(1_000_000);
         let world = Self {
             runtime,

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::{
     catalog::{
         contract::{Contract, Field},
-        mapping::Mapping,
+        mapping::{Enveloped, Mapping},
         name::Name,
         policy::CachePolicy,
         template::RequestTemplate,
@@ -49,7 +47,7 @@ pub struct Action {
     /// How answers are kept. `None`: not at all.
     pub cache: Option<CachePolicy>,
     /// The last resort instead of a failure: a JSON object that satisfies the output contract.
-    pub fallback: Option<Bytes>,
+    pub fallback: Option<Enveloped>,
     /// The fingerprint of everything in the configuration that shapes its answers. Part of each
     /// cache key: a changed mapping never meets an answer of the old one.
     pub revision: Fingerprint,

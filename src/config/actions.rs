@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::{
     catalog::{
         action::{Action, Envelope, Failures},
         caller::Scheme,
         contract::Contract,
         limit::{Limit, LimitKey},
+        mapping::Enveloped,
         name::Name,
         upstream::Upstream,
     },
@@ -200,7 +199,7 @@ fn reads(request: &Value<'_>) -> bool {
     !matches!(&*scalar.text, "POST" | "PUT" | "PATCH" | "DELETE")
 }
 
-fn fallback(section: &Section<'_>, outputs: Option<&Outputs<'_>>) -> Option<Option<Bytes>> {
+fn fallback(section: &Section<'_>, outputs: Option<&Outputs<'_>>) -> Option<Option<Enveloped>> {
     section.optional("fallback", |value| {
         let mut object = object(value)?;
         // Without its contract there is nothing to hold it against; the contract's fault is told.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::{
-    catalog::action::Action,
+    catalog::{action::Action, mapping::Enveloped},
     mechanism::permit::Urgency,
     telemetry::{
         outcome::{Outcome, Source},
@@ -55,8 +55,8 @@ pub struct Terms {
 /// What goes out when a call is answered.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The flat object with every output, serialised.
-    pub body: Bytes,
+    /// The flat object with every output, serialised, within its envelope.
+    pub body: Enveloped,
     /// Who answered.
     pub source: Source,
     /// How old it is.
@@ -70,7 +70,7 @@ pub struct Answer {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
-            .field("bytes", &self.body.len())
+            .field("body", &self.body)
             .field("source", &self.source)
             .field("age", &self.age)
             .finish_non_exhaustive()
@@ -79,7 +79,7 @@ impl fmt::Debug for Answer {
 
 impl Answer {
     /// An answer of this moment, which is not kept.
-    pub fn of(body: Bytes, source: Source) -> Self {
+    pub fn of(body: Enveloped, source: Source) -> Self {
         let none = Duration::ZERO;
         Self { body, source, age: none, ttl: none, overdue: none }
     }

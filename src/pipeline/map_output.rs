@@ -1,25 +1,18 @@
 //! Map output: from a reply to the answer's flat object, checked against the output contract. What
 //! does not fit is a failure of the upstream's contract; it is counted, and never kept or shown.
 
-use std::fmt;
-
-use bytes::Bytes;
-
 use crate::{
-    catalog::{action::Action, mapping::MappingError},
+    catalog::{
+        action::Action,
+        mapping::{Enveloped, MappingError},
+    },
     pipeline::upstream::Reply,
     telemetry::{meters::Words, stage::Decided},
 };
 
-/// An answer's flat object, serialised.
-#[derive(Clone)]
-pub struct Mapped(pub Bytes);
-
-impl fmt::Debug for Mapped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mapped({} bytes)", self.0.len())
-    }
-}
+/// An answer's flat object, as it is kept and sent.
+#[derive(Debug, Clone)]
+pub struct Mapped(pub Enveloped);
 
 impl Decided for Mapped {
     fn decision(&self) -> &'static str {

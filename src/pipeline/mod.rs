@@ -27,6 +27,7 @@ use crate::{
     catalog::{
         Catalog,
         action::{Action, OnHangUp},
+        mapping::Enveloped,
         name::Name,
     },
     chance::Chance,
@@ -149,7 +150,7 @@ impl Pipeline {
                 told.await.map_err(|_| Failure::Bug)??
             }
         };
-        Ok(Answer::of(body, Source::Upstream))
+        Ok(Answer::of(Enveloped::again(body), Source::Upstream))
     }
 }
 
@@ -175,7 +176,7 @@ impl Fetcher {
             }
         })?;
         let map = || map_output::apply(action, &reply, failures);
-        Ok(instant_stage(trail, Stage::MapOutput, map)?.0)
+        Ok(instant_stage(trail, Stage::MapOutput, map)?.0.into_bytes())
     }
 }
 
@@ -202,7 +203,7 @@ impl TryFrom<cache::Kept> for Answer {
 
     fn try_from(kept: cache::Kept) -> Result<Self, Failure> {
         let cache::Kept { answer, source, age, ttl, overdue, .. } = kept;
-        let body = answer.ok_or(Failure::NotFound(source))?;
+        let body = answer.map(Enveloped::again).ok_or(Failure::NotFound(source))?;
         Ok(Self { body, source, age, ttl, overdue })
     }
 }
@@ -250,7 +251,10 @@ impl Pipeline {
             Some(before) => before.cache.succeed(&catalog, registry),
             None => {
                 let background = background.clone();
-                AnswerCache::new(&catalog, *room, registry, background, *chance)
+                // What is written down is the answer's own size.
+                let max_entry = room.max_entry.saturating_add(Enveloped::ADDS);
+                let room = Room { max_entry, ..*room };
+                AnswerCache::new(&catalog, room, registry, background, *chance)
             }
         };
         let orgs = before.map(|before| &before.orgs);

@@ -185,6 +185,7 @@ impl Proxy {
         let (life, tasks) = (lifecycle.clone(), background.clone());
         let connections = Arc::clone(&desk.connections);
         background.finish(async move {
+            let routes = |_| routes.clone();
             listener::serve(public, over, routes, limits, life, &tasks, connections).await;
         });
         let in_force = desk.in_force.clone();

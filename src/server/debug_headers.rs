@@ -107,10 +107,9 @@ fn forwarded(steps: Steps<'_>, result: &Result<Answer, Failure>) -> Option<u16> 
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
-
     use super::*;
     use crate::{
+        catalog::mapping::Enveloped,
         chance::Chance,
         pipeline::{failure::Unfetched, upstream::error::UpstreamError},
         telemetry::{metrics::Registry, trail::Tracer},
@@ -125,7 +124,7 @@ mod tests {
             Source::CacheStale => (Duration::ZERO, Duration::from_millis(95_999)),
             _ => (Duration::from_millis(7_999), Duration::ZERO),
         };
-        Ok(Answer { ttl, overdue, ..Answer::of(Bytes::from_static(b"{}"), source) })
+        Ok(Answer { ttl, overdue, ..Answer::of(Enveloped::around(b"{}"), source) })
     }
 
     fn failed(error: UpstreamError) -> Result<Answer, Failure> {

@@ -94,7 +94,7 @@ impl Ending<'_> {
         self.sent(response)
     }
 
-    fn sent(mut self, response: Response<Body>) -> Response<Body> {
+    fn sent(&mut self, response: Response<Body>) -> Response<Body> {
         self.timed.status = response.status().as_u16();
         self.ended.status = self.timed.status;
         self.ended.bytes_out = length(&response);

@@ -93,7 +93,7 @@ impl Framing {
 
     /// Reads up to the next line end and returns what is behind it.
     fn take_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
+        let Some(end) = memchr::memchr(b'\n', bytes) else {
             if self.line.len() + bytes.len() > LONGEST_LINE {
                 self.lose();
             } else {
@@ -133,20 +133,28 @@ impl Framing {
     }
 
     fn head_line(&mut self, line: &[u8]) -> Result<(), Unreadable> {
-        if line.is_empty() {
-            if self.head.begun {
+        // Each name is compared with those that begin like it alone.
+        match line.first() {
+            None if self.head.begun => {
                 self.head_ended();
+                return Ok(());
             }
-        } else if let Some(value) = value_of(line, b"content-length") {
-            let length = digits(value, 10)?;
-            if self.head.length.replace(length).is_some_and(|before| before != length) {
-                return Err(Unreadable);
+            None => return Ok(()),
+            Some(b'c' | b'C') => {
+                if let Some(value) = value_of(line, b"content-length") {
+                    let length = digits(value, 10)?;
+                    if self.head.length.replace(length).is_some_and(|before| before != length) {
+                        return Err(Unreadable);
+                    }
+                }
             }
-        } else if value_of(line, b"transfer-encoding").is_some() {
             // Any but `chunked` at the end is refused by hyper.
-            self.head.encoded = true;
+            Some(b't' | b'T') => {
+                self.head.encoded |= value_of(line, b"transfer-encoding").is_some()
+            }
+            Some(_) => {}
         }
-        self.head.begun |= !line.is_empty();
+        self.head.begun = true;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 
 use crate::{
-    catalog::name::Name,
+    catalog::{action::Action, name::Name},
     pipeline::Pipeline,
     server::public,
     settings::{ServerSettings, Settings},
@@ -31,11 +31,20 @@ pub struct Served {
     meters: Meters,
 }
 
+/// An action that is served, and where its calls are counted.
+#[derive(Debug)]
+pub struct Offer {
+    /// The action.
+    pub action: Arc<Action>,
+    /// Its series.
+    pub meters: Arc<CallMeters>,
+}
+
 /// Where calls and requests are counted. What is still there after a reload stays: a histogram that
 /// appeared with its first call would be gone until the next.
 #[derive(Debug)]
 struct Meters {
-    actions: BTreeMap<Name, Arc<CallMeters>>,
+    offers: BTreeMap<Name, Offer>,
     unknown: Arc<CallMeters>,
     route: Arc<RouteMeters>,
     /// Of the paths at which tokens are fetched.
@@ -47,7 +56,7 @@ struct Meters {
 impl Meters {
     fn new(registry: &Arc<Registry>, settings: &Settings) -> Self {
         Self {
-            actions: BTreeMap::new(),
+            offers: BTreeMap::new(),
             unknown: Arc::new(CallMeters::new(registry, UNKNOWN_ACTION, Means::default())),
             route: RouteMeters::new(registry, &public::route(&settings.server)),
             tokens: BTreeMap::new(),
@@ -58,15 +67,15 @@ impl Meters {
 
     /// Those for `pipeline`.
     fn succeed(&self, pipeline: &Pipeline, registry: &Arc<Registry>) -> Self {
-        let actions = pipeline.catalog().actions.iter().map(|(name, action)| {
+        let offers = pipeline.catalog().actions.iter().map(|(name, action)| {
             let means =
                 Means { cache: action.cache.is_some(), fallback: action.fallback.is_some() };
-            let meters = match self.actions.get(name) {
+            let meters = match self.offers.get(name).map(|known| &known.meters) {
                 Some(known) if known.means() == means => Arc::clone(known),
                 Some(known) => Arc::new(known.succeed(means)),
                 None => Arc::new(CallMeters::new(registry, name.as_str(), means)),
             };
-            (name.clone(), meters)
+            (name.clone(), Offer { action: Arc::clone(action), meters })
         });
         let tokens = pipeline.schemes().issuers().map(|issuer| {
             let known = self.tokens.get(issuer.path()).cloned();
@@ -74,7 +83,7 @@ impl Meters {
             (issuer.path().to_owned(), known.unwrap_or_else(make))
         });
         Self {
-            actions: actions.collect(),
+            offers: offers.collect(),
             unknown: Arc::clone(&self.unknown),
             route: Arc::clone(&self.route),
             tokens: tokens.collect(),
@@ -116,9 +125,14 @@ impl Served {
         })
     }
 
-    /// Where calls to the action of that name are counted.
-    pub fn meters(&self, action: &str) -> &CallMeters {
-        self.meters.actions.get(action).unwrap_or(&self.meters.unknown)
+    /// The action of that name, with what belongs to it.
+    pub fn offer(&self, action: &str) -> Option<&Offer> {
+        self.meters.offers.get(action)
+    }
+
+    /// Where calls to what is no action are counted.
+    pub fn unknown(&self) -> &CallMeters {
+        &self.meters.unknown
     }
 
     /// Where requests to actions are counted.

@@ -10,7 +10,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,11 +41,25 @@ pub enum Phase {
     Stopped,
 }
 
+impl Phase {
+    const ALL: [Self; 5] =
+        [Self::Starting, Self::Ready, Self::Draining, Self::Closing, Self::Stopped];
+}
+
 /// The phase of a process, or of one group of its listeners. Clones are the same one.
 #[derive(Debug, Clone)]
-pub struct Lifecycle {
-    standing: Arc<watch::Sender<Standing>>,
+pub struct Lifecycle(Arc<Stand>);
+
+/// What those look at who wait, and beside it what every call looks at.
+#[derive(Debug)]
+struct Stand {
+    standing: watch::Sender<Standing>,
+    /// The phase as its place in [`Phase::ALL`], or [`BY_THE_CLOCK`]. Written where `standing` is.
+    at_a_glance: AtomicU8,
 }
+
+/// No phase: there is a hold, whose end has to be compared with the clock.
+const BY_THE_CLOCK: u8 = u8::MAX;
 
 /// How far the process is, and until when its operator keeps calls away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +77,14 @@ impl Standing {
         }
     }
 
+    /// What stands in [`Stand::at_a_glance`].
+    fn at_a_glance(self) -> u8 {
+        match (self.phase, self.held_until) {
+            (Phase::Ready, Some(_)) => BY_THE_CLOCK,
+            (phase, _) => phase as u8,
+        }
+    }
+
     /// Until when it is held, where it is at `now`.
     fn held_at(self, now: Instant) -> Option<Instant> {
         self.held_until.filter(|until| now < *until)
@@ -77,17 +99,29 @@ impl Lifecycle {
     /// One that is [`Phase::Starting`].
     pub fn new() -> Self {
         let standing = Standing { phase: Phase::Starting, held_until: None };
-        Self { standing: Arc::new(watch::Sender::new(standing)) }
+        let at_a_glance = AtomicU8::new(standing.at_a_glance());
+        Self(Arc::new(Stand { standing: watch::Sender::new(standing), at_a_glance }))
     }
 
     /// The phase now. A process that is ready and held is [`Phase::Draining`].
     pub fn phase(&self) -> Phase {
-        self.standing.borrow().phase_at(time::now())
+        let at_a_glance = self.0.at_a_glance.load(Ordering::Acquire);
+        let known = Phase::ALL.get(usize::from(at_a_glance));
+        known.copied().unwrap_or_else(|| self.0.standing.borrow().phase_at(time::now()))
+    }
+
+    /// Changes how it stands by `change`, which says whether it did.
+    fn change(&self, change: impl FnOnce(&mut Standing) -> bool) {
+        self.0.standing.send_if_modified(|standing| {
+            let changed = change(standing);
+            self.0.at_a_glance.store(standing.at_a_glance(), Ordering::Release);
+            changed
+        });
     }
 
     /// Until when it is held by its operator; `None` where it is not.
     pub fn held_until(&self) -> Option<Instant> {
-        self.standing.borrow().held_at(time::now())
+        self.0.standing.borrow().held_at(time::now())
     }
 
     /// Whether new calls are wanted.
@@ -97,7 +131,7 @@ impl Lifecycle {
 
     /// Moves on to `phase`. There is no way back: an earlier phase than the present one is ignored.
     pub fn set(&self, phase: Phase) {
-        self.standing.send_if_modified(|now| {
+        self.change(|now| {
             let later = phase > now.phase;
             if later {
                 now.phase = phase;
@@ -126,7 +160,7 @@ impl Lifecycle {
     /// How it stood before.
     fn replace_hold(&self, until: Option<Instant>) -> Result<Standing, Stopping> {
         let mut before = None;
-        self.standing.send_if_modified(|now| {
+        self.change(|now| {
             let may = now.phase < Phase::Draining;
             if may {
                 before = Some(*now);
@@ -140,7 +174,7 @@ impl Lifecycle {
     /// Waits until `phase` or a later one; a hold is no step towards it. Dropping the future has no
     /// effect.
     pub async fn reached(&self, phase: Phase) {
-        let mut changes = self.standing.subscribe();
+        let mut changes = self.0.standing.subscribe();
         changes
             .wait_for(|now| now.phase >= phase)
             .await
@@ -161,17 +195,17 @@ impl Default for Lifecycle {
 }
 
 /// How many calls are inside, and how many bytes of bodies they hold. Neither passes its maximum;
-/// what does not fit is turned away at once, without waiting. Clones count together.
-#[derive(Debug, Clone)]
+/// what does not fit is turned away at once, without waiting.
+#[derive(Debug)]
 pub struct InFlight {
-    calls: Arc<Room>,
-    bytes: Arc<Room>,
+    calls: Room,
+    bytes: Room,
 }
 
 impl InFlight {
     /// Nobody inside; at most `max_calls` at once, holding at most `max_bytes`.
     pub fn new(max_calls: usize, max_bytes: usize) -> Self {
-        Self { calls: Arc::new(Room::new(max_calls)), bytes: Arc::new(Room::new(max_bytes)) }
+        Self { calls: Room::new(max_calls), bytes: Room::new(max_bytes) }
     }
 
     /// Changes how many may be inside. Who is inside stays: where that are more, nobody is let in
@@ -182,13 +216,13 @@ impl InFlight {
     }
 
     /// Lets one call in until the guard is dropped. `None`: full.
-    pub fn enter(&self) -> Option<Guard> {
-        Room::take(&self.calls, 1)
+    pub fn enter(&self) -> Option<Guard<'_>> {
+        self.calls.take(1)
     }
 
     /// Sets `bytes` aside until the guard is dropped. `None`: they do not fit beside the others.
-    pub fn reserve(&self, bytes: usize) -> Option<Guard> {
-        Room::take(&self.bytes, bytes)
+    pub fn reserve(&self, bytes: usize) -> Option<Guard<'_>> {
+        self.bytes.take(bytes)
     }
 
     /// Whether no further call would be let in now.
@@ -220,12 +254,12 @@ impl InFlight {
 /// A share of what is limited; dropping it gives it back.
 #[derive(Debug)]
 #[must_use = "dropping it gives the share back at once"]
-pub struct Guard {
-    room: Arc<Room>,
+pub struct Guard<'a> {
+    room: &'a Room,
     amount: usize,
 }
 
-impl Guard {
+impl Guard<'_> {
     /// Takes `more` on top. `false`: it does not fit beside the others, and nothing is taken.
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {
@@ -237,7 +271,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.room.taken.fetch_sub(self.amount, Ordering::Relaxed);
     }
@@ -256,8 +290,8 @@ impl Room {
         Self { taken: AtomicUsize::new(0), max: AtomicUsize::new(max) }
     }
 
-    fn take(room: &Arc<Self>, amount: usize) -> Option<Guard> {
-        room.add(amount).then(|| Guard { room: Arc::clone(room), amount })
+    fn take(&self, amount: usize) -> Option<Guard<'_>> {
+        self.add(amount).then(|| Guard { room: self, amount })
     }
 
     fn add(&self, amount: usize) -> bool {
@@ -331,6 +365,16 @@ mod tests {
         assert_eq!(lifecycle.let_go(), Ok(false));
     }
 
+    #[test]
+    fn each_phase_is_known_by_its_place() {
+        for phase in Phase::ALL {
+            let lifecycle = Lifecycle::new();
+            lifecycle.set(phase);
+            assert_eq!(lifecycle.phase(), phase);
+            assert_eq!(lifecycle.0.standing.borrow().phase, phase);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_stops_can_neither_be_held_nor_let_go() {
         let lifecycle = Lifecycle::new();
@@ -347,7 +391,7 @@ mod tests {
     fn the_call_after_the_last_place_is_turned_away_until_one_leaves() {
         let inside = InFlight::new(2, 0);
         let first = inside.enter();
-        let second = inside.clone().enter();
+        let second = inside.enter();
         assert!(first.is_some() && second.is_some());
         assert!(inside.enter().is_none());
         assert_eq!(inside.count(), 2);

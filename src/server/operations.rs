@@ -8,12 +8,16 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Handle, Runtime},
     sync::oneshot,
 };
+use tower::ServiceExt as _;
 
 use crate::{
     background::Background,
@@ -94,6 +98,13 @@ impl Operations {
         let (lifecycle, background) = (self.lifecycle.clone(), self.background.clone());
         let connections = Arc::clone(&self.connections);
         self.background.finish(async move {
+            // Who changes something is noted with where they came from.
+            let app = |peer| {
+                app.clone().map_request(move |mut request: Request| {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    request
+                })
+            };
             serve(listener, None, app, LIMITS, lifecycle, &background, connections).await;
         });
         Ok(())

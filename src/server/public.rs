@@ -4,17 +4,25 @@
 //! What is wrong with a request is told in this order: shed or draining, unknown action, method,
 //! size, content type; then what the pipeline finds.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    future::poll_fn,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
-    Router,
     body::{Body, HttpBody as _},
-    extract::{Path, Request, State},
+    extract::{Request, State},
+    handler::Handler as _,
     http::{
-        HeaderMap, Method, Response, Version,
+        HeaderMap, HeaderName, Method, Response, Version,
         header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+        request::Parts,
     },
-    routing::any,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
@@ -26,8 +34,9 @@ use crate::{
     pipeline::{authenticate::Issuer, call::Call, failure::Failure},
     server::{
         ending::{Ending, Timed, length},
-        in_force::{InForce, Served},
+        in_force::{InForce, Offer, Served},
         lifecycle::{Guard, InFlight, Lifecycle, Phase},
+        listener::App,
         respond::Refusal,
         tokens,
     },
@@ -44,9 +53,14 @@ use crate::{
     time::{self, Deadline},
 };
 
+/// The header by which a caller says how long it waits, in milliseconds.
+const DEADLINE: HeaderName = HeaderName::from_static("x-deadline-ms");
+
 /// Everything between the listener and the pipeline.
 #[derive(Debug)]
 pub struct DataPlane {
+    /// What all paths of actions begin with.
+    root: String,
     in_force: InForce,
     lifecycle: Lifecycle,
     in_flight: InFlight,
@@ -58,15 +72,20 @@ impl DataPlane {
     pub fn new(in_force: InForce, lifecycle: Lifecycle, tracer: Tracer) -> Arc<Self> {
         let settings = &in_force.now().settings;
         let in_flight = InFlight::new(settings.max_in_flight, settings.max_bytes_in_flight);
-        Arc::new(Self { in_force, lifecycle, in_flight, tracer })
+        let root = root(settings);
+        Arc::new(Self { root, in_force, lifecycle, in_flight, tracer })
     }
 
-    /// Its routes.
-    pub fn routes(self: &Arc<Self>) -> Router {
-        Router::new()
-            .route(&route(&self.in_force.now().settings), any(serve))
-            .fallback(serve_other)
-            .with_state(Arc::clone(self))
+    /// What answers its requests: one handler and no router, which would take longer to find the one
+    /// route than the cache to find an answer.
+    pub fn routes(self: &Arc<Self>) -> impl App + Sync + use<> {
+        serve.with_state(Arc::clone(self))
+    }
+
+    /// The action that a path names, as it is written there; nothing where it is no path of actions.
+    fn named<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let name = path.strip_prefix(&*self.root)?;
+        (!name.is_empty() && !name.contains('/')).then_some(name)
     }
 
     /// What is in force now.
@@ -90,43 +109,36 @@ impl DataPlane {
     }
 }
 
-/// What stands for an action in labels.
-fn label(action: Option<&Action>) -> &str {
-    action.map_or(UNKNOWN_ACTION, |action| action.name.as_str())
-}
-
-/// The version of HTTP that a request came by.
-fn http_version(request: &Request) -> &'static str {
-    // The listener speaks no other.
-    if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" }
+/// What all paths of actions begin with.
+fn root(settings: &ServerSettings) -> String {
+    format!("{}/", settings.base_path.trim_end_matches('/'))
 }
 
 /// The template of the data plane's path.
 pub fn route(settings: &ServerSettings) -> String {
-    format!("{}/{{action}}", settings.base_path.trim_end_matches('/'))
+    root(settings) + "{action}"
 }
 
-async fn serve(
-    State(plane): State<Arc<DataPlane>>,
-    action: Result<Path<String>, axum::extract::rejection::PathRejection>,
-    request: Request,
-) -> Response<Body> {
-    let served = plane.in_force.now();
-    let action = action.ok();
-    let action = action.and_then(|Path(name)| served.pipeline.catalog().action(&name).cloned());
-    let trail = plane.begin(&request);
-    plane.respond(&served, served.route(), action, request, &trail).await
-}
-
-/// What is no action's path: that of tokens, or nobody's.
-async fn serve_other(State(plane): State<Arc<DataPlane>>, request: Request) -> Response<Body> {
-    let served = plane.in_force.now();
-    if let Some(issuer) = served.pipeline.schemes().issuer(request.uri().path()) {
-        return plane.issue(&served, issuer, request).await;
+/// A name out of a path; nothing where it is no text.
+fn decoded(name: &str) -> Option<Cow<'_, str>> {
+    if !name.contains('%') {
+        return Some(name.into());
     }
+    percent_encoding::percent_decode_str(name).decode_utf8().ok()
+}
+
+async fn serve(State(plane): State<Arc<DataPlane>>, request: Request) -> Response<Body> {
+    let served = plane.in_force.now();
+    let path = request.uri().path();
+    let (route, offer) = match plane.named(path) {
+        Some(name) => (served.route(), decoded(name).and_then(|name| served.offer(&name))),
+        None => match served.pipeline.schemes().issuer(path) {
+            Some(issuer) => return plane.issue(&served, issuer, request).await,
+            None => (served.other_route(path), None),
+        },
+    };
     let trail = plane.begin(&request);
-    let nowhere = served.other_route(request.uri().path());
-    plane.respond(&served, nowhere, None, request, &trail).await
+    plane.respond(&served, route, offer, request, &trail).await
 }
 
 impl DataPlane {
@@ -142,31 +154,32 @@ impl DataPlane {
         &self,
         served: &Served,
         route: &RouteMeters,
-        action: Option<Arc<Action>>,
+        offer: Option<&Offer>,
         request: Request,
         trail: &Arc<Trail>,
     ) -> Response<Body> {
         let request_id = chance::hex128();
-        let label = label(action.as_deref());
+        let (Parts { method, headers, version, .. }, body) = request.into_parts();
         let mut ending = Ending {
             trail,
             timed: Timed { route, method: trail.method(), began: trail.began(), status: 0 },
-            meters: served.meters(label),
+            meters: offer.map_or(served.unknown(), |offer| &offer.meters),
             bodies: served.bodies(),
             detail: None,
-            unread: !request.body().is_end_stream(),
+            unread: !body.is_end_stream(),
             ended: Ended {
-                upstream: action.as_ref().map(|action| action.upstream.as_str()),
+                upstream: offer.map(|offer| offer.action.upstream.as_str()),
                 detail: None,
                 request_id: &request_id,
-                action: label,
+                action: offer.map_or(UNKNOWN_ACTION, |offer| offer.action.name.as_str()),
                 // What stays if the caller hangs up and this is dropped half-way.
                 outcome: Outcome::Canceled,
                 source: Source::None,
                 status: 0,
                 age: Duration::ZERO,
                 deadline: None,
-                http_version: http_version(&request),
+                // The listener speaks no other.
+                http_version: if version == Version::HTTP_10 { "1.0" } else { "1.1" },
                 bytes_in: 0,
                 bytes_out: 0,
             },
@@ -178,8 +191,12 @@ impl DataPlane {
         if self.in_flight.is_full() {
             return ending.refuse(Refusal::Shed);
         }
-        let read = match &action {
-            Some(action) => self.read(request, &served.settings).await.map(|read| (action, read)),
+        let read = match offer {
+            Some(offer) => {
+                let settings = &served.settings;
+                let read = self.read((&method, &headers), body, settings, settings.max_body).await;
+                read.map(|read| (&offer.action, read))
+            }
             None => Err(Refusal::UnknownAction),
         };
         // A place is taken once the body is there, so that slow senders hold none; how much they
@@ -187,7 +204,8 @@ impl DataPlane {
         let Some(_place) = self.in_flight.enter() else {
             return ending.refuse(Refusal::Shed);
         };
-        let (action, Whole { headers, body, held: _held }) = match read {
+        let (action, (body, _held)) = match read {
+            Ok(_) if !is_json(&headers) => return ending.refuse(Refusal::ContentType),
             Ok(read) => read,
             Err(refusal) => return ending.refuse(refusal),
         };
@@ -196,8 +214,9 @@ impl DataPlane {
         let call = call(action, headers, body, Arc::clone(trail));
         let allowed = call.deadline.instant().saturating_duration_since(trail.began());
         ending.ended.deadline = Some(allowed);
-        let run = trail.within(AssertUnwindSafe(served.pipeline.run(&call)).catch_unwind());
-        let ran = run.await;
+        // Boxed, as it is by far the largest part of a call: what is put around it moves a pointer.
+        let run = Box::pin(served.pipeline.run(&call));
+        let ran = trail.within(AssertUnwindSafe(run).catch_unwind()).await;
         ending.finish(action, &ran.unwrap_or(Err(Failure::Bug)))
     }
 
@@ -209,90 +228,100 @@ impl DataPlane {
             began: time::now(),
             status: 0,
         };
-        let unread = !request.body().is_end_stream();
+        let (Parts { method, headers, .. }, body) = request.into_parts();
+        let unread = !body.is_end_stream();
         let max = served.settings.max_body.min(tokens::MAX_BODY);
         let read = if self.lifecycle.phase() >= Phase::Stopped {
             Err(Refusal::Draining)
         } else if self.in_flight.is_full() {
             Err(Refusal::Shed)
         } else {
-            self.read_whole(request, &served.settings, max).await
+            self.read((&method, &headers), body, &served.settings, max).await
         };
         let place = self.in_flight.enter();
         let read = read.and_then(|whole| place.as_ref().map(|_| whole).ok_or(Refusal::Shed));
-        if let Ok(whole) = &read {
-            served.bodies().read(whole.body.len());
+        if let Ok((body, _held)) = &read {
+            served.bodies().read(body.len());
         }
-        let read = read.as_ref().map(|whole| (&whole.headers, &*whole.body));
+        let read = read.as_ref().map(|(body, _held)| (&headers, &**body));
         let response = tokens::answer(issuer, read.map_err(|refusal| *refusal), unread);
         served.bodies().sent(length(&response));
         timed.status = response.status().as_u16();
         response
     }
 
-    /// Reads a call's request whole, within its limits of form, size and time.
-    async fn read(&self, request: Request, settings: &ServerSettings) -> Result<Whole, Refusal> {
-        let whole = self.read_whole(request, settings, settings.max_body).await?;
-        if is_json(&whole.headers) { Ok(whole) } else { Err(Refusal::ContentType) }
-    }
-
-    /// Reads a POST of at most `max` bytes whole and in time.
-    async fn read_whole(
+    /// Reads the body of a POST, of at most `max` bytes, whole and in time. It holds as many bytes of the
+    /// budget as the guard lives.
+    async fn read(
         &self,
-        request: Request,
+        (method, headers): (&Method, &HeaderMap),
+        body: Body,
         settings: &ServerSettings,
         max: usize,
-    ) -> Result<Whole, Refusal> {
-        if request.method() != Method::POST {
+    ) -> Result<(Bytes, Guard<'_>), Refusal> {
+        if method != Method::POST {
             return Err(Refusal::Method);
         }
-        let (head, body) = request.into_parts();
-        let announced =
-            head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: usize| length > max) {
             return Err(Refusal::TooLarge { max });
         }
-        let reading = tokio::time::timeout(settings.body_timeout, self.collect(body, max));
-        let (body, held) = tokio::select! {
-            biased;
-            read = reading => read.unwrap_or(Err(Refusal::TooSlow)),
-            () = self.lifecycle.heard_out() => Err(Refusal::Draining),
+        let mut whole = pin!(self.collect(body, max));
+        // Mostly it has come with the head, and nobody has to be waited for.
+        let read = match poll_fn(|cx| Poll::Ready(whole.as_mut().poll(cx))).await {
+            Poll::Ready(read) => read,
+            Poll::Pending => Box::pin(self.in_time(whole, settings.body_timeout)).await,
         }?;
-        if is_encoded(&head.headers) {
+        if is_encoded(headers) {
             return Err(Refusal::ContentEncoding);
         }
-        Ok(Whole { headers: head.headers, body, held })
+        Ok(read)
+    }
+
+    /// Waits for a body as long as it may take, and as anybody is heard.
+    async fn in_time<T>(
+        &self,
+        whole: Pin<&mut (impl Future<Output = Result<T, Refusal>> + Send)>,
+        limit: Duration,
+    ) -> Result<T, Refusal> {
+        tokio::select! {
+            biased;
+            read = tokio::time::timeout(limit, whole) => read.unwrap_or(Err(Refusal::TooSlow)),
+            () = self.lifecycle.heard_out() => Err(Refusal::Draining),
+        }
     }
 
     /// Reads a body to its end. It holds as many bytes as have come: a sender that only promises
     /// takes nothing from the others.
-    async fn collect(&self, mut body: Body, max: usize) -> Result<(Bytes, Guard), Refusal> {
+    async fn collect(&self, mut body: Body, max: usize) -> Result<(Bytes, Guard<'_>), Refusal> {
         let mut held = self.in_flight.reserve(0).ok_or(Refusal::Shed)?;
-        let mut whole = BytesMut::new();
-        while let Some(frame) = body.frame().await {
+        // One that comes in one piece is taken as it lies.
+        let mut piece = Bytes::new();
+        let mut joined = BytesMut::new();
+        while !body.is_end_stream()
+            && let Some(frame) = body.frame().await
+        {
             // Trailers are let pass and forgotten.
             let Ok(chunk) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
-            if whole.len() + chunk.len() > max {
+            if piece.len() + joined.len() + chunk.len() > max {
                 return Err(Refusal::TooLarge { max });
             }
             if !held.grow(chunk.len()) {
                 return Err(Refusal::Shed);
             }
-            whole.extend_from_slice(&chunk);
+            if piece.is_empty() && joined.is_empty() {
+                piece = chunk;
+            } else {
+                joined.extend_from_slice(&std::mem::take(&mut piece));
+                joined.extend_from_slice(&chunk);
+            }
         }
-        Ok((whole.freeze(), held))
+        Ok((if joined.is_empty() { piece } else { joined.freeze() }, held))
     }
 }
 
-/// A request read whole, and the bytes that it holds as long as its call lasts.
-struct Whole {
-    headers: HeaderMap,
-    body: Bytes,
-    held: Guard,
-}
-
 fn call(action: &Arc<Action>, headers: HeaderMap, body: Bytes, trail: Arc<Trail>) -> Call {
-    let asked = headers.get("x-deadline-ms").map(|value| {
+    let asked = headers.get(&DEADLINE).map(|value| {
         let digits = value.to_str().ok()?.trim();
         let whole = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
         // More than fits is more than any action takes.
@@ -313,6 +342,9 @@ fn call(action: &Arc<Action>, headers: HeaderMap, body: Bytes, trail: Arc<Trail>
 /// is parsed anyway.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return true };
+    if content_type == "application/json" {
+        return true;
+    }
     let text = content_type.to_str().unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();
     let (kind, form) = essence.split_once('/').unwrap_or_default();

@@ -70,9 +70,9 @@ impl DataPlane {
         *request.uri_mut() = Uri::from_static("/");
         *request.headers_mut() = headers;
         let served = self.in_force();
-        let action = served.pipeline.catalog().action(action).cloned();
         let trail = self.begin(&request);
-        let response = self.respond(&served, served.route(), action, request, &trail).await;
+        let offer = served.offer(action);
+        let response = self.respond(&served, served.route(), offer, request, &trail).await;
         let (mut head, body) = response.into_parts();
         let why = head.extensions.remove::<Why>().map(|Why(detail)| detail.into_owned());
         // Our own bodies are there already and cannot fail.

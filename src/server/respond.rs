@@ -15,7 +15,10 @@ use axum::{
 };
 
 use crate::{
-    catalog::action::{Action, Envelope, Failures},
+    catalog::{
+        action::{Action, Failures},
+        mapping::Enveloped,
+    },
     pipeline::{
         authenticate::{Unproven, Word},
         call::Answer,
@@ -144,13 +147,15 @@ pub(super) struct Why(pub(super) Cow<'static, str>);
 
 /// The response to an answered call.
 pub(super) fn answer(action: &Action, answer: &Answer, request_id: &str) -> Response<Body> {
-    let flat = match action.failures {
-        Failures::Status => answer.body.clone(),
+    let body = match action.failures {
+        Failures::Status => &answer.body,
         Failures::Outcome => {
-            with_outcome(&answer.body, answer.outcome(), 200, answer.is_stale(), answer.age)
+            let (flat, outcome) = (answer.body.flat(), answer.outcome());
+            &with_outcome(flat, outcome, 200, answer.is_stale(), answer.age)
         }
     };
-    json_response(StatusCode::OK, "application/json", enveloped(action, flat), request_id)
+    let body = body.sent(action.envelope);
+    json_response(StatusCode::OK, "application/json", body, request_id)
 }
 
 /// The response to a failed call.
@@ -162,8 +167,9 @@ pub(super) fn failure(action: &Action, failure: &Failure, request_id: &str) -> R
     };
     let mut response = match told {
         Some(defaults) => {
-            let flat = with_outcome(&defaults, outcome, status.as_u16(), false, Duration::ZERO);
-            let flat = enveloped(action, flat);
+            let flat =
+                with_outcome(defaults.flat(), outcome, status.as_u16(), false, Duration::ZERO);
+            let flat = flat.sent(action.envelope);
             let mut told = json_response(StatusCode::OK, "application/json", flat, request_id);
             told.extensions_mut().insert(Why(failure.detail()));
             told
@@ -265,7 +271,7 @@ fn with_outcome(
     status: u16,
     stale: bool,
     age: Duration,
-) -> bytes::Bytes {
+) -> Enveloped {
     let mut text = String::with_capacity(96);
     let members = flat.strip_suffix(b"}").unwrap_or(flat);
     let comma = if members == b"{" { "" } else { "," };
@@ -274,14 +280,7 @@ fn with_outcome(
         text,
         r#"{comma}"outcome":"{word}","status_code":{status},"stale":{stale},"age_seconds":{age}}}"#
     );
-    [members, text.as_bytes()].concat().into()
-}
-
-fn enveloped(action: &Action, flat: bytes::Bytes) -> bytes::Bytes {
-    match action.envelope {
-        Envelope::Flat => flat,
-        Envelope::Data => [b"{\"data\":", &flat[..], b"}"].concat().into(),
-    }
+    Enveloped::around(&[members, text.as_bytes()].concat())
 }
 
 /// Seconds, rounded up, at least one: a client that is told 0 comes back at once.

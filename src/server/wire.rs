@@ -18,7 +18,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -94,7 +94,9 @@ impl Turn {
     /// that the answer is done. To be called once for each request, in their order.
     pub(crate) fn head_complete(&self) -> (HeadFraming, Serving) {
         let marks = &self.0;
-        let index = marks.asked.fetch_add(1, Ordering::Relaxed);
+        let index = self.asked();
+        // Nobody writes it but here, and all of that in one task.
+        marks.asked.store(index + 1, Ordering::Relaxed);
         marks.serving.store(true, Ordering::Relaxed);
         let clear = index < marks.heads.load(Ordering::Relaxed)
             && index < marks.faulty.load(Ordering::Relaxed);
@@ -311,14 +313,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
 /// A timer that follows a moving instant. Instants mostly move away before they come; it then
 /// wakes at the old one and sleeps on, so a busy connection does not touch the timer each time.
 #[derive(Debug, Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
+struct Alarm(Option<Armed>);
+
+#[derive(Debug)]
+struct Armed {
+    sleep: Pin<Box<Sleep>>,
+    /// Whom it wakes.
+    wakes: Waker,
+}
 
 impl Alarm {
     fn poll(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        let Armed { sleep, wakes } = self.0.get_or_insert_with(|| Armed {
+            sleep: Box::pin(tokio::time::sleep_until(due)),
+            wakes: Waker::noop().clone(),
+        });
         if sleep.deadline() > due {
             sleep.as_mut().reset(due);
+        } else if wakes.will_wake(cx.waker()) && !sleep.is_elapsed() {
+            // It is set, and wakes early enough.
+            return Poll::Pending;
         }
+        wakes.clone_from(cx.waker());
         loop {
             ready!(sleep.as_mut().poll(cx));
             if sleep.deadline() >= due {
@@ -331,6 +347,8 @@ impl Alarm {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Wake;
+
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
         time::sleep,
@@ -493,6 +511,34 @@ mod tests {
         });
         let error = tokio::time::timeout(2 * PATIENCE.idle, failed).await.expect("it wakes");
         assert_eq!((error.kind(), now() - start), (io::ErrorKind::TimedOut, PATIENCE.idle));
+    }
+
+    #[derive(Default)]
+    struct Bell(AtomicBool);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_wakes_who_looked_last_however_often_it_was_looked_at() {
+        let bells = [Arc::new(Bell::default()), Arc::new(Bell::default())];
+        let mut alarm = Alarm::default();
+        let due = now() + SECOND;
+        for bell in [0, 0, 1, 1] {
+            let waker = Waker::from(Arc::clone(&bells[bell]));
+            assert!(alarm.poll(due, &mut Context::from_waker(&waker)).is_pending());
+        }
+        tokio::time::advance(2 * SECOND).await;
+        tokio::task::yield_now().await;
+        assert_eq!(bells.each_ref().map(|bell| bell.0.load(Ordering::Relaxed)), [false, true]);
+        let waker = Waker::from(Arc::clone(&bells[1]));
+        let cx = &mut Context::from_waker(&waker);
+        // It has moved on meanwhile, and is set anew.
+        assert!(alarm.poll(due + 2 * SECOND, cx).is_pending());
+        assert!(alarm.poll(due, cx).is_ready());
     }
 
     #[test]

@@ -40,18 +40,27 @@ pub(super) fn status_labels() -> impl Iterator<Item = &'static str> {
     STATUSES.iter().map(|(_, label)| *label).chain(CLASSES)
 }
 
+/// How many those are.
+pub(super) const STATUS_LABELS: usize = STATUSES.len() + CLASSES.len();
+
+/// The place of a status among them, and its label.
+pub(super) fn status_place(status: u16) -> (usize, &'static str) {
+    match STATUSES.iter().position(|(known, _)| *known == status) {
+        Some(place) => (place, STATUSES[place].1),
+        None => {
+            // What is no status is the server's fault, as 5xx are.
+            let class = match usize::from(status / 100) {
+                class @ 1..=4 => class - 1,
+                _ => CLASSES.len() - 1,
+            };
+            (STATUSES.len() + class, CLASSES[class])
+        }
+    }
+}
+
 /// The label of a status.
 pub fn status_label(status: u16) -> &'static str {
-    if let Some((_, label)) = STATUSES.iter().find(|(known, _)| *known == status) {
-        return label;
-    }
-    match status / 100 {
-        1 => "1xx",
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
-    }
+    status_place(status).1
 }
 
 /// The label of a method.

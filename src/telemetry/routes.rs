@@ -10,7 +10,7 @@ use std::{
 use metrics::Histogram;
 
 use crate::telemetry::{
-    attempts::{METHODS, status_label, status_labels},
+    attempts::{METHODS, STATUS_LABELS, status_place},
     metrics::{self as table, Registry},
 };
 
@@ -21,7 +21,8 @@ const CANCELED: &str = "canceled";
 pub struct RouteMeters {
     registry: Arc<Registry>,
     route: String,
-    durations: Vec<(&'static str, &'static str, OnceLock<Histogram>)>,
+    /// By method, then by status, that of nobody's last.
+    durations: [[OnceLock<Histogram>; STATUS_LABELS + 1]; METHODS.len()],
 }
 
 impl fmt::Debug for RouteMeters {
@@ -33,29 +34,27 @@ impl fmt::Debug for RouteMeters {
 impl RouteMeters {
     /// The series of that route, which is a template; empty: of what is no route.
     pub fn new(registry: &Arc<Registry>, route: &str) -> Arc<Self> {
-        let durations = METHODS.into_iter().flat_map(|method| {
-            status_labels().chain([""]).map(move |status| (method, status, OnceLock::new()))
-        });
         Arc::new(Self {
             registry: Arc::clone(registry),
             route: route.to_owned(),
-            durations: durations.collect(),
+            durations: Default::default(),
         })
     }
 
     /// Counts a request of that method that was answered with `status`; 0: its caller hung up before.
     pub fn ended(&self, method: &'static str, status: u16, took: Duration) {
-        let (status, error) = match status {
-            0 => ("", CANCELED),
+        let (place, status, error) = match (status, status_place(status)) {
+            (0, _) => (STATUS_LABELS, "", CANCELED),
             // What the caller did wrong is no error of the server.
-            _ if status < 500 => (status_label(status), ""),
-            _ => (status_label(status), status_label(status)),
+            (..500, (place, label)) => (place, label, ""),
+            (500.., (place, label)) => (place, label, label),
         };
-        let series = self.durations.iter().find(|(m, s, _)| (*m, *s) == (method, status));
-        let Some((.., series)) = series else {
-            debug_assert!(false, "no series for {method} {status}");
+        let by_status = METHODS.iter().zip(&self.durations).find(|(known, _)| **known == method);
+        let Some((_, by_status)) = by_status else {
+            debug_assert!(false, "no series for {method}");
             return;
         };
+        let series = &by_status[place];
         let histogram = series.get_or_init(|| {
             let labels = [method, &*self.route, status, error];
             self.registry.histogram(&table::SERVER_DURATION, &labels)

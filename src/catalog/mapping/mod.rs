@@ -1,14 +1,15 @@
 //! Mappings: from an upstream's reply to the flat object that answers a call, checked against the
 //! output contract.
 
+mod enveloped;
 mod reply;
 
 use std::{collections::HashSet, sync::Arc};
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
 
+pub use self::enveloped::Enveloped;
 use self::reply::Document;
 use crate::catalog::{
     form::Form,
@@ -154,7 +155,7 @@ impl Mapping {
     ///
     /// # Errors
     /// [`MappingError`], for the first output at fault.
-    pub fn apply(&self, reply: &[u8]) -> Result<Bytes, MappingError> {
+    pub fn apply(&self, reply: &[u8]) -> Result<Enveloped, MappingError> {
         let document = Document::read(reply, self.takes_arrays)?;
         self.write(|output, plan, out| {
             let found = match &output.source {
@@ -171,7 +172,7 @@ impl Mapping {
     }
 
     /// The object with every output at its default or fixed value; `None` where one has neither.
-    pub fn defaults(&self) -> Option<Bytes> {
+    pub fn defaults(&self) -> Option<Enveloped> {
         self.write(|_, plan, out| {
             out.extend_from_slice(plan.stand_in.as_deref().ok_or(())?);
             Ok::<_, ()>(())
@@ -184,7 +185,7 @@ impl Mapping {
     ///
     /// # Errors
     /// A sentence for each output at fault.
-    pub fn check(&self, object: &Map<String, Value>) -> Result<Bytes, Vec<String>> {
+    pub fn check(&self, object: &Map<String, Value>) -> Result<Enveloped, Vec<String>> {
         let mut wrong = Vec::new();
         let known = |name: &str| self.outputs.iter().any(|output| *output.name == *name);
         for name in object.keys().filter(|name| !known(name)) {
@@ -214,18 +215,19 @@ impl Mapping {
     fn write<E>(
         &self,
         mut value: impl FnMut(&Output, &Plan, &mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Bytes, E> {
+    ) -> Result<Enveloped, E> {
         let known = |plan: &Plan| plan.key.len() + plan.stand_in.as_ref().map_or(0, Vec::len) + 32;
-        let mut out = Vec::with_capacity(2 + self.plans.iter().map(known).sum::<usize>());
-        if self.plans.is_empty() {
-            out.push(b'{');
-        }
-        for (output, plan) in self.outputs.iter().zip(&self.plans) {
-            out.extend_from_slice(&plan.key);
-            value(output, plan, &mut out)?;
-        }
-        out.push(b'}');
-        Ok(out.into())
+        Enveloped::write(2 + self.plans.iter().map(known).sum::<usize>(), |out| {
+            if self.plans.is_empty() {
+                out.push(b'{');
+            }
+            for (output, plan) in self.outputs.iter().zip(&self.plans) {
+                out.extend_from_slice(&plan.key);
+                value(output, plan, out)?;
+            }
+            out.push(b'}');
+            Ok(())
+        })
     }
 }
 

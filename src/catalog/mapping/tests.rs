@@ -64,8 +64,8 @@ fn apply(
     mapping.apply(reply.as_bytes()).map(|answer| text(&answer))
 }
 
-fn text(bytes: &Bytes) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+fn text(answer: &Enveloped) -> String {
+    String::from_utf8(answer.flat().to_vec()).unwrap()
 }
 
 #[test]
@@ -367,7 +367,7 @@ proptest! {
     #[test]
     fn a_string_comes_through_as_it_is(name in any::<String>(), other in any::<String>()) {
         let reply = json!({"x": other, "name": name}).to_string();
-        let answer: Value = serde_json::from_slice(&tutorial().apply(reply.as_bytes()).unwrap()).unwrap();
+        let answer: Value = serde_json::from_slice(&tutorial().apply(reply.as_bytes()).unwrap().flat()).unwrap();
         prop_assert_eq!(&answer["full_name"], &json!(name));
         prop_assert_eq!(answer.as_object().unwrap().len(), 4);
     }

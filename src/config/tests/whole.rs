@@ -125,8 +125,8 @@ fn a_key_without_what_is_sent_is_refused_and_a_fallback_takes_the_order_of_the_o
     );
     let good = super::good_but("genesys_timeout: 10s", "fallback: {premium: true, name: x}");
     let loaded = parse("f", &good, &super::no_env).unwrap();
-    let fallback = loaded.catalog.actions["customer-lookup"].fallback.as_deref();
-    assert_eq!(fallback, Some(&br#"{"name":"x","premium":true}"#[..]));
+    let fallback = loaded.catalog.actions["customer-lookup"].fallback.as_ref();
+    assert_eq!(fallback.unwrap().flat(), br#"{"name":"x","premium":true}"#);
 }
 
 #[test]

@@ -95,7 +95,7 @@ pub trait FetchFailure: Decided + Clone + Send + Sync + 'static {
 /// An answer, and who gave it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// The flat object, serialised; `None`: it is known that there is no such record.
+    /// What was fetched; `None`: it is known that there is no such record.
     pub answer: Option<Bytes>,
     /// Who answered.
     pub source: Source,

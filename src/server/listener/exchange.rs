@@ -8,7 +8,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes},
     response::Response,
 };
@@ -17,12 +16,12 @@ use hyper::{
     body::{Frame, Incoming, SizeHint},
     upgrade::OnUpgrade,
 };
-use tower::ServiceExt as _;
 
 use crate::{
     chance,
     server::{
         lifecycle::{Lifecycle, Phase},
+        listener::App,
         problem::problem,
         wire::{HeadFraming, Serving, Turn},
     },
@@ -30,16 +29,19 @@ use crate::{
 };
 
 /// Answers one request of a connection.
-pub(super) async fn answer(
-    request: Request<Incoming>,
-    app: Router,
-    turn: Turn,
-    lifecycle: Lifecycle,
+pub(super) async fn answer<A: App>(
+    mut request: Request<Incoming>,
+    mut app: A,
+    turn: &Turn,
+    lifecycle: &Lifecycle,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (framing, serving) = turn.head_complete();
     let mut response = match refusal(&request, framing) {
         Some(refusal) => refusal.answer(),
-        None => app.oneshot(without_upgrade(request)).await?,
+        None => {
+            without_upgrade(&mut request);
+            app.call(request.map(Body::new)).await?
+        }
     };
     // Asked again, because it may have begun while the application was at work.
     if lifecycle.phase() >= Phase::Draining {
@@ -73,19 +75,35 @@ fn host_is_acceptable(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => {
-            Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+            is_plain(host.as_bytes())
+                || Authority::try_from(host.as_bytes())
+                    .is_ok_and(|host| !host.as_str().contains('@'))
         }
         (None, _) => version < Version::HTTP_11,
         (Some(_), Some(_)) => false,
     }
 }
 
+/// Whether it is a name or an IPv4 address with or without a port, as nearly all are: seen without taking
+/// it apart.
+fn is_plain(host: &[u8]) -> bool {
+    let name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let end = host.iter().position(|byte| !name(byte)).unwrap_or(host.len());
+    match host.split_at(end) {
+        ([], _) => false,
+        (_, []) => true,
+        (_, [b':', port @ ..]) => {
+            (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit)
+        }
+        (_, _) => false,
+    }
+}
+
 /// An upgrade is a wish that a server may ignore; without these nothing behind can honour it.
-fn without_upgrade(mut request: Request<Incoming>) -> Request<Incoming> {
+fn without_upgrade(request: &mut Request<Incoming>) {
     if request.headers_mut().remove(header::UPGRADE).is_some() {
         request.extensions_mut().remove::<OnUpgrade>();
     }
-    request
 }
 
 fn close_after(headers: &mut HeaderMap) {
@@ -147,7 +165,18 @@ impl hyper::body::Body for AnswerBody {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::proptest;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_is_an_authority(host in "[a-zA-Z0-9._:@-]{0,12}") {
+            if is_plain(host.as_bytes()) {
+                assert!(Authority::try_from(&*host).is_ok_and(|host| !host.as_str().contains('@')));
+            }
+        }
+    }
 
     fn acceptable(version: Version, hosts: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();

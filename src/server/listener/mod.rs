@@ -8,7 +8,8 @@ mod exchange;
 mod tls;
 
 use std::{
-    io,
+    convert::Infallible,
+    io, iter,
     net::{self, SocketAddr},
     sync::{
         Arc,
@@ -17,16 +18,16 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::ConnectInfo};
-use futures_util::FutureExt as _;
-use http::Request;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::{extract::Request, response::Response};
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tower::Service;
 
 use crate::{
     background::Background,
@@ -89,19 +90,28 @@ impl ConnectionLimits {
     }
 
     fn http(&self) -> http1::Builder {
-        let Patience { header, idle, .. } = self.patience;
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .keep_alive(true)
+        http.keep_alive(true)
             .half_close(false)
             .max_headers(self.max_headers)
             .max_header_size(self.max_header_bytes)
             .max_buf_size(self.max_header_bytes.max(LEAST_BUFFER))
-            // Covers rest and head in one, so it lies beyond both: [`TimedIo`] decides, and this is
-            // the net below it.
-            .header_read_timeout(idle.saturating_add(header).saturating_add(header));
+            // One clock for rest and head together, set anew for each request. [`TimedIo`] has two,
+            // and touches them seldom.
+            .header_read_timeout(None);
         http
     }
+}
+
+/// What answers requests. A clone is taken for each.
+pub trait App:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send
+{
+}
+
+impl<A> App for A where
+    A: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send
+{
 }
 
 /// Binds `address` with a queue long enough for a burst. Fails when the address is taken, not this
@@ -115,36 +125,32 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts until [`Phase::Closing`], over TLS where there is `tls`, then returns; the connections live on in `background` until
-/// their last answer is out, and whoever stops that bounds it. `connections` counts the open ones.
+/// their last answer is out, and whoever stops that bounds it. `app` makes what answers the requests of a
+/// peer. `connections` counts the open ones.
 ///
 /// From [`Phase::Draining`] on, answers ask for the connection to be closed. At [`Phase::Closing`] what
 /// waits in the queue is accepted too, since it would be reset; connections without a whole request are
 /// closed at once, handshakes have [`LAST_WORD`](super::lifecycle::LAST_WORD).
-pub async fn serve(
+pub async fn serve<A: App + Sync + 'static>(
     listener: TcpListener,
     tls: Option<Tls>,
-    app: Router,
+    app: impl Fn(SocketAddr) -> A,
     limits: ConnectionLimits,
     lifecycle: Lifecycle,
     background: &Background,
     connections: Arc<AtomicUsize>,
 ) {
-    let host = Host {
-        http: limits.http(),
-        patience: limits.patience,
-        lifecycle: lifecycle.clone(),
-        tls,
-        app,
-    };
+    let host =
+        Host { http: limits.http(), patience: limits.patience, lifecycle: lifecycle.clone(), tls };
     let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
     let mut failures = AcceptFailures::default();
     let closing = lifecycle.reached(Phase::Closing);
     tokio::pin!(closing);
     let welcome = |(socket, peer, permit)| {
         let place = Place::new(permit, &connections);
-        let host = host.clone();
+        let (host, app) = (host.clone(), app(peer));
         background.finish(async move {
-            host.receive(socket, peer).await;
+            host.receive(socket, app).await;
             drop(place);
         });
     };
@@ -235,15 +241,14 @@ struct Host {
     patience: Patience,
     lifecycle: Lifecycle,
     tls: Option<Tls>,
-    app: Router,
 }
 
 impl Host {
     /// Serves one connection to its end, the handshake before it included. A panic in the
     /// application ends it and nothing else.
-    async fn receive(&self, socket: TcpStream, peer: SocketAddr) {
+    async fn receive(&self, socket: TcpStream, app: impl App + Sync) {
         let Some(tls) = &self.tls else {
-            return self.converse(socket, peer, Generation::of_all()).await;
+            return self.converse(socket, app, Generation::of_all()).await;
         };
         let shaken = tokio::select! {
             biased;
@@ -251,31 +256,36 @@ impl Host {
             () = self.lifecycle.heard_out() => None,
         };
         if let Some((stream, generation)) = shaken {
-            self.converse(stream, peer, generation).await;
+            self.converse(stream, app, generation).await;
         }
     }
 
     /// Answers what comes on `stream`. Errors are the client's doing (it hung up, was too slow, or
     /// spoke no HTTP) and end it quietly. Once its generation is over it ends as at
     /// [`Phase::Closing`].
-    async fn converse<S>(&self, stream: S, peer: SocketAddr, generation: Generation)
+    async fn converse<S>(&self, stream: S, app: impl App + Sync, generation: Generation)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let turn = Turn::new();
+        let turn = &Turn::new();
         let io = TimedIo::new(stream, self.patience, turn.clone());
-        let service = service_fn(|mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            answer(request, self.app.clone(), turn.clone(), self.lifecycle.clone())
-        });
+        let service = service_fn(|request| answer(request, app.clone(), turn, &self.lifecycle));
         let connection = self.http.serve_connection(TokioIo::new(io), service);
         tokio::pin!(connection);
+        // Looked at when they have something to say, and not with each request: a look takes locks that
+        // all connections share.
+        let mut ends: FuturesUnordered<_> = iter::once(async {
+            tokio::select! {
+                () = self.lifecycle.reached(Phase::Closing) => {}
+                () = generation.over() => {}
+            }
+        })
+        .collect();
         tokio::select! {
             // The connection first: a request that has arrived is answered, not cut.
             biased;
             ended = connection.as_mut() => return note_end(ended),
-            () = self.lifecycle.reached(Phase::Closing) => {}
-            () = generation.over() => {}
+            _ = ends.next() => {}
         }
         tokio::select! {
             biased;

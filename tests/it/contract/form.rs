@@ -72,6 +72,16 @@ async fn there_is_nothing_but_the_actions() {
 }
 
 #[tokio::test]
+async fn an_action_is_found_however_its_name_is_written() {
+    let proxy = Setup::new().start().await;
+    for path in ["/data-action/lookup", "/data-action/%6cookup", "/data-action/look%75%70?x=/1"] {
+        let answer = call_path(&proxy, path).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn a_name_is_read_with_its_escapes_and_without_the_query() {
     let proxy = Setup::new().start().await;
     for path in ["/data-action/lookup", "/data-action/look%75p", "/data-action/lookup?a=b"] {

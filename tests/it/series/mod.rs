@@ -31,7 +31,7 @@ impl Scene {
     fn of(yaml: &str) -> Self {
         let rig = Rig::of(yaml, Setup::PLAIN.room, Setup::PLAIN.chance);
         let (plane, lifecycle) = rig.data_plane();
-        Self { rig, routes: plane.routes(), lifecycle }
+        Self { rig, routes: Router::new().fallback_service(plane.routes()), lifecycle }
     }
 
     /// The status of what is answered.

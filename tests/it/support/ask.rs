@@ -207,7 +207,7 @@ impl Heard {
     /// The answer's body.
     #[track_caller]
     pub(crate) fn body(&self) -> &str {
-        std::str::from_utf8(&self.answer().body).expect("answers are UTF-8")
+        std::str::from_utf8(self.answer().body.flat()).expect("answers are UTF-8")
     }
 
     /// Who answered.

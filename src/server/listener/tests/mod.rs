@@ -5,6 +5,7 @@ mod heads;
 mod tls;
 
 use axum::{
+    Router,
     body::Bytes,
     routing::{get, post},
 };
@@ -62,6 +63,7 @@ impl Site {
             (site.app(), site.lifecycle.clone(), site.background.clone());
         let connections = Arc::clone(&site.connections);
         site.background.finish(async move {
+            let app = move |_| app.clone();
             serve(listener, tls, app, limits, lifecycle, &background, connections).await;
         });
         site
