@@ -367,7 +367,7 @@ proptest! {
     #[test]
     fn a_string_comes_through_as_it_is(name in any::<String>(), other in any::<String>()) {
         let reply = json!({"x": other, "name": name}).to_string();
-        let answer: Value = serde_json::from_slice(&tutorial().apply(reply.as_bytes()).unwrap().flat()).unwrap();
+        let answer: Value = serde_json::from_slice(tutorial().apply(reply.as_bytes()).unwrap().flat()).unwrap();
         prop_assert_eq!(&answer["full_name"], &json!(name));
         prop_assert_eq!(answer.as_object().unwrap().len(), 4);
     }
