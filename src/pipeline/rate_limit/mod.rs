@@ -206,29 +206,32 @@ impl RateLimit {
     }
 }
 
-/// What calls must have in common to be counted together. A caller and an input are always within
-/// their organisation: the same customer number means two people in two organisations.
+/// What calls must have in common to be counted together, as values alone: which they are of is the
+/// same for all calls of a limit. A caller and an input are always within their organisation: the
+/// same customer number means two people in two organisations.
 fn key(parts: &[LimitKey], action: &Action, caller: &Caller, input: &ValidInput) -> Facets {
-    let mut fields = Facets::new();
+    let mut values = Facets::new();
+    if parts.iter().any(|part| !matches!(part, LimitKey::All | LimitKey::Action)) {
+        values.push(caller.org().as_bytes());
+    }
     for part in parts {
         match part {
-            LimitKey::All => fields.push(b"all"),
-            LimitKey::Org => fields.push(b"org").push(caller.org().as_bytes()),
-            LimitKey::Caller => fields
-                .push(b"caller")
-                .push(caller.org().as_bytes())
-                .push(caller.client().as_bytes()),
-            LimitKey::Action => fields.push(b"action").push(action.name.as_str().as_bytes()),
+            LimitKey::All | LimitKey::Org => {}
+            LimitKey::Caller => {
+                values.push(caller.client().as_bytes());
+            }
+            LimitKey::Action => {
+                values.push(action.name.as_str().as_bytes());
+            }
             LimitKey::Input(name) => {
-                fields.push(b"input").push(caller.org().as_bytes()).push(name.as_bytes());
                 match input.inputs().get(name) {
                     Some(value) => {
-                        value.with_text(|text| fields.push_option(Some(text.as_bytes())))
+                        value.with_text(|text| values.push_option(Some(text.as_bytes())))
                     }
-                    None => fields.push_option(None),
-                }
+                    None => values.push_option(None),
+                };
             }
-        };
+        }
     }
-    fields
+    values
 }

@@ -208,10 +208,12 @@ async fn a_sweep_forgets_a_key_once_its_bucket_is_full_again() {
         rig.lookup().id(id).heard().await;
     }
     assert_eq!(tracked(), 10.0);
+    rig.until(999).await;
+    assert_eq!(tracked(), 10.0);
+    rig.until(1_000).await;
+    assert_eq!(tracked(), 0.0);
     rig.until(3_000).await;
     assert_eq!(passes(rig.lookup().id(0)).await, 5);
-    rig.until(4_999).await;
-    assert_eq!(tracked(), 10.0);
     rig.until(5_000).await;
     assert_eq!(tracked(), 1.0);
     assert_eq!(passes(rig.lookup().id(0)).await, 2, "a sweep gives nothing away");
