@@ -30,6 +30,8 @@ pub struct Contract {
     fields: Vec<Field>,
     /// One for each field, in the same order; `None` where its type says all.
     schemas: Vec<Option<Schema>>,
+    /// The fields' names.
+    names: Arc<[Arc<str>]>,
 }
 
 /// What is wrong with one input: never a part of its value.
@@ -49,24 +51,30 @@ impl Problem {
 
 /// Inputs that satisfy a contract, in its order. Only [`Contract::accept`] makes them.
 #[derive(Clone, PartialEq)]
-pub struct Inputs(Vec<(Arc<str>, Option<Scalar>)>);
+pub struct Inputs {
+    /// Those of the contract.
+    names: Arc<[Arc<str>]>,
+    /// One for each name.
+    values: Vec<Option<Scalar>>,
+}
 
 impl fmt::Debug for Inputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names alone: the values are a customer's.
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(&*self.names).finish()
     }
 }
 
 impl Inputs {
     /// No inputs at all.
     pub(super) fn none() -> Self {
-        Self(Vec::new())
+        Self { names: Arc::default(), values: Vec::new() }
     }
 
     /// The value of that name; `None` where an optional one was left out or there is none.
     pub fn get(&self, name: &str) -> Option<&Scalar> {
-        self.0.iter().find(|(known, _)| **known == *name).and_then(|(_, value)| value.as_ref())
+        let at = self.names.iter().position(|known| **known == *name)?;
+        self.values[at].as_ref()
     }
 }
 
@@ -90,7 +98,11 @@ impl Contract {
                 }
             }
         }
-        if problems.is_empty() { Ok(Self { fields, schemas }) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let names = fields.iter().map(|field| Arc::clone(&field.name)).collect();
+        Ok(Self { fields, schemas, names })
     }
 
     /// The fields, in the order of the configuration.
@@ -107,27 +119,31 @@ impl Contract {
     ///
     /// # Errors
     /// Every problem, in the order of the contract.
-    pub fn accept(&self, given: &[(String, &RawValue)]) -> Result<Inputs, Vec<Problem>> {
-        let mut inputs = Vec::with_capacity(self.fields.len());
+    pub fn accept<N: AsRef<str>>(&self, given: &[(N, &RawValue)]) -> Result<Inputs, Vec<Problem>> {
+        let mut values = Vec::with_capacity(self.fields.len());
         let mut problems = Vec::new();
         for (field, schema) in self.fields.iter().zip(&self.schemas) {
             match take(field, schema.as_ref(), given) {
-                Ok(value) => inputs.push((Arc::clone(&field.name), value)),
+                Ok(value) => values.push(value),
                 Err(wrong) => {
                     problems.extend(wrong.into_iter().map(|what| Problem::new(&field.name, what)));
                 }
             }
         }
-        if problems.is_empty() { Ok(Inputs(inputs)) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Inputs { names: Arc::clone(&self.names), values })
     }
 }
 
-fn take(
+fn take<N: AsRef<str>>(
     field: &Field,
     schema: Option<&Schema>,
-    given: &[(String, &RawValue)],
+    given: &[(N, &RawValue)],
 ) -> Result<Option<Scalar>, Vec<String>> {
-    let mut found = given.iter().filter(|(name, _)| **name == *field.name).map(|(_, raw)| *raw);
+    let mut found =
+        given.iter().filter(|(name, _)| name.as_ref() == &*field.name).map(|(_, raw)| *raw);
     let raw = match (found.next(), found.next()) {
         // Which of the two was meant is a guess, and a guess here is another customer.
         (Some(_), Some(_)) => return Err(vec!["is given twice".to_owned()]),
@@ -272,7 +288,7 @@ mod tests {
     fn a_contract_without_required_fields_accepts_nothing_at_all() {
         let contract = Contract::new(vec![field("a", Kind::String, false, &json!({}))]).unwrap();
         assert!(contract.all_optional());
-        assert_eq!(contract.accept(&[]).unwrap().get("a"), None);
+        assert_eq!(contract.accept::<&str>(&[]).unwrap().get("a"), None);
         assert!(!self::contract().all_optional());
     }
 }

@@ -105,10 +105,23 @@ impl Scalar {
     pub fn as_text(&self) -> Cow<'_, str> {
         match self {
             Self::String(text) => Cow::Borrowed(text),
-            Self::Integer(integer) => Cow::Owned(integer.to_string()),
-            Self::Number(number) => Cow::Owned(number_text(*number)),
+            Self::Integer(_) | Self::Number(_) => Cow::Owned(self.with_text(str::to_owned)),
             Self::Boolean(true) => Cow::Borrowed("true"),
             Self::Boolean(false) => Cow::Borrowed("false"),
+        }
+    }
+
+    /// What `read` makes of that text, which an integer has on the stack only.
+    pub fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> T {
+        match self {
+            Self::String(text) => read(text),
+            Self::Integer(integer) => match u64::try_from(*integer) {
+                Ok(integer) => read(itoa::Buffer::new().format(integer)),
+                Err(_) => read(itoa::Buffer::new().format(*integer)),
+            },
+            Self::Number(number) => read(&number_text(*number)),
+            Self::Boolean(true) => read("true"),
+            Self::Boolean(false) => read("false"),
         }
     }
 
@@ -117,7 +130,7 @@ impl Scalar {
         match self {
             Self::String(text) => write_json_string(text, out),
             Self::Integer(_) | Self::Number(_) | Self::Boolean(_) => {
-                out.extend_from_slice(self.as_text().as_bytes());
+                self.with_text(|text| out.extend_from_slice(text.as_bytes()));
             }
         }
     }

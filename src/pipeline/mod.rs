@@ -42,7 +42,7 @@ use crate::{
 };
 
 use authenticate::Schemes;
-use cache::{AnswerCache, Asked, Room, key::CacheKey};
+use cache::{AnswerCache, Asked, Room};
 use call::{Answer, Call, Terms};
 use failure::{Failure, Unfetched};
 use rate_limit::{RateLimits, in_flight::OrgsInFlight};
@@ -104,7 +104,7 @@ impl Pipeline {
 
         let fetched = match &action.cache {
             Some(policy) => {
-                let key = CacheKey::new(action, policy, &who.caller, &input);
+                let key = self.cache.key(action, policy, &who.caller, &input);
                 let fetch = self.fetch(action, &input);
                 let deadline = call.deadline;
                 let asked = Asked { action, policy, key, input: &input, deadline, trail };

@@ -99,9 +99,9 @@ fn accept(action: &Action, text: &str) -> Result<ValidInput, Invalid> {
 }
 
 /// The members of `data` in `{"data": {...}}`.
-fn unwrap_data(text: &str) -> Result<Vec<(String, &RawValue)>, Invalid> {
+fn unwrap_data(text: &str) -> Result<Vec<(Text<'_>, &RawValue)>, Invalid> {
     let envelope = object(text).map_err(|error| not_an_object("body", &error))?;
-    let mut found = envelope.iter().filter(|(name, _)| name == "data");
+    let mut found = envelope.iter().filter(|(name, _)| name.0 == "data");
     let Some((_, data)) = found.next() else { return Err(Invalid::MissingData) };
     if found.next().is_some() {
         return Err(form("'data' is given twice"));
@@ -113,7 +113,7 @@ fn unwrap_data(text: &str) -> Result<Vec<(String, &RawValue)>, Invalid> {
 }
 
 /// The members of a JSON object, in order, duplicates included.
-fn object(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+fn object(text: &str) -> Result<Vec<(Text<'_>, &RawValue)>, serde_json::Error> {
     serde_json::from_str::<Members<'_>>(text).map(|members| members.0)
 }
 
@@ -133,13 +133,13 @@ fn form(what: &'static str) -> Invalid {
 
 /// A JSON object whose values stay text: a derived struct would take an array for an object, and a
 /// map the last of duplicate keys.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Vec<(String, &'de RawValue)>;
+            type Value = Vec<(Text<'de>, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -147,12 +147,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(map.size_hint().unwrap_or(4));
-                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                while let Some(member) = map.next_entry::<Text<'de>, &'de RawValue>()? {
                     members.push(member);
                 }
                 Ok(members)
             }
         }
         deserializer.deserialize_map(Object).map(Members)
+    }
+}
+
+/// The text of a JSON string; a copy only where it has escapes.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }

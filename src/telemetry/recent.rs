@@ -44,7 +44,7 @@ pub struct Recent {
     ended: AtomicU64,
     room: usize,
     /// So many places each. A service that nobody has called yet has none.
-    stretches: Box<[OnceLock<Box<[Mutex<Place>]>>]>,
+    stretches: Box<[OnceLock<Stretch>]>,
 }
 
 impl fmt::Debug for Recent {
@@ -52,6 +52,9 @@ impl fmt::Debug for Recent {
         f.debug_struct("Recent").field("ended", &self.ended).finish_non_exhaustive()
     }
 }
+
+/// Places whose memory is taken together.
+type Stretch = Box<[Mutex<Place>]>;
 
 /// A place in the ring.
 struct Place {
@@ -234,7 +237,7 @@ impl Recent {
 }
 
 impl Place {
-    fn blanks() -> Box<[Mutex<Self>]> {
+    fn blanks() -> Stretch {
         (0..STRETCH).map(|_| Mutex::new(Self { number: 0, call: Recalled::blank() })).collect()
     }
 }

@@ -6,6 +6,7 @@ use http::HeaderValue;
 
 use crate::catalog::{
     contract::{Inputs, Problem},
+    scalar::Scalar,
     template::{
         BadTemplate, note,
         text::{self, Piece},
@@ -49,13 +50,13 @@ impl HeaderTemplate {
     pub(super) fn refuse(&self, inputs: &Inputs, problems: &mut Vec<Problem>) {
         for piece in &self.pieces {
             let Piece::Name(name) = piece else { continue };
-            let Some(value) = inputs.get(name) else {
+            // Of the other kinds every value fits.
+            let Some(Scalar::String(value)) = inputs.get(name) else {
                 continue;
             };
-            let value = value.as_text();
             if value.len() > MAX_VALUE {
                 note(problems, name, &format!("must have at most {MAX_VALUE} bytes in a header"));
-            } else if !fits(&value) {
+            } else if !fits(value) {
                 note(problems, name, "must be visible ASCII without a space at its ends");
             }
         }
@@ -69,7 +70,7 @@ impl HeaderTemplate {
             match piece {
                 Piece::Literal(literal) => value.push_str(literal),
                 Piece::Name(name) => match inputs.get(name) {
-                    Some(input) => value.push_str(&input.as_text()),
+                    Some(input) => input.with_text(|text| value.push_str(text)),
                     None if self.pieces.len() == 1 => return None,
                     None => {}
                 },

@@ -81,7 +81,7 @@ impl RequestTemplate {
     /// when a call is validated, so that the caller is told.
     pub fn refuse(&self, inputs: &Inputs) -> Vec<Problem> {
         let mut problems = Vec::new();
-        self.url.expand(inputs, &mut problems);
+        self.url.refuse(inputs, &mut problems);
         self.refuse_in_headers(inputs, &mut problems);
         problems
     }

@@ -105,6 +105,18 @@ impl Authority {
             Remembered::Aged(caller) => Some(caller),
             Remembered::Nothing => None,
         };
+        // Boxed: who is remembered does not carry what only a question needs.
+        Box::pin(self.inquire((print, token), aged, call)).await
+    }
+
+    /// Who they are as far as the authority can tell; one who is known to be good for as long as it
+    /// cannot.
+    async fn inquire(
+        self: &Arc<Self>,
+        (print, token): (Fingerprint, &str),
+        aged: Option<Arc<Caller>>,
+        call: &Call,
+    ) -> Result<Identified, (Unproven, How)> {
         let Some((mut waiter, how)) = self.board(print, token, &call.trail) else {
             return match aged {
                 Some(caller) => Ok(Identified { caller, how: How::Stale }),

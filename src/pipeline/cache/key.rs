@@ -1,26 +1,30 @@
-//! Cache keys: which calls may be given the same answer. A key is the fingerprint of length-prefixed
-//! fields, so two different lists of fields never meet in one entry.
+//! Cache keys: which calls may be given the same answer. A key is the keyed fingerprint of
+//! length-prefixed fields, so two different lists of fields never meet in one entry, and nobody can
+//! choose inputs whose keys crowd one place of the table.
 
 use crate::{
     catalog::{
         action::Action,
         policy::{CachePolicy, SharedBy},
     },
-    fingerprint::{Fields, Fingerprint},
+    fingerprint::{Facets, Fingerprint, FingerprintKey},
     pipeline::{authenticate::Caller, validate::ValidInput},
 };
-
-/// Raised when the fields below change: entries of an older form are never met.
-const FORM: &[u8] = b"1";
 
 /// Which calls may be given the same answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CacheKey(Fingerprint);
 
 impl CacheKey {
-    /// The key of a call.
-    pub fn new(action: &Action, policy: &CachePolicy, caller: &Caller, input: &ValidInput) -> Self {
-        Self(fields(action, policy, caller, input).fingerprint())
+    /// The key of a call among those that are made with `keys`.
+    pub fn new(
+        keys: &FingerprintKey,
+        action: &Action,
+        policy: &CachePolicy,
+        caller: &Caller,
+        input: &ValidInput,
+    ) -> Self {
+        Self(keys.of(fields(action, policy, caller, input).bytes()))
     }
 
     /// The bytes.
@@ -36,9 +40,9 @@ pub fn fields(
     policy: &CachePolicy,
     caller: &Caller,
     input: &ValidInput,
-) -> Fields {
-    let mut fields = Fields::new();
-    fields.push(FORM).push(action.name.as_str().as_bytes()).push(action.revision.bytes());
+) -> Facets {
+    let mut fields = Facets::new();
+    fields.push(action.name.as_str().as_bytes()).push(action.revision.bytes());
     match policy.shared_by {
         SharedBy::All => fields.push(b"all"),
         SharedBy::Org => fields.push(b"org").push(caller.org().as_bytes()),
@@ -47,8 +51,11 @@ pub fn fields(
         }
     };
     for name in &policy.key {
-        let value = input.inputs().get(name).map(|value| value.as_text());
-        fields.push(name.as_bytes()).push_option(value.as_deref().map(str::as_bytes));
+        fields.push(name.as_bytes());
+        match input.inputs().get(name) {
+            Some(value) => value.with_text(|text| fields.push_option(Some(text.as_bytes()))),
+            None => fields.push_option(None),
+        };
     }
     fields
 }

@@ -35,7 +35,7 @@ use crate::{
     chance::Chance,
     fingerprint::FingerprintKey,
     mechanism::flight::Boarding,
-    pipeline::{call::Terms, validate::ValidInput},
+    pipeline::{authenticate::Caller, call::Terms, validate::ValidInput},
     telemetry::{
         meters::{CacheMeters, Staleness},
         metrics::Registry,
@@ -192,7 +192,7 @@ pub struct Asked<'a> {
 pub struct AnswerCache<E> {
     memory: Arc<Memory>,
     shelves: BTreeMap<Name, Arc<Shelf<E>>>,
-    /// For whatever must not be kept itself: whose data it is, as whom we ask.
+    /// For whatever must not be kept itself: who asks for what, whose data it is, as whom we ask.
     fingerprints: FingerprintKey,
     stores: Arc<CacheMeters>,
     purges: Arc<Purges>,
@@ -222,6 +222,17 @@ impl<E: FetchFailure> AnswerCache<E> {
         })
     }
 
+    /// Which calls may be given the same answer as this one.
+    pub fn key(
+        &self,
+        action: &Action,
+        policy: &CachePolicy,
+        caller: &Caller,
+        input: &ValidInput,
+    ) -> CacheKey {
+        CacheKey::new(&self.fingerprints, action, policy, caller, input)
+    }
+
     /// The kept answer, or what `fetch` brings. `fetch` is given a deadline and a trail of its own:
     /// it serves others too, and goes on when this call is dropped.
     ///
@@ -242,24 +253,27 @@ impl<E: FetchFailure> AnswerCache<E> {
             .expect("every action with a cache policy has its shelf");
         let purges = self.purges.count();
         let known = self.memory.get(&asked.key);
-        let standing = known.as_ref().map(|entry| entry.standing(time::now()));
+        let now = time::now();
+        let standing = known.as_ref().map(|entry| entry.standing(now));
         let (spare, without) = match (known, standing) {
             (Some(entry), Some(Standing::Fresh)) => {
                 let word = if entry.is_absence() { "negative_hit" } else { "hit" };
                 shelf.meters.lookups.count(word);
-                return Ok(shelf.serve(&entry, Staleness::Fresh));
+                return Ok(shelf.serve(&entry, Staleness::Fresh, now));
             }
             (Some(entry), Some(Standing::Revalidating)) => {
                 shelf.meters.lookups.count("stale");
                 self.refresh(shelf, asked, fetch);
-                return Ok(shelf.serve(&entry, Staleness::Stale));
+                return Ok(shelf.serve(&entry, Staleness::Stale, now));
             }
             (Some(entry), Some(Standing::Spare)) => (Some(entry), "expired"),
             (Some(_), _) => (None, "expired"),
             (None, _) => (None, "miss"),
         };
         let had_spare = spare.is_some();
-        let answered = self.board(shelf, asked, (spare, purges, without), fetch).await;
+        // Boxed: a hit does not carry what only a miss needs.
+        let board = self.board(shelf, asked, (spare, purges, without), fetch);
+        let answered = Box::pin(board).await;
         if had_spare {
             let stale = answered.as_ref().is_ok_and(|kept| kept.source == Source::CacheStale);
             shelf.meters.lookups.count(if stale { "stale" } else { without });
@@ -302,7 +316,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             (Boarding::Lead(takeoff, waiter), None) => {
                 if let Some(entry) = self.fresh(asked) {
                     takeoff.land(Ok(entry.answer()));
-                    return Ok(shelf.serve(&entry, Staleness::Fresh));
+                    return Ok(shelf.serve(&entry, Staleness::Fresh, time::now()));
                 }
                 shelf.meters.coalesced.count("leader");
                 let trail = asked.trail.flight();
@@ -323,7 +337,7 @@ impl<E: FetchFailure> AnswerCache<E> {
             (Err(no_answer), Some(entry))
                 if no_answer.may_be_stood_in_for() && !self.was_removed(&entry, purges) =>
             {
-                Ok(shelf.serve(&entry, Staleness::Stale))
+                Ok(shelf.serve(&entry, Staleness::Stale, time::now()))
             }
             (waited, _) => waited,
         }
@@ -373,7 +387,7 @@ impl<E: FetchFailure> AnswerCache<E> {
     /// Whose data the answer to these inputs is.
     fn customer(&self, policy: &CachePolicy, input: &ValidInput) -> Option<Customer> {
         let value = input.inputs().get(policy.customer.as_deref()?)?;
-        Some(self.customer_of(&value.as_text()))
+        Some(value.with_text(|text| self.customer_of(text)))
     }
 
     /// The customer of that name.

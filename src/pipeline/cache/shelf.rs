@@ -134,8 +134,7 @@ impl<E: FetchFailure> Shelf<E> {
     }
 
     /// An answer out of the cache.
-    pub(super) fn serve(&self, entry: &Entry, staleness: Staleness) -> Kept {
-        let now = time::now();
+    pub(super) fn serve(&self, entry: &Entry, staleness: Staleness, now: Instant) -> Kept {
         let age = entry.age(now);
         self.meters.served(staleness, age);
         let source = match staleness {

@@ -24,7 +24,7 @@ use governor::{
 };
 
 use crate::{
-    fingerprint::Fingerprint,
+    fingerprint::{Fingerprint, Passing},
     time::{self, Instant},
 };
 
@@ -38,6 +38,7 @@ const SHARDS: usize = 16;
 pub(super) struct Buckets {
     limiter: RateLimiter<Fingerprint, Table, Ticks, governor::middleware::NoOpMiddleware<Tick>>,
     table: Table,
+    start: Instant,
 }
 
 impl Buckets {
@@ -46,30 +47,24 @@ impl Buckets {
         let quota = Quota::with_period(period)
             .expect("the configuration refuses a rate without end")
             .allow_burst(burst);
-        let clock = Ticks { start: time::now() };
-        let table = Table(Arc::new(Shards {
-            parts: std::array::from_fn(|_| Mutex::default()),
-            overflow: InMemoryState::default(),
-            full_after: period * burst.get(),
-            clock,
-        }));
-        Self { limiter: RateLimiter::new(quota, table.clone(), clock), table }
+        let table = Table::default();
+        let limiter = RateLimiter::new(quota, table.clone(), Ticks::default());
+        Self { limiter, table, start: time::now() }
     }
 
     /// Takes one call out of the bucket of `key`, or says after how long there is one.
-    pub(super) fn take(&self, key: Fingerprint) -> Result<(), Duration> {
-        self.limiter
-            .check_key(&key)
-            .map_err(|not_until| not_until.wait_time_from(self.limiter.clock().now()))
+    pub(super) fn take(&self, key: Fingerprint, now: Instant) -> Result<(), Duration> {
+        let now = self.tick(now);
+        self.limiter.clock().0.store(now.0, Ordering::Relaxed);
+        self.limiter.check_key(&key).map_err(|not_until| not_until.wait_time_from(now))
     }
 
     /// Forgets the buckets that are full again.
-    pub(super) fn sweep(&self) {
-        let shards = &self.table.0;
-        let (now, full_after) = (shards.clock.now(), to_nanos(shards.full_after));
-        for part in &shards.parts {
+    pub(super) fn sweep(&self, now: Instant) {
+        let now = Nanos::from(self.tick(now).0);
+        for part in &self.table.0.parts {
             let mut part = lock(part);
-            part.retain(|_, bucket| Tick(bucket.used.load(Ordering::Relaxed)) + full_after > now);
+            part.retain(|_, full_at| *full_at > now);
             part.shrink_to_fit();
         }
     }
@@ -78,25 +73,22 @@ impl Buckets {
     pub(super) fn len(&self) -> usize {
         self.table.0.parts.iter().map(|part| lock(part).len()).sum()
     }
+
+    fn tick(&self, now: Instant) -> Tick {
+        let since = now.saturating_duration_since(self.start).as_nanos();
+        Tick(u64::try_from(since).unwrap_or(u64::MAX))
+    }
 }
 
 /// governor's state store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Table(Arc<Shards>);
 
-#[derive(Debug)]
-struct Shards {
-    parts: [Mutex<HashMap<Fingerprint, Arc<Bucket>>>; SHARDS],
-    overflow: InMemoryState,
-    full_after: Duration,
-    clock: Ticks,
-}
-
 #[derive(Debug, Default)]
-struct Bucket {
-    state: InMemoryState,
-    /// The tick of its last use.
-    used: AtomicU64,
+struct Shards {
+    /// Of each bucket the time at which it is full again, which is all that GCRA keeps.
+    parts: [Mutex<HashMap<Fingerprint, Nanos, Passing>>; SHARDS],
+    overflow: InMemoryState,
 }
 
 impl StateStore for Table {
@@ -106,20 +98,21 @@ impl StateStore for Table {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let shards = &self.0;
-        let bucket = {
-            let mut part = lock(&shards.parts[usize::from(key.bytes()[0]) % SHARDS]);
-            match part.get(key) {
-                Some(bucket) => Some(Arc::clone(bucket)),
-                None if part.len() >= CAP / SHARDS => None,
-                None => Some(Arc::clone(part.entry(*key).or_default())),
-            }
-        };
-        let Some(bucket) = bucket else {
-            return shards.overflow.measure_and_replace(&NotKeyed::NonKey, decide);
-        };
-        bucket.used.store(shards.clock.now().0, Ordering::Relaxed);
-        bucket.state.measure_and_replace(&NotKeyed::NonKey, decide)
+        let Shards { parts, overflow } = &*self.0;
+        // By the last byte: the first ones say where in its part a key stands.
+        let mut part = lock(&parts[usize::from(key.bytes()[31]) % SHARDS]);
+        if let Some(full_at) = part.get_mut(key) {
+            let (done, next) = decide(Some(*full_at))?;
+            *full_at = next;
+            Ok(done)
+        } else if part.len() < CAP / SHARDS {
+            let (done, next) = decide(None)?;
+            part.insert(*key, next);
+            Ok(done)
+        } else {
+            drop(part);
+            overflow.measure_and_replace(&NotKeyed::NonKey, decide)
+        }
     }
 }
 
@@ -127,11 +120,10 @@ fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
     part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Our clock, as governor wants one.
-#[derive(Debug, Clone, Copy)]
-struct Ticks {
-    start: Instant,
-}
+/// Our clock, as governor wants one: it shows the time of the last call that asked, which may be one
+/// beside the call that reads it, a moment apart.
+#[derive(Debug, Clone, Default)]
+struct Ticks(Arc<AtomicU64>);
 
 /// Nanoseconds since the limit was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,7 +133,7 @@ impl Clock for Ticks {
     type Instant = Tick;
 
     fn now(&self) -> Tick {
-        Tick(to_nanos(time::now().saturating_duration_since(self.start)).as_u64())
+        Tick(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -163,16 +155,16 @@ impl Reference for Tick {
     }
 }
 
-fn to_nanos(duration: Duration) -> Nanos {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn buckets(period_ms: u64, burst: u32) -> Buckets {
         Buckets::new(Duration::from_millis(period_ms), NonZeroU32::new(burst).unwrap())
+    }
+
+    fn take(buckets: &Buckets, key: Fingerprint) -> Result<(), Duration> {
+        buckets.take(key, time::now())
     }
 
     fn key(n: u32) -> Fingerprint {
@@ -183,43 +175,45 @@ mod tests {
     async fn the_promised_wait_is_exact() {
         let buckets = buckets(20, 3);
         for _ in 0..3 {
-            assert_eq!(buckets.take(key(1)), Ok(()));
+            assert_eq!(take(&buckets, key(1)), Ok(()));
         }
-        let wait = buckets.take(key(1)).unwrap_err();
+        let wait = take(&buckets, key(1)).unwrap_err();
         assert_eq!(wait, Duration::from_millis(20));
         tokio::time::advance(wait - Duration::from_millis(1)).await;
-        assert!(buckets.take(key(1)).is_err());
+        assert!(take(&buckets, key(1)).is_err());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(buckets.take(key(1)), Ok(()));
+        assert_eq!(take(&buckets, key(1)), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_key_does_not_use_up_another() {
         let buckets = buckets(20, 1);
-        assert_eq!(buckets.take(key(1)), Ok(()));
-        assert!(buckets.take(key(1)).is_err());
-        assert_eq!(buckets.take(key(2)), Ok(()));
+        assert_eq!(take(&buckets, key(1)), Ok(()));
+        assert!(take(&buckets, key(1)).is_err());
+        assert_eq!(take(&buckets, key(2)), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_key_is_forgotten_once_its_bucket_is_full_again_and_not_before() {
         let buckets = buckets(20, 5);
-        let _ = buckets.take(key(1));
+        for _ in 0..5 {
+            assert_eq!(take(&buckets, key(1)), Ok(()));
+        }
         tokio::time::advance(Duration::from_millis(99)).await;
-        buckets.sweep();
+        buckets.sweep(time::now());
         assert_eq!(buckets.len(), 1);
         tokio::time::advance(Duration::from_millis(1)).await;
-        buckets.sweep();
+        buckets.sweep(time::now());
         assert_eq!(buckets.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_keys_stays_under_the_cap_and_spares_the_known_ones() {
         let buckets = buckets(1000, 2);
-        assert_eq!(buckets.take(key(0)), Ok(()));
-        let refused = (1..150_000).filter(|n| buckets.take(key(*n)).is_err()).count();
+        assert_eq!(take(&buckets, key(0)), Ok(()));
+        let refused = (1..150_000).filter(|n| take(&buckets, key(*n)).is_err()).count();
         assert!(buckets.len() <= CAP);
         assert!(refused > 40_000, "newcomers beyond the cap share one bucket: {refused}");
-        assert_eq!(buckets.take(key(0)), Ok(()));
+        assert_eq!(take(&buckets, key(0)), Ok(()));
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         limit::{Limit, LimitKey},
         name::Name,
     },
-    fingerprint::Fields,
+    fingerprint::{Facets, Fingerprint, FingerprintKey},
     pipeline::{authenticate::Caller, validate::ValidInput},
     telemetry::{
         meters::{self, ReadableWords},
@@ -23,13 +23,18 @@ use crate::{
         stage::Decided,
         trail::Fact,
     },
+    time::{self, Instant},
 };
 
 use local::Buckets;
 
 /// All rate limits of the service.
 #[derive(Debug)]
-pub struct RateLimits(BTreeMap<Name, RateLimit>);
+pub struct RateLimits {
+    limits: BTreeMap<Name, RateLimit>,
+    /// For what calls have in common, which is not kept itself.
+    fingerprints: FingerprintKey,
+}
 
 #[derive(Debug)]
 struct RateLimit {
@@ -110,7 +115,7 @@ impl RateLimits {
         registry: &Registry,
     ) -> Self {
         let limits = limits.iter().map(|(name, limit)| {
-            let before = before.and_then(|known| known.0.get(name));
+            let before = before.and_then(|known| known.limits.get(name));
             let kept = before.filter(|known| known.limit.counts_like(limit));
             let limit = RateLimit {
                 buckets: kept.map_or_else(
@@ -125,7 +130,11 @@ impl RateLimits {
             };
             (name.clone(), limit)
         });
-        Self(limits.collect())
+        let fingerprints = before.map(|known| known.fingerprints.clone());
+        Self {
+            limits: limits.collect(),
+            fingerprints: fingerprints.unwrap_or_else(FingerprintKey::random),
+        }
     }
 
     /// Counts a call against each limit of its action.
@@ -139,8 +148,13 @@ impl RateLimits {
         input: &ValidInput,
     ) -> Result<Admitted, Limited> {
         let mut admitted = Admitted::Allowed;
-        for limit in action.limits.iter().filter_map(|name| self.0.get(name)) {
-            match limit.admit(action, caller, input) {
+        if action.limits.is_empty() {
+            return Ok(admitted);
+        }
+        let now = time::now();
+        for limit in action.limits.iter().filter_map(|name| self.limits.get(name)) {
+            let key = key(&limit.limit.key, action, caller, input);
+            match limit.admit(self.fingerprints.of(key.bytes()), now) {
                 Ok(Admitted::Allowed) => {}
                 Ok(shadowed) => admitted = shadowed,
                 Err(limited) => return Err(limited),
@@ -151,14 +165,15 @@ impl RateLimits {
 
     /// Forgets keys that are as good as new.
     pub fn sweep(&self) {
-        for limit in self.0.values() {
-            limit.buckets.sweep();
+        let now = time::now();
+        for limit in self.limits.values() {
+            limit.buckets.sweep(now);
         }
     }
 
     /// How each limit stands.
     pub fn states(&self) -> impl Iterator<Item = LimitState<'_>> {
-        self.0.values().map(|limit| {
+        self.limits.values().map(|limit| {
             let count = |decision| limit.decisions.of(decision);
             LimitState {
                 limit: &limit.limit,
@@ -172,14 +187,8 @@ impl RateLimits {
 }
 
 impl RateLimit {
-    fn admit(
-        &self,
-        action: &Action,
-        caller: &Caller,
-        input: &ValidInput,
-    ) -> Result<Admitted, Limited> {
-        let key = key(&self.limit.key, action, caller, input).fingerprint();
-        let Err(retry_after) = self.buckets.take(key) else {
+    fn admit(&self, key: Fingerprint, now: Instant) -> Result<Admitted, Limited> {
+        let Err(retry_after) = self.buckets.take(key, now) else {
             self.decisions.count("allowed");
             return Ok(Admitted::Allowed);
         };
@@ -199,8 +208,8 @@ impl RateLimit {
 
 /// What calls must have in common to be counted together. A caller and an input are always within
 /// their organisation: the same customer number means two people in two organisations.
-fn key(parts: &[LimitKey], action: &Action, caller: &Caller, input: &ValidInput) -> Fields {
-    let mut fields = Fields::new();
+fn key(parts: &[LimitKey], action: &Action, caller: &Caller, input: &ValidInput) -> Facets {
+    let mut fields = Facets::new();
     for part in parts {
         match part {
             LimitKey::All => fields.push(b"all"),
@@ -211,12 +220,13 @@ fn key(parts: &[LimitKey], action: &Action, caller: &Caller, input: &ValidInput)
                 .push(caller.client().as_bytes()),
             LimitKey::Action => fields.push(b"action").push(action.name.as_str().as_bytes()),
             LimitKey::Input(name) => {
-                let value = input.inputs().get(name).map(|value| value.as_text());
-                fields
-                    .push(b"input")
-                    .push(caller.org().as_bytes())
-                    .push(name.as_bytes())
-                    .push_option(value.as_deref().map(str::as_bytes))
+                fields.push(b"input").push(caller.org().as_bytes()).push(name.as_bytes());
+                match input.inputs().get(name) {
+                    Some(value) => {
+                        value.with_text(|text| fields.push_option(Some(text.as_bytes())))
+                    }
+                    None => fields.push_option(None),
+                }
             }
         };
     }

@@ -3,7 +3,7 @@
 
 mod parse;
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, slice, sync::Arc};
 
 use url::{Position, Url};
 
@@ -62,15 +62,7 @@ impl UrlTemplate {
 
     /// The names in it.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.path_names().collect();
-        for part in &self.query {
-            match part {
-                Query::Piece(Piece::Literal(_)) => {}
-                Query::Piece(Piece::Name(name)) => names.push(name),
-                Query::Pairs { names: pairs, .. } => names.extend(pairs.iter().map(|name| &**name)),
-            }
-        }
-        names
+        self.path_names().chain(self.query_names()).collect()
     }
 
     /// The names in its path.
@@ -78,11 +70,31 @@ impl UrlTemplate {
         self.segments.iter().flat_map(|segment| text::names(segment))
     }
 
+    fn query_names(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().flat_map(|part| {
+            let (pieces, pairs): (_, &[_]) = match part {
+                Query::Piece(piece) => (slice::from_ref(piece), &[]),
+                Query::Pairs { names, .. } => (&[][..], names),
+            };
+            text::names(pieces).chain(pairs.iter().map(|name| &**name))
+        })
+    }
+
     /// Whether some segment is that input alone.
     pub(super) fn is_segment(&self, input: &str) -> bool {
         let alone =
             |segment: &Vec<Piece>| matches!(&segment[..], [Piece::Name(name)] if **name == *input);
         self.segments.iter().any(alone)
+    }
+
+    /// Adds what makes `inputs` unfit for it: what [`Self::expand`] would add, which is asked only
+    /// where some value is not harmless in every place.
+    pub(super) fn refuse(&self, inputs: &Inputs, problems: &mut Vec<Problem>) {
+        let harmless = self.path_names().all(|name| inputs.get(name).is_some_and(is_harmless))
+            && self.query_names().all(|name| inputs.get(name).is_none_or(is_harmless));
+        if !harmless {
+            self.expand(inputs, problems);
+        }
     }
 
     /// Path and query for `inputs`; adds what makes them unfit for it.
@@ -130,6 +142,19 @@ impl UrlTemplate {
                 what: "does not fit the address of the request".to_owned(),
             }),
         }
+    }
+}
+
+/// Whether `value` can neither be refused nor be a part of a dot segment. Numbers have a digit and
+/// booleans a letter, and neither is long.
+fn is_harmless(value: &Scalar) -> bool {
+    match value {
+        Scalar::String(text) => {
+            text.len() <= MAX_VALUE
+                && text.bytes().all(|c| (b' '..=b'~').contains(&c))
+                && text.bytes().any(|c| c != b'.')
+        }
+        Scalar::Integer(_) | Scalar::Number(_) | Scalar::Boolean(_) => true,
     }
 }
 

@@ -275,6 +275,9 @@ proptest! {
             let inputs = inputs(&[("a", &a), ("b", &b)]);
             let mut problems = Vec::new();
             template.expand(&inputs, &mut problems);
+            let mut refused = Vec::new();
+            template.refuse(&inputs, &mut refused);
+            prop_assert_eq!(&refused, &problems);
             let rendered = template.render(&upstream(), &inputs);
             // Whatever can be refused is refused before: the proof has nothing left to find.
             prop_assert_eq!(rendered.is_ok(), problems.is_empty());
@@ -293,6 +296,29 @@ proptest! {
             let url = Url::parse(&format!("http://h{path}")).unwrap();
             let pairs: Vec<_> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
             prop_assert_eq!(pairs, [a, b]);
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_what_cannot_be_expanded(
+        text in "/[{}?&%.2eab/]{0,16}", a in "[.%2e\u{e9}\n]{0,3}", b in "[.%2ea ]{0,3}", left_out in any::<bool>(),
+    ) {
+        let texts = ["/{a}", "/.{a}{b}", "/%2e{a}/{b}.", "/x{?a,b}", "/{b}?q={a}", "/{c}", &text];
+        for text in texts {
+            let Ok(template) = UrlTemplate::parse(text) else { continue };
+            let all = [("a", &*a), ("b", &*b)];
+            let inputs = inputs(if left_out { &all[..1] } else { &all });
+            let (mut expanded, mut refused) = (Vec::new(), Vec::new());
+            template.expand(&inputs, &mut expanded);
+            template.refuse(&inputs, &mut refused);
+            prop_assert_eq!(refused, expanded, "{} {:?} {:?}", text, &a, &b);
+        }
+        for text in ["/{id}", "/.{rate}{vip}", "/{none}", "/x{?none,id,rate}"] {
+            let template = UrlTemplate::parse(text).unwrap();
+            let (mut expanded, mut refused) = (Vec::new(), Vec::new());
+            template.expand(&typed(), &mut expanded);
+            template.refuse(&typed(), &mut refused);
+            prop_assert_eq!(refused, expanded, "{}", text);
         }
     }
 

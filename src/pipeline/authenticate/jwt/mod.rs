@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::{
     catalog::caller::{Algorithm, Jwt, Scheme},
     client::ClientError,
-    fingerprint::{Fields, Fingerprint, FingerprintKey},
+    fingerprint::{Fingerprint, FingerprintKey},
     pipeline::{
         authenticate::{
             BAD_TOKEN, How, Identified, MAX_JWT, Surroundings, Unproven,
@@ -69,6 +69,17 @@ impl Verifier {
             Remembered::Refused => return Err(refused("invalid", How::Cache)),
             Remembered::Aged(_) | Remembered::Nothing => {}
         }
+        // Boxed: who is remembered does not carry what only a proof needs.
+        Box::pin(self.prove(policy, (text, era), call)).await
+    }
+
+    /// Who they are by the token itself, first read in that era.
+    async fn prove(
+        &self,
+        policy: &Jwt,
+        (text, era): (&str, u64),
+        call: &Call,
+    ) -> Result<Identified, (Unproven, How)> {
         let Some(token) = Token::read(text) else {
             return Err(refused("malformed", How::Local));
         };
@@ -115,9 +126,7 @@ impl Verifier {
     /// What stands for a token under the keys of that epoch. A key that is withdrawn takes with it
     /// what was known of the tokens before, at once and whatever is under way.
     fn print(&self, epoch: u64, text: &str) -> Fingerprint {
-        let mut fields = Fields::new();
-        fields.push(&epoch.to_be_bytes()).push(text.as_bytes());
-        self.key.of(fields.bytes())
+        self.key.of_within(epoch, text.as_bytes())
     }
 
     /// Forgets what is remembered: the next call proves itself anew. Returns of how many.
