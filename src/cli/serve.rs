@@ -1,10 +1,10 @@
 //! `serve`: starts the service, waits for a signal, stops it in order.
 
-use std::path::Path;
+use std::{ffi::OsString, num::NonZero, path::Path, thread};
 
 use anyhow::Context;
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
 
@@ -42,6 +42,7 @@ pub(super) fn run(file: Option<&Path>) -> anyhow::Result<()> {
             probes = %addresses.probes,
             admin = %addresses.admin,
             tls = proxy.tls().is_some(),
+            workers = Handle::current().metrics().num_workers(),
             "ready"
         );
         tokio::select! {
@@ -124,13 +125,25 @@ pub(super) async fn start(
     Ok(Running { proxy, telemetry })
 }
 
-/// The runtime of the calls.
+/// The runtime of the calls. Its workers are as many as `TOKIO_WORKER_THREADS` says, or else as the
+/// container's share of the processors and its affinity leave. A single one is the thread that waits
+/// for the end: then nothing is handed from one thread to another.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread()
-        .thread_name("calls")
-        .enable_all()
-        .build()
-        .context("could not start the runtime")
+    let mut builder = match workers(std::env::var_os("TOKIO_WORKER_THREADS")) {
+        Some(1) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.thread_name("calls").enable_all().build().context("could not start the runtime")
+}
+
+/// How many workers the runtime has; `None` where what is `written` is no number, about which tokio
+/// complains itself.
+fn workers(written: Option<OsString>) -> Option<usize> {
+    match written {
+        Some(written) => written.to_str()?.parse().ok(),
+        // std reads the affinity and the quotas of cgroups, of either version, and rounds down.
+        None => Some(thread::available_parallelism().map_or(1, NonZero::get)),
+    }
 }
 
 /// The signal that asks for the configuration to be read anew.
@@ -164,5 +177,17 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_wins_over_what_the_container_leaves() {
+        assert_eq!(workers(Some("3".into())), Some(3));
+        assert_eq!(workers(Some("many".into())), None);
+        assert!(workers(None) >= Some(1));
     }
 }

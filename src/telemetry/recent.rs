@@ -1,5 +1,5 @@
 //! The last calls, for `/explain`: how each ended and what each stage decided. A ring of fixed memory,
-//! but for what a caller was told (at most 300 bytes a call), without anything of what was asked or answered, and without who asked.
+//! taken stretch by stretch as the first calls come, but for what a caller was told (at most 300 bytes a call), without anything of what was asked or answered, and without who asked.
 //!
 //! A call that ends writes one place, under the lock of that place alone. Whoever reads holds one such
 //! lock at a time, so that no call waits for longer than one record takes to copy.
@@ -7,7 +7,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,6 +26,9 @@ use crate::{
 /// Calls that a service remembers: about 8 MB.
 pub const CALLS: usize = 10_000;
 
+/// Calls whose memory is taken at once.
+const STRETCH: usize = 64;
+
 /// Steps of one call; what is beyond them are attempts, of which the first are left out.
 const STEPS: usize = 16;
 
@@ -39,7 +42,9 @@ const DIGITS: usize = 32;
 pub struct Recent {
     /// How many calls have ended.
     ended: AtomicU64,
-    places: Box<[Mutex<Place>]>,
+    room: usize,
+    /// So many places each. A service that nobody has called yet has none.
+    stretches: Box<[OnceLock<Stretch>]>,
 }
 
 impl fmt::Debug for Recent {
@@ -47,6 +52,9 @@ impl fmt::Debug for Recent {
         f.debug_struct("Recent").field("ended", &self.ended).finish_non_exhaustive()
     }
 }
+
+/// Places whose memory is taken together.
+type Stretch = Box<[Mutex<Place>]>;
 
 /// A place in the ring.
 struct Place {
@@ -131,16 +139,16 @@ impl Id {
 }
 
 impl Recent {
-    /// Room for so many calls, at least one. All its memory is taken now.
+    /// Room for so many calls, at least one.
     pub fn new(calls: usize) -> Arc<Self> {
-        let place = || Mutex::new(Place { number: 0, call: Recalled::blank() });
-        let places = (0..calls.max(1)).map(|_| place()).collect();
-        Arc::new(Self { ended: AtomicU64::new(0), places })
+        let room = calls.max(1);
+        let stretches = (0..room.div_ceil(STRETCH)).map(|_| OnceLock::new()).collect();
+        Arc::new(Self { ended: AtomicU64::new(0), room, stretches })
     }
 
     /// How many calls it has room for.
     pub fn room(&self) -> usize {
-        self.places.len()
+        self.room
     }
 
     /// Remembers a call that has ended, in the place of the oldest.
@@ -180,7 +188,7 @@ impl Recent {
     pub fn find(&self, id: &Id) -> Option<Recalled> {
         let trace = id.as_number();
         let mut of_trace: Option<(u64, Recalled)> = None;
-        for place in &self.places {
+        for place in self.stretches.iter().filter_map(OnceLock::get).flatten() {
             let place = lock(place);
             if place.number == 0 {
                 continue;
@@ -214,7 +222,7 @@ impl Recent {
     /// The calls that may be there, the oldest first.
     fn numbers(&self) -> impl DoubleEndedIterator<Item = u64> + use<> {
         let last = self.ended.load(Ordering::Relaxed);
-        last.saturating_sub(self.places.len() as u64) + 1..=last
+        last.saturating_sub(self.room as u64) + 1..=last
     }
 
     fn recalled(&self, number: u64, wanted: impl Fn(&Recalled) -> bool) -> Option<Recalled> {
@@ -223,7 +231,14 @@ impl Recent {
     }
 
     fn place(&self, number: u64) -> MutexGuard<'_, Place> {
-        lock(&self.places[(number % self.places.len() as u64) as usize])
+        let at = (number % self.room as u64) as usize;
+        lock(&self.stretches[at / STRETCH].get_or_init(Place::blanks)[at % STRETCH])
+    }
+}
+
+impl Place {
+    fn blanks() -> Stretch {
+        (0..STRETCH).map(|_| Mutex::new(Self { number: 0, call: Recalled::blank() })).collect()
     }
 }
 

@@ -32,7 +32,6 @@ pub(super) struct Good {
 struct Kept {
     good: Good,
     fresh_until: Instant,
-    usable_until: Instant,
 }
 
 /// What is remembered about a token.
@@ -106,7 +105,7 @@ impl Verdicts {
             if now < kept.fresh_until {
                 return Remembered::Good(kept.good.caller);
             }
-            if now < kept.usable_until {
+            if now < kept.fresh_until + self.policy.stale_on_outage {
                 return Remembered::Aged(kept.good.caller);
             }
             self.good.invalidate(token);
@@ -140,9 +139,8 @@ impl Verdicts {
         let now = time::now();
         let VerdictPolicy { ttl, endless_ttl, .. } = self.policy;
         let fresh_until = now + if good.expires.is_some() { ttl } else { endless_ttl };
-        let usable_until = fresh_until + self.policy.stale_on_outage;
         self.refused.invalidate(&token);
-        self.good.insert(token, Kept { good, fresh_until, usable_until });
+        self.good.insert(token, Kept { good, fresh_until });
     }
 
     /// Remembers a refusal that was asked for in `era`, if it still lasts, and forgets what was good
@@ -202,7 +200,7 @@ impl Verdicts {
         let (now, wall) = (time::now(), self.wall.since_epoch());
         for (token, kept) in &self.good {
             let expired = kept.good.expires.is_some_and(|expires| wall >= expires);
-            if expired || now >= kept.usable_until {
+            if expired || now >= kept.fresh_until + self.policy.stale_on_outage {
                 self.good.invalidate(&*token);
             }
         }

@@ -11,6 +11,7 @@ use std::{
 use moka::{notification::RemovalCause, sync::Cache};
 
 use crate::{
+    fingerprint::Passing,
     pipeline::cache::{
         Room,
         entry::{Entry, Standing},
@@ -46,7 +47,7 @@ impl Hash for Place {
 
 /// The store.
 pub(super) struct Memory {
-    entries: Cache<Place, Entry>,
+    entries: Cache<Place, Entry, Passing>,
     max_entry: usize,
     capacity: u64,
     meters: Arc<CacheMeters>,
@@ -74,7 +75,7 @@ impl Memory {
                 // counted where it is known whether it expired or was purged
                 RemovalCause::Explicit | RemovalCause::Expired => {}
             })
-            .build();
+            .build_with_hasher(Passing::default());
         Self { entries, max_entry: room.max_entry, capacity: room.memory, meters }
     }
 

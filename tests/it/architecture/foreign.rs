@@ -3,7 +3,7 @@
 use super::{Violation, source::Source};
 
 /// A crate (or all whose names begin so, with `*`) and the modules that may name it.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 27] = [
     ("axum", &["server", "demo"]),
     ("tower", &["server", "demo", "client"]),
     ("hyper", &["server", "demo", "client"]),
@@ -16,6 +16,8 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("tokio_rustls", &["server/listener"]),
     ("arc_swap", &["server", "pipeline/authenticate"]),
     ("moka", &["pipeline/cache", "pipeline/authenticate"]),
+    ("triomphe", &["pipeline/cache"]),
+    ("tikv_jemallocator", &["main"]),
     ("governor", &["pipeline/rate_limit"]),
     ("jsonwebtoken", &["pipeline/authenticate"]),
     ("metrics", &["telemetry"]),
