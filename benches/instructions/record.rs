@@ -75,7 +75,7 @@ impl Row {
     /// How far it is from the recorded figure, in hundredths of that.
     fn change(&self) -> Option<f64> {
         let (now, recorded) = (self.now? as f64, self.recorded? as f64);
-        Some((now / recorded - 1.0) * 100.0)
+        Some((now - recorded) * 100.0 / recorded)
     }
 }
 
