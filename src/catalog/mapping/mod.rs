@@ -2,6 +2,7 @@
 //! output contract.
 
 mod enveloped;
+mod plain;
 mod reply;
 
 use std::{collections::HashSet, sync::Arc};
@@ -10,7 +11,10 @@ use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
 
 pub use self::enveloped::Enveloped;
-use self::reply::Document;
+use self::{
+    plain::{PlainPath, Wanted},
+    reply::Document,
+};
 use crate::catalog::{
     form::Form,
     scalar::{Kind, read_integer, write_json_string},
@@ -52,6 +56,8 @@ pub struct Mapping {
     outputs: Vec<Output>,
     /// One for each output, in the same order.
     plans: Vec<Plan>,
+    /// What of a reply they are made of.
+    wanted: Wanted,
     /// Whether the root of a reply may be an array: where an output is taken out of one.
     takes_arrays: bool,
 }
@@ -65,6 +71,8 @@ struct Plan {
     stand_in: Option<Vec<u8>>,
     /// `None` where its type says all.
     schema: Option<Schema>,
+    /// Where it is taken from, if that is a plain path.
+    path: Option<PlainPath>,
 }
 
 /// Why a reply could not be mapped. Never a part of the reply.
@@ -143,7 +151,15 @@ impl Mapping {
             }
         }
         let takes_arrays = outputs.iter().any(Output::looks_into_an_array);
-        if wrong.is_empty() { Ok(Self { outputs, plans, takes_arrays }) } else { Err(wrong) }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let taken = outputs.iter().zip(&plans).filter_map(|(output, plan)| match output.source {
+            Source::Reply { .. } => Some(plan.path.as_ref()),
+            Source::Fixed(_) => None,
+        });
+        let wanted = Wanted::by(taken);
+        Ok(Self { outputs, plans, wanted, takes_arrays })
     }
 
     /// The outputs, in the order of the configuration, which is the order in answers.
@@ -156,10 +172,10 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`], for the first output at fault.
     pub fn apply(&self, reply: &[u8]) -> Result<Enveloped, MappingError> {
-        let document = Document::read(reply, self.takes_arrays)?;
+        let document = Document::read(reply, &self.wanted, self.takes_arrays)?;
         self.write(|output, plan, out| {
             let found = match &output.source {
-                Source::Reply { from, .. } => document.first(from),
+                Source::Reply { from, .. } => document.first(from, plan.path.as_ref()),
                 Source::Fixed(_) => None,
             };
             match (found, &plan.stand_in) {
@@ -250,7 +266,11 @@ impl Plan {
             write_value(value, &mut out);
             out
         });
-        Ok(Self { key, stand_in, schema })
+        let path = match &output.source {
+            Source::Reply { from, .. } => PlainPath::of(from),
+            Source::Fixed(_) => None,
+        };
+        Ok(Self { key, stand_in, schema, path })
     }
 }
 
