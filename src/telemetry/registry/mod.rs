@@ -4,12 +4,15 @@
 //! A handle is the series itself: to count with it takes an atomic step or two, and asks nobody. What
 //! only the registry knows any more is left out of the text: an action, an upstream or a limit that is
 //! no longer configured. Where it comes back, it goes on from its old value.
+//!
+//! The text is the exporter's. Its own store is not used: that keeps each sample of a histogram until
+//! the next scrape, forgets no series, and measures the processor's clock when it starts.
 
 mod buckets;
 
 use std::{
     collections::BTreeMap,
-    fmt::{self, Display, Write as _},
+    fmt::{self, Display},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +20,11 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge, Histogram, Key, Label};
+use metrics_exporter_prometheus::{
+    LabelSet,
+    formatting::{write_help_line, write_metric_line, write_type_line},
+};
 
 use crate::telemetry::metrics::{Definition, Kind};
 
@@ -109,8 +116,18 @@ impl Registry {
     }
 }
 
-/// Series that were given out, by name and labels. Who asks for the same one gets the same one.
-struct Given<T>(Mutex<BTreeMap<(&'static str, String), (Definition, Arc<T>)>>);
+/// Series that were given out, by name and values of labels. Who asks for the same one gets the same one.
+struct Given<T>(Mutex<BTreeMap<Identity, Series<T>>>);
+
+/// The name of a metric, and the values of its labels.
+type Identity = (&'static str, Vec<String>);
+
+/// One of them.
+struct Series<T> {
+    metric: Definition,
+    labels: LabelSet,
+    kept: Arc<T>,
+}
 
 impl<T> Default for Given<T> {
     fn default() -> Self {
@@ -120,18 +137,22 @@ impl<T> Default for Given<T> {
 
 impl<T> Given<T> {
     fn give(&self, metric: &Definition, values: &[&str], make: impl FnOnce() -> T) -> Arc<T> {
-        let key = (metric.name, labels(metric, values));
+        let key = (metric.name, values.iter().map(|value| (*value).to_owned()).collect());
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, series) = given.entry(key).or_insert_with(|| (*metric, Arc::new(make())));
-        Arc::clone(series)
+        let series = given.entry(key).or_insert_with(|| Series {
+            metric: *metric,
+            labels: labels(metric, values),
+            kept: Arc::new(make()),
+        });
+        Arc::clone(&series.kept)
     }
 
     /// Has those shown that anybody but the registry holds.
-    fn each(&self, mut show: impl FnMut(&Definition, &str, &T)) {
+    fn each(&self, mut show: impl FnMut(&Definition, &LabelSet, &T)) {
         let given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((_, labels), (metric, series)) in &*given {
-            if Arc::strong_count(series) > 1 {
-                show(metric, labels, series);
+        for Series { metric, labels, kept } in given.values() {
+            if Arc::strong_count(kept) > 1 {
+                show(metric, labels, kept);
             }
         }
     }
@@ -165,7 +186,7 @@ impl Scrape<'_> {
             debug_assert!(false, "{} is no single number", metric.name);
             return;
         }
-        self.line(metric, "", &labels(metric, values), value);
+        self.line(metric, &labels(metric, values), value);
     }
 
     /// Everything, in the Prometheus text format 0.0.4.
@@ -175,12 +196,12 @@ impl Scrape<'_> {
             return String::new();
         }
         let load = |series: &AtomicU64| series.load(Ordering::Relaxed);
-        counters.each(|metric, labels, count| self.line(metric, "", labels, load(count)));
+        counters.each(|metric, labels, count| self.line(metric, labels, load(count)));
         gauges.each(|metric, labels, bits| {
-            self.line(metric, "", labels, f64::from_bits(load(bits)));
+            self.line(metric, labels, f64::from_bits(load(bits)));
         });
         seconds.each(|metric, labels, micros| {
-            self.line(metric, "", labels, load(micros) as f64 / 1e6);
+            self.line(metric, labels, load(micros) as f64 / 1e6);
         });
         histograms.each(|metric, labels, buckets| self.histogram(metric, labels, buckets));
         let mut text = String::new();
@@ -190,43 +211,46 @@ impl Scrape<'_> {
                 Kind::Gauge => "gauge",
                 Kind::Histogram(_) => "histogram",
             };
-            let _ = write!(text, "# HELP {name} {}\n# TYPE {name} {kind}\n{lines}\n", metric.help);
+            write_help_line(&mut text, name, None, None, metric.help);
+            write_type_line(&mut text, name, None, None, kind);
+            text += &lines;
+            text.push('\n');
         }
         text
     }
 
-    fn histogram(&mut self, metric: &Definition, labels: &str, buckets: &Buckets) {
-        let comma = if labels.is_empty() { "" } else { "," };
-        let seen = buckets.seen();
-        for (bound, samples) in seen.up_to {
-            let labels = format!("{labels}{comma}le=\"{bound}\"");
-            self.line(metric, "_bucket", &labels, samples);
-        }
-        self.line(metric, "_bucket", &format!("{labels}{comma}le=\"+Inf\""), seen.count);
-        self.line(metric, "_sum", labels, seen.sum);
-        self.line(metric, "_count", labels, seen.count);
+    fn line(&mut self, metric: &Definition, labels: &LabelSet, value: impl Display) {
+        let (name, lines) = self.lines(metric);
+        write_metric_line(lines, name, None, labels, None::<(_, f64)>, value, None);
     }
 
-    fn line(&mut self, metric: &Definition, part: &str, labels: &str, value: impl Display) {
-        let (_, lines) = self.shown.entry(metric.name).or_insert_with(|| (*metric, String::new()));
-        let name = metric.name;
-        let _ = match labels {
-            "" => writeln!(lines, "{name}{part} {value}"),
-            labels => writeln!(lines, "{name}{part}{{{labels}}} {value}"),
-        };
+    fn histogram(&mut self, metric: &Definition, labels: &LabelSet, buckets: &Buckets) {
+        let (name, lines) = self.lines(metric);
+        let seen = buckets.seen();
+        for (bound, samples) in seen.up_to {
+            let up_to = Some(("le", bound));
+            write_metric_line(lines, name, Some("bucket"), labels, up_to, samples, None);
+        }
+        let all = Some(("le", "+Inf"));
+        write_metric_line(lines, name, Some("bucket"), labels, all, seen.count, None);
+        write_metric_line(lines, name, Some("sum"), labels, None::<(_, f64)>, seen.sum, None);
+        write_metric_line(lines, name, Some("count"), labels, None::<(_, f64)>, seen.count, None);
+    }
+
+    /// The lines of that metric so far, and its name.
+    fn lines(&mut self, metric: &Definition) -> (&'static str, &mut String) {
+        let shown = self.shown.entry(metric.name).or_insert_with(|| (*metric, String::new()));
+        (metric.name, &mut shown.1)
     }
 }
 
-/// The labels of a series as they are written between the braces.
-fn labels(metric: &Definition, values: &[&str]) -> String {
+/// The labels of a series, in the order of their metric.
+fn labels(metric: &Definition, values: &[&str]) -> LabelSet {
     debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
-    let mut text = String::new();
-    for (name, value) in metric.labels.iter().zip(values) {
-        let comma = if text.is_empty() { "" } else { "," };
-        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let _ = write!(text, "{comma}{name}=\"{value}\"");
-    }
-    text
+    let labels = metric.labels.iter().zip(values);
+    let labels: Vec<_> =
+        labels.map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
+    LabelSet::from_key_and_global(&Key::from_parts(metric.name, labels), &Default::default())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{Violation, source::Source};
 
 /// A crate (or all whose names begin so, with `*`) and the modules that may name it.
-const HOMES: [(&str, &[&str]); 27] = [
+const HOMES: [(&str, &[&str]); 28] = [
     ("axum", &["server", "demo"]),
     ("tower", &["server", "demo", "client"]),
     ("hyper", &["server", "demo", "client"]),
@@ -21,6 +21,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("governor", &["pipeline/rate_limit"]),
     ("jsonwebtoken", &["pipeline/authenticate"]),
     ("metrics", &["telemetry"]),
+    ("metrics_exporter_prometheus", &["telemetry"]),
     ("metrics_process", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
     ("tracing_opentelemetry", &["telemetry"]),
