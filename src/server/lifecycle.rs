@@ -46,6 +46,14 @@ impl Phase {
         [Self::Starting, Self::Ready, Self::Draining, Self::Closing, Self::Stopped];
 }
 
+const _: () = {
+    let mut place = 0;
+    while place < Phase::ALL.len() {
+        assert!(Phase::ALL[place] as usize == place, "each phase has its place");
+        place += 1;
+    }
+};
+
 /// The phase of a process, or of one group of its listeners. Clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Lifecycle(Arc<Stand>);

@@ -13,7 +13,7 @@
 use std::{
     future::Future,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -336,7 +336,9 @@ impl Alarm {
         }
         wakes.clone_from(cx.waker());
         loop {
-            ready!(sleep.as_mut().poll(cx));
+            // Whatever else this task has done in this turn: a timer that refuses to be looked at is not
+            // set, and nobody would look again.
+            ready!(pin!(tokio::task::unconstrained(sleep.as_mut())).poll(cx));
             if sleep.deadline() >= due {
                 return Poll::Ready(());
             }
@@ -347,7 +349,7 @@ impl Alarm {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
+    use std::{mem, task::Wake};
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -498,6 +500,25 @@ mod tests {
         let (wrote, ()) = tokio::join!(io.write_all(&[0; 65]), late);
         wrote.unwrap();
         assert!(turn.is_at_rest());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_that_is_set_when_its_task_has_no_turn_left_rings_all_the_same() {
+        /// What a task may do in one turn, as tokio counts it.
+        const TURN: usize = 128;
+        for spent in [0, TURN - 1, TURN, 2 * TURN] {
+            let mut alarm = Alarm::default();
+            let due = now() + SECOND;
+            let mut left = spent;
+            let rings = std::future::poll_fn(|cx| {
+                for _ in 0..mem::take(&mut left) {
+                    let _ = pin!(tokio::task::consume_budget()).poll(cx);
+                }
+                alarm.poll(due, cx)
+            });
+            let rang = tokio::time::timeout(2 * SECOND, rings).await;
+            assert!(rang.is_ok() && now() == due, "after {spent}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

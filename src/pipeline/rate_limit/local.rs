@@ -55,7 +55,8 @@ impl Buckets {
     /// Takes one call out of the bucket of `key`, or says after how long there is one.
     pub(super) fn take(&self, key: Fingerprint, now: Instant) -> Result<(), Duration> {
         let now = self.tick(now);
-        self.limiter.clock().0.store(now.0, Ordering::Relaxed);
+        // Never back: who was held up in between must not set the time of those who were not.
+        self.limiter.clock().0.fetch_max(now.0, Ordering::Relaxed);
         self.limiter.check_key(&key).map_err(|not_until| not_until.wait_time_from(now))
     }
 

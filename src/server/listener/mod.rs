@@ -103,7 +103,7 @@ impl ConnectionLimits {
     }
 }
 
-/// What answers requests. A clone is taken for each.
+/// What answers requests. A clone is taken for each, and is not asked whether it is ready: it always is.
 pub trait App:
     Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send
 {

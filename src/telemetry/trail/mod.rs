@@ -281,7 +281,7 @@ impl Trail {
         let now = time::now();
         let mut record = self.lock();
         let began = began.or_else(|| record.steps.last().map(|last| last.began + last.took));
-        let began = began.unwrap_or(now);
+        let began = began.unwrap_or(self.began);
         let took = now.saturating_duration_since(began);
         self.tracer.0.stages[stage as usize].record(took.as_secs_f64());
         let step = Step { failed, here, ..Step::new(stage, began, took, decision) };
