@@ -143,6 +143,7 @@ impl World {
         let sender = telemetry.and_then(|telemetry| telemetry.sender(Wall::System));
         let tracer = Tracer::new(&registry, ratio, false, "/data-action/{action}", Chance::Random)
             .sending(sender)
+            .logging(telemetry.map(|telemetry| telemetry.calls()))
             .remembering(Recent::new(recent::CALLS));
         let served = Served::new(Arc::clone(&pipeline), &settings, &registry);
         let plane = DataPlane::new(InForce::new(served), lifecycle, tracer.clone());

@@ -286,6 +286,7 @@ fn wire(
     let tracer =
         Tracer::new(&registry, ratio, trust, &public::route(&settings.server), around.chance)
             .sending(sender)
+            .logging(around.telemetry.as_ref().map(|telemetry| telemetry.calls()))
             .over_tls(settings.server.tls.is_some())
             .remembering(Arc::clone(&recent));
     let in_force = InForce::new(Served::new(pipeline, &settings, &registry));

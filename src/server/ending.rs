@@ -1,7 +1,7 @@
 //! The end of a call or of another request: what is answered, and what it leaves in metrics, the trail
 //! and the log. However it comes to its end, it leaves that once.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     body::{Body, HttpBody as _},
@@ -31,16 +31,25 @@ pub(super) fn length(response: &Response<Body>) -> usize {
 
 /// A request on its way to its end. However it goes out of scope, it is counted once.
 pub(super) struct Timed<'a> {
-    pub(super) route: &'a RouteMeters,
-    pub(super) method: &'static str,
-    pub(super) began: Instant,
+    route: &'a RouteMeters,
+    method: &'static str,
+    began: Instant,
     /// What it is answered with; 0: not yet.
     pub(super) status: u16,
+    /// How long it took, where somebody has looked at the clock.
+    took: Option<Duration>,
+}
+
+impl<'a> Timed<'a> {
+    /// One that has no answer yet.
+    pub(super) fn of(route: &'a RouteMeters, method: &'static str, began: Instant) -> Self {
+        Self { route, method, began, status: 0, took: None }
+    }
 }
 
 impl Drop for Timed<'_> {
     fn drop(&mut self) {
-        let took = time::now().saturating_duration_since(self.began);
+        let took = self.took.unwrap_or_else(|| time::now().saturating_duration_since(self.began));
         self.route.ended(self.method, self.status, took);
     }
 }
@@ -106,6 +115,6 @@ impl Ending<'_> {
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         let ended = Ended { detail: self.detail.as_deref(), ..self.ended };
-        report::ended(self.trail, self.meters, &ended);
+        self.timed.took = Some(report::ended(self.trail, self.meters, &ended));
     }
 }

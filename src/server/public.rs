@@ -30,7 +30,7 @@ use http_body_util::BodyExt;
 
 use crate::{
     catalog::action::Action,
-    chance,
+    chance::{self, digits, text},
     pipeline::{authenticate::Issuer, call::Call, failure::Failure},
     server::{
         ending::{Ending, Timed, length},
@@ -158,11 +158,11 @@ impl DataPlane {
         request: Request,
         trail: &Arc<Trail>,
     ) -> Response<Body> {
-        let request_id = chance::hex128();
+        let request_id: [u8; 32] = digits(chance::id128());
         let (Parts { method, headers, version, .. }, body) = request.into_parts();
         let mut ending = Ending {
             trail,
-            timed: Timed { route, method: trail.method(), began: trail.began(), status: 0 },
+            timed: Timed::of(route, trail.method(), trail.began()),
             meters: offer.map_or(served.unknown(), |offer| &offer.meters),
             bodies: served.bodies(),
             detail: None,
@@ -170,7 +170,7 @@ impl DataPlane {
             ended: Ended {
                 upstream: offer.map(|offer| offer.action.upstream.as_str()),
                 detail: None,
-                request_id: &request_id,
+                request_id: text(&request_id),
                 action: offer.map_or(UNKNOWN_ACTION, |offer| offer.action.name.as_str()),
                 // What stays if the caller hangs up and this is dropped half-way.
                 outcome: Outcome::Canceled,
@@ -222,12 +222,11 @@ impl DataPlane {
 
     /// Answers a request for a token. It is no call, but the caps of calls hold for it.
     async fn issue(&self, served: &Served, issuer: &Issuer, request: Request) -> Response<Body> {
-        let mut timed = Timed {
-            route: served.other_route(issuer.path()),
-            method: attempts::method_label(request.method()),
-            began: time::now(),
-            status: 0,
-        };
+        let mut timed = Timed::of(
+            served.other_route(issuer.path()),
+            attempts::method_label(request.method()),
+            time::now(),
+        );
         let (Parts { method, headers, .. }, body) = request.into_parts();
         let unread = !body.is_end_stream();
         let max = served.settings.max_body.min(tokens::MAX_BODY);

@@ -40,7 +40,7 @@ use crate::{
     time::Wall,
 };
 
-use log::{Level, Sink};
+use log::{CallLines, Level, Sink};
 use spans::Sender;
 use traces::{Traces, TracesError};
 
@@ -55,6 +55,7 @@ pub struct Telemetry {
     keep: Option<Keep>,
     sink: Sink,
     level: Level,
+    calls: CallLines,
 }
 
 impl Telemetry {
@@ -74,13 +75,14 @@ impl Telemetry {
         };
         let (lines, level) =
             log::layer::<Registry>(settings.log_format, settings.log_level, &sink, Wall::System);
+        let calls = CallLines::new(settings.log_format, Wall::System, &sink, &level);
         let work = traces.as_ref().map(Traces::layer);
         // In a process that has a subscriber already, such as a test's, that one stays.
         let _ = tracing_subscriber::registry().with(lines).with(work).try_init();
         redact::install_panic_hook();
         let ratio = settings.traces.as_ref().map(|traces| traces.sample_ratio);
         let keep = settings.traces.as_ref().map(|traces| traces.keep);
-        Ok(Arc::new(Self { traces, ratio, keep, sink, level }))
+        Ok(Arc::new(Self { traces, ratio, keep, sink, level, calls }))
     }
 
     /// The share of calls whose spans are exported; `None`: nobody takes them.
@@ -91,6 +93,11 @@ impl Telemetry {
     /// Who sends the spans of calls; `None`: nobody takes them.
     pub fn sender(&self, wall: Wall) -> Option<Sender> {
         Some(Sender::new(self.keep?, self.traces.as_ref()?.entrance(), wall))
+    }
+
+    /// Who writes the lines of calls.
+    pub fn calls(&self) -> CallLines {
+        self.calls.clone()
     }
 
     /// The level of log lines.

@@ -177,7 +177,7 @@ mod tests {
         stage(&trail, Stage::Upstream, work).await;
         assert_eq!(trail.decision(Stage::Upstream), Some("answered"));
         assert_eq!(
-            Steps::of(&trail.steps()).took(Stage::Upstream),
+            Steps::of(&trail.steps()).by_stage().took(Stage::Upstream),
             Some(Duration::from_millis(30))
         );
     }
@@ -188,6 +188,9 @@ mod tests {
         let work = stage(&trail, Stage::Upstream, future::pending::<Word>());
         assert!(tokio::time::timeout(Duration::from_secs(2), work).await.is_err());
         assert_eq!(trail.decision(Stage::Upstream), Some("left"));
-        assert_eq!(Steps::of(&trail.steps()).took(Stage::Upstream), Some(Duration::from_secs(2)));
+        assert_eq!(
+            Steps::of(&trail.steps()).by_stage().took(Stage::Upstream),
+            Some(Duration::from_secs(2))
+        );
     }
 }

@@ -20,22 +20,15 @@ impl<'a> Steps<'a> {
         self.0.iter().rev().find(|step| step.stage == stage).map(|step| step.decision)
     }
 
-    /// How long that stage took in all; `None` where the call did not meet it.
-    pub fn took(self, stage: Stage) -> Option<Duration> {
-        let mut times = self.0.iter().filter(|step| step.stage == stage).map(|step| step.took);
-        let first = times.next()?;
-        Some(times.fold(first, |sum, took| sum + took))
-    }
-
-    /// The same of all stages, in one look: the last decision of each, and how long it took in all.
-    pub fn by_stage(self) -> [Option<(&'static str, Duration)>; 8] {
+    /// The stages, in one look.
+    pub fn by_stage(self) -> ByStage {
         let mut stages = [None; 8];
         for step in self.0 {
             let of = &mut stages[step.stage as usize];
             let before = of.map_or(Duration::ZERO, |(_, took)| took);
             *of = Some((step.decision, before + step.took));
         }
-        stages
+        ByStage(stages)
     }
 
     /// How many attempts were made.
@@ -49,22 +42,41 @@ impl<'a> Steps<'a> {
         attempts.find(|step| step.decision != "canceled").map(|step| step.decision)
     }
 
-    /// How long was waited for somebody else: the token authority, a flight, an upstream.
-    pub fn waited(self) -> Duration {
-        let authority = match self.decision(Stage::Authenticate) {
-            Some("remote" | "coalesced" | "stale" | "rejected" | "unavailable") => {
-                self.took(Stage::Authenticate)
-            }
-            _ => None,
-        };
-        let fetch = self.took(Stage::Flight).or_else(|| self.took(Stage::Upstream));
-        authority.unwrap_or_default() + fetch.unwrap_or_default()
-    }
-
     /// In the order in which they began; of two at once the longer one first, which holds the other.
     pub fn as_begun(self) -> Vec<Step> {
         let mut steps = self.0.to_vec();
         steps.sort_by_key(|step| (step.began, Reverse(step.took), step.stage.depth()));
         steps
+    }
+}
+
+/// Of each stage the last decision, and how long it took in all.
+#[derive(Debug, Clone)]
+pub struct ByStage([Option<(&'static str, Duration)>; 8]);
+
+impl ByStage {
+    /// What is known of that stage; `None` where the call did not meet it.
+    pub fn of(&self, stage: Stage) -> Option<(&'static str, Duration)> {
+        self.0[stage as usize]
+    }
+
+    /// The last decision of that stage.
+    pub fn decision(&self, stage: Stage) -> Option<&'static str> {
+        self.of(stage).map(|(decision, _)| decision)
+    }
+
+    /// How long that stage took in all.
+    pub fn took(&self, stage: Stage) -> Option<Duration> {
+        self.of(stage).map(|(_, took)| took)
+    }
+
+    /// How long was waited for somebody else: the token authority, a flight, an upstream.
+    pub fn waited(&self) -> Duration {
+        let authority = match self.of(Stage::Authenticate) {
+            Some(("remote" | "coalesced" | "stale" | "rejected" | "unavailable", took)) => took,
+            _ => Duration::ZERO,
+        };
+        let fetch = self.took(Stage::Flight).or_else(|| self.took(Stage::Upstream));
+        authority + fetch.unwrap_or_default()
     }
 }

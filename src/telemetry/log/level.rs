@@ -3,7 +3,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use tracing_subscriber::filter::Targets;
@@ -18,6 +21,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Level {
     standing: Arc<Mutex<Standing>>,
+    /// The lowest level written, for who asks at each call and waits for no lock.
+    lowest: Arc<AtomicU8>,
     apply: Arc<dyn Fn(Targets) + Send + Sync>,
 }
 
@@ -56,12 +61,21 @@ impl Level {
         apply: impl Fn(Targets) + Send + Sync + 'static,
     ) -> Self {
         let standing = Standing { configured, forced: None };
-        Self { standing: Arc::new(Mutex::new(standing)), apply: Arc::new(apply) }
+        Self {
+            standing: Arc::new(Mutex::new(standing)),
+            lowest: Arc::new(AtomicU8::new(configured as u8)),
+            apply: Arc::new(apply),
+        }
     }
 
     /// The lowest level written.
     pub fn get(&self) -> LogLevel {
         self.now().level()
+    }
+
+    /// Whether our own lines of that level are written.
+    pub(super) fn lets(&self, level: LogLevel) -> bool {
+        self.lowest.load(Ordering::Relaxed) >= level as u8
     }
 
     /// What is written while nothing is forced.
@@ -99,14 +113,19 @@ impl Level {
     fn change(&self, change: impl FnOnce(&mut Standing)) {
         let mut standing = self.now();
         change(&mut standing);
-        (self.apply)(targets(standing.level()));
+        self.apply(standing.level());
+    }
+
+    fn apply(&self, level: LogLevel) {
+        self.lowest.store(level as u8, Ordering::Relaxed);
+        (self.apply)(targets(level));
     }
 
     /// How it stands now.
     fn now(&self) -> MutexGuard<'_, Standing> {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         if standing.forced.take_if(|forced| time::now() >= forced.until).is_some() {
-            (self.apply)(targets(standing.configured));
+            self.apply(standing.configured);
             tracing::info!(
                 target: "holdline::audit",
                 log_level = standing.configured.as_str(),

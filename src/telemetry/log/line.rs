@@ -42,21 +42,54 @@ thread_local! {
     static ROOM: Cell<Room> = Cell::default();
 }
 
+impl Room {
+    /// Takes the thread's room, with the time in it.
+    fn begun(form: LogFormat, wall: Wall) -> Self {
+        let mut room = ROOM.take();
+        room.out.clear();
+        room.out.reserve(USUAL);
+        if form == LogFormat::Json {
+            room.out.extend_from_slice(br#"{"timestamp":""#);
+        }
+        room.second.stamp(&mut room.out, wall.since_epoch());
+        room
+    }
+
+    fn put_back(mut self) {
+        self.out.shrink_to(USUAL);
+        self.spare.shrink_to(USUAL);
+        ROOM.set(self);
+    }
+}
+
+/// Has a line written behind its time, as far as its end, and has it taken.
+pub(super) fn written(
+    form: LogFormat,
+    wall: Wall,
+    write: impl FnOnce(&mut Vec<u8>),
+    take: impl FnOnce(&[u8]),
+) {
+    let mut room = Room::begun(form, wall);
+    write(&mut room.out);
+    end(&mut room.out, form);
+    take(&room.out);
+    room.put_back();
+}
+
 /// Makes the line of `event`, with its end, in UTF-8, and has it taken.
 pub(super) fn made(event: &Event<'_>, form: LogFormat, wall: Wall, take: impl FnOnce(&[u8])) {
-    let Room { mut out, spare, mut second, mut known } = ROOM.take();
-    out.clear();
-    out.reserve(USUAL);
-    if form == LogFormat::Json {
-        out.extend_from_slice(br#"{"timestamp":""#);
-    }
-    second.stamp(&mut out, wall.since_epoch());
+    let Room { out, spare, second, mut known } = Room::begun(form, wall);
     let known_here = Known::of(event.metadata(), form, &mut known);
-    let Tail { mut out, mut spare, .. } = line(event, known_here, out, spare);
+    let Tail { out, spare, .. } = line(event, known_here, out, spare);
     take(&out);
-    out.shrink_to(USUAL);
-    spare.shrink_to(USUAL);
-    ROOM.set(Room { out, spare, second, known });
+    Room { out, spare, second, known }.put_back();
+}
+
+fn end(out: &mut Vec<u8>, form: LogFormat) {
+    out.extend_from_slice(match form {
+        LogFormat::Json => b"}\n",
+        LogFormat::Text => b"\n",
+    });
 }
 
 fn line<'a>(event: &Event<'_>, known: &'a Known, out: Vec<u8>, spare: String) -> Tail<'a> {
@@ -77,10 +110,7 @@ fn line<'a>(event: &Event<'_>, known: &'a Known, out: Vec<u8>, spare: String) ->
     }
     event.record(&mut tail);
     tail.trace_ids();
-    tail.out.extend_from_slice(match known.form {
-        LogFormat::Json => b"}\n",
-        LogFormat::Text => b"\n",
-    });
+    end(&mut tail.out, known.form);
     tail
 }
 
@@ -201,13 +231,13 @@ impl Visit for Tail<'_> {
             if value < 0 {
                 self.out.push(b'-');
             }
-            digits(&mut self.out, value.unsigned_abs(), 1);
+            digits(&mut self.out, value.unsigned_abs());
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         if self.begins(field) {
-            digits(&mut self.out, value, 1);
+            digits(&mut self.out, value);
         }
     }
 
@@ -232,13 +262,7 @@ pub(super) fn number(out: &mut Vec<u8>, value: f64) {
     // The nearest whole number, which takes no look at where it lies.
     let thousandths = (value * 1e3 + 0.5) as u64;
     if value.is_sign_positive() && value < EXACT && thousandths as f64 / 1e3 == value {
-        digits(out, thousandths / 1_000, 1);
-        out.push(b'.');
-        let (mut places, mut rest) = (3, thousandths % 1_000);
-        while places > 1 && rest % 10 == 0 {
-            (places, rest) = (places - 1, rest / 10);
-        }
-        digits(out, rest, places);
+        in_thousandths(out, thousandths);
     } else if value.is_finite() {
         let _ = write!(out, "{value:?}");
     } else {
@@ -246,8 +270,29 @@ pub(super) fn number(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// A number with at least so many digits.
-fn digits(out: &mut Vec<u8>, mut number: u64, at_least: usize) {
+/// So many thousandths, with one to three places.
+#[inline]
+pub(super) fn in_thousandths(out: &mut Vec<u8>, thousandths: u64) {
+    digits(out, thousandths / 1_000);
+    let rest = thousandths % 1_000;
+    let digit = |place: u64| b'0' + (rest / place % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+    // All are written and some taken back, which is quicker than to write as many as it takes.
+    let idle = usize::from(rest % 10 == 0) + usize::from(rest % 100 == 0);
+    out.truncate(out.len() - idle);
+}
+
+/// A whole number.
+#[inline]
+pub(super) fn digits(out: &mut Vec<u8>, number: u64) {
+    if number < 10 {
+        out.push(b'0' + number as u8);
+    } else {
+        more_digits(out, number);
+    }
+}
+
+fn more_digits(out: &mut Vec<u8>, mut number: u64) {
     let mut text = [b'0'; 20];
     let mut from = text.len();
     while number > 0 {
@@ -255,7 +300,7 @@ fn digits(out: &mut Vec<u8>, mut number: u64, at_least: usize) {
         text[from] = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    out.extend_from_slice(&text[from.min(text.len() - at_least)..]);
+    out.extend_from_slice(&text[from..]);
 }
 
 /// `text` as a JSON string, which text lines use as well.
@@ -271,7 +316,7 @@ pub(super) fn quoted(out: &mut Vec<u8>, text: &str) {
 
 /// Whether all of it goes the short way. All bytes are looked at, whatever the first is: so it takes no
 /// branch for each, and sixteen at once where there are as many.
-fn is_plain(text: &[u8]) -> bool {
+pub(super) fn is_plain(text: &[u8]) -> bool {
     let (pieces, rest) = text.as_chunks::<16>();
     let special = |byte: u8| !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\');
     let any = |any, piece: &[u8; 16]| any | piece.iter().fold(false, |any, c| any | special(*c));

@@ -6,6 +6,7 @@
 //! no room is dropped and counted.
 
 mod active;
+mod call;
 mod known;
 mod level;
 mod line;
@@ -26,6 +27,8 @@ use crate::{
 };
 
 pub(super) use active::within;
+pub use call::CallLines;
+pub(super) use call::{Fields, Known, field};
 pub use level::{Forced, Level};
 use sink::Entrance;
 pub use sink::Sink;

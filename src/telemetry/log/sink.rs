@@ -94,7 +94,7 @@ impl Sink {
         ended.unwrap_or_else(PoisonError::into_inner).0.phase = Phase::Ended;
     }
 
-    /// The way in, for the layer.
+    /// The way in, for those who make lines.
     pub(super) fn entrance(&self) -> Entrance {
         Entrance(Arc::clone(&self.queue))
     }
@@ -107,6 +107,7 @@ impl Drop for Sink {
 }
 
 /// The way into a sink.
+#[derive(Clone)]
 pub(super) struct Entrance(Arc<Queue>);
 
 impl Entrance {

@@ -20,7 +20,7 @@ use crate::{
     chance::{self, Chance},
     telemetry::{
         exchange::Exchanged,
-        log,
+        log::{self, CallLines},
         metrics::{Registry, STAGE_DURATION},
         propagation::TraceContext,
         recent::Recent,
@@ -48,6 +48,7 @@ struct Parts {
     stages: [Histogram; 8],
     sender: Option<Sender>,
     recent: Option<Arc<Recent>>,
+    lines: Option<CallLines>,
 }
 
 impl fmt::Debug for Tracer {
@@ -121,6 +122,7 @@ impl Tracer {
             stages,
             sender: None,
             recent: None,
+            lines: None,
         }))
     }
 
@@ -139,6 +141,12 @@ impl Tracer {
     #[must_use]
     pub fn remembering(self, recent: Arc<Recent>) -> Self {
         self.with(|parts| parts.recent = Some(recent))
+    }
+
+    /// The same, with who writes the lines of calls.
+    #[must_use]
+    pub fn logging(self, lines: Option<CallLines>) -> Self {
+        self.with(|parts| parts.lines = lines)
     }
 
     /// The same for calls that come over TLS.
@@ -207,6 +215,11 @@ impl Trail {
     /// Who remembers it.
     pub(super) fn recent(&self) -> Option<&Recent> {
         self.tracer.0.recent.as_deref()
+    }
+
+    /// Who writes its line.
+    pub(super) fn lines(&self) -> Option<&CallLines> {
+        self.tracer.0.lines.as_ref()
     }
 
     /// The context that what we send on belongs to.

@@ -85,7 +85,7 @@ async fn a_caller_who_hangs_up_has_met_what_the_flight_had_met_until_then() {
         let steps = call.trail.steps();
         let words = steps.iter().map(|step| (step.stage, step.decision)).skip(3).collect();
         let words: Vec<_> = words;
-        (words, Steps::of(&steps).waited(), call.trail.met().breaker)
+        (words, Steps::of(&steps).by_stage().waited(), call.trail.met().breaker)
     };
     let left = [(Stage::Flight, "left"), (Stage::Cache, "left")];
     let led = [(Stage::Attempt, "503"), left[0], left[1]];
