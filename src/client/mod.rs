@@ -336,36 +336,63 @@ impl Client {
             }
             Transport::Scripted(script) => script.exchange(request).await?.into(),
         };
-        read(response, cap).await
+        let mut response = response;
+        let mut whole = http::Response::new(read_body(&mut response, cap).await?);
+        *whole.status_mut() = response.status();
+        *whole.version_mut() = response.version();
+        std::mem::swap(whole.headers_mut(), response.headers_mut());
+        Ok(whole)
     }
 }
 
-/// Reads a response to its end, at most `cap` bytes after decompression. Of an error, whose body
-/// nobody reads, what is longer is left out: its status is what counts.
+/// A body that was read and travels on with its head.
+#[derive(Clone)]
+struct Whole(Bytes);
+
+/// Reads a response to its end, at most `cap` bytes after decompression, and keeps its body with it
+/// for [`body_of`]. Of an error, whose body nobody reads, the head alone is kept: its status is what
+/// counts.
 ///
 /// # Errors
 /// [`WireError::BodyTooLarge`] beyond `cap`, and whatever breaks the connection.
-pub async fn read(response: Response, cap: usize) -> Result<http::Response<Bytes>, WireError> {
-    let mut response = response;
+pub async fn read(mut response: Response, cap: usize) -> Result<Response, WireError> {
+    let body = read_body(&mut response, cap).await?;
+    if !response.status().is_success() {
+        // What may be unread goes at once, and its connection with it.
+        return Ok(http::Response::from(response).map(|_| Bytes::new()).into());
+    }
+    response.extensions_mut().insert(Whole(body));
+    Ok(response)
+}
+
+/// The body of a success that was [`read`]; there is one, once.
+pub fn body_of(response: &mut Response) -> Option<Bytes> {
+    response.extensions_mut().remove().map(|Whole(body)| body)
+}
+
+/// The body, at most `cap` bytes of it. What is longer is left out of an error. One that comes at once
+/// is not copied.
+async fn read_body(response: &mut Response, cap: usize) -> Result<Bytes, WireError> {
     let wanted = response.status().is_success();
     if wanted && response.content_length().is_some_and(|length| length > cap as u64) {
         return Err(WireError::BodyTooLarge);
     }
-    let mut body = BytesMut::new();
+    let (mut first, mut body) = (Bytes::new(), BytesMut::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| WireError::of(&error))? {
-        if body.len() + chunk.len() > cap {
+        if first.len() + body.len() + chunk.len() > cap {
             if wanted {
                 return Err(WireError::BodyTooLarge);
             }
             break;
         }
-        body.extend_from_slice(&chunk);
+        if first.is_empty() && body.is_empty() {
+            first = chunk;
+        } else {
+            body.extend_from_slice(&std::mem::take(&mut first));
+            body.extend_from_slice(&chunk);
+        }
     }
-    let mut whole = http::Response::new(body.freeze());
-    *whole.status_mut() = response.status();
-    *whole.version_mut() = response.version();
-    std::mem::swap(whole.headers_mut(), response.headers_mut());
-    Ok(whole)
+    Ok(if body.is_empty() { first } else { body.freeze() })
 }
 
 /// Chooses the one TLS implementation of this process; later calls change nothing.

@@ -15,9 +15,9 @@ use crate::{
     client::{self, Script, WireError},
     mechanism::latency::Latency,
     pipeline::upstream::{
-        errand::{Errand, ExchangeTime},
+        errand::{Leg, Outcome},
         error::AttemptError,
-        pace,
+        pace::Pace,
     },
     telemetry::{
         attempts::{AttemptMeters, Ended},
@@ -42,18 +42,16 @@ pub(super) struct Attempt {
     /// How long answers took lately.
     pub(super) latency: Arc<Latency>,
     pub(super) meters: Arc<AttemptMeters>,
+    /// Asked once more before it is sent.
+    pub(super) pace: Arc<Pace>,
 }
 
-#[async_trait]
-impl Middleware for Attempt {
-    async fn handle(
-        &self,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        let errand = Errand::of(extensions);
-        pace::set_out(extensions)?;
+impl Attempt {
+    /// Sends it and reads the reply.
+    pub(super) async fn send(&self, leg: &mut Leg<'_>) -> Outcome {
+        let errand = leg.errand;
+        self.pace.set_out(errand.urgency, leg.paid.take())?;
+        let mut request = leg.request.take().expect("an attempt sends once");
         let target = Target::Template(Arc::clone(&errand.url_template));
         let trail: &Trail = &errand.trail;
         let mut under_way = UnderWay {
@@ -75,7 +73,9 @@ impl Middleware for Attempt {
         let own_end = Deadline::after(began, self.timeout);
         let ends = own_end.earlier(errand.deadline);
         let exchange = async {
-            let response = next.run(request, extensions).await.map_err(|e| AttemptError::of(&e))?;
+            let mut nobodys = Extensions::new();
+            let sent = leg.wire.clone().run(request, &mut nobodys).await;
+            let response = sent.map_err(|error| AttemptError::of(&error))?;
             Ok(client::read(response, self.max_reply).await?)
         };
         let result = tokio::time::timeout_at(ends.instant(), exchange).await.unwrap_or(Err(
@@ -85,19 +85,15 @@ impl Middleware for Attempt {
                 AttemptError::CutShort
             },
         ));
-        let took = time::now().saturating_duration_since(began);
-        extensions.insert(ExchangeTime(took));
+        let now = time::now();
+        leg.took = now.saturating_duration_since(began);
         if let Ok(reply) = &result
             && answers(reply.status())
         {
-            self.latency.note(time::now(), took);
+            self.latency.note(now, leg.took);
         }
         under_way.exchange.end(ended(&result));
-        drop(under_way);
-        match result {
-            Ok(reply) => Ok(reply.into()),
-            Err(error) => Err(error.into_chain()),
-        }
+        result
     }
 }
 
@@ -124,7 +120,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn ended(result: &Result<http::Response<bytes::Bytes>, AttemptError>) -> Ended {
+fn ended(result: &Outcome) -> Ended {
     match result {
         Ok(reply) => Ended::Status(reply.status().as_u16()),
         Err(AttemptError::Wire(error)) => Ended::Error(error.label()),

@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use http::Extensions;
-use reqwest::{Request, Response};
-use reqwest_middleware::{Error as ChainError, Middleware, Next};
+use reqwest::Request;
+use reqwest_middleware::Next;
 
 use crate::{
     client::WireError,
     mechanism::breaker::{Breaker, FailureKind, Verdict},
     pipeline::upstream::{
-        errand::{Errand, ExchangeTime},
+        errand::{Errand, Leg, Outcome},
         error::AttemptError,
+        pace::Paced,
     },
     telemetry::attempts::AttemptMeters,
     time,
@@ -24,38 +23,32 @@ use crate::{
 pub(super) struct Guarded {
     pub(super) breaker: Arc<Breaker>,
     pub(super) meters: Arc<AttemptMeters>,
+    pub(super) next: Paced,
 }
 
-#[async_trait]
-impl Middleware for Guarded {
-    async fn handle(
-        &self,
-        request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        let errand = Errand::of(extensions);
-        let admitted = self.breaker.admit(time::now());
-        let state = self.breaker.state(time::now()).as_str();
+impl Guarded {
+    /// Sends it, if the breaker lets it pass.
+    pub(super) async fn send(&self, request: Request, errand: &Errand, wire: Next<'_>) -> Outcome {
+        let now = time::now();
+        let admitted = self.breaker.admit(now);
+        let state = self.breaker.state(now).as_str();
         errand.trail.meet(|met| met.breaker = Some(state));
         let pass = admitted.map_err(|refused| {
             self.meters.short_circuited.increment(1);
-            AttemptError::BreakerOpen { retry_after: refused.retry_after }.into_chain()
+            AttemptError::BreakerOpen { retry_after: refused.retry_after }
         })?;
         if pass.would_be_refused() {
             self.meters.would_refuse.increment(1);
         }
         // A probe keeps all others out meanwhile: it must not stand in line for as long as a refresh
         // may, which is longer than its lease.
-        if pass.is_probe() {
-            extensions.insert(errand.urgent());
-        }
+        let urgent = pass.is_probe().then(|| errand.urgent());
+        let mut leg = Leg::new(request, urgent.as_ref().unwrap_or(errand), wire);
         // Dropped half-way, the pass is given back without a verdict.
-        let result = next.run(request, extensions).await;
-        extensions.insert(errand);
+        let result = self.next.send(&mut leg).await;
         let verdict = verdict(&result, pass.is_probe());
         // The wait for a turn is ours: only the exchange itself can make the upstream slow.
-        pass.took(ExchangeTime::take(extensions)).settle(time::now(), verdict);
+        pass.took(leg.took).settle(time::now(), verdict);
         result
     }
 }
@@ -63,7 +56,7 @@ impl Middleware for Guarded {
 /// What an attempt tells about the upstream's health. Most 4xx tell nothing: it works, and did not
 /// like the question. A 429 drives the wait, not the breaker, but to a probe it says that it is too
 /// early. What we cut short or kept back ourselves tells nothing either.
-fn verdict(result: &Result<Response, ChainError>, probe: bool) -> Verdict {
+fn verdict(result: &Outcome, probe: bool) -> Verdict {
     match result {
         Ok(response) => match response.status().as_u16() {
             429 if probe => Verdict::Failure(FailureKind::Other),
@@ -71,7 +64,7 @@ fn verdict(result: &Result<Response, ChainError>, probe: bool) -> Verdict {
             400..=499 => Verdict::None,
             _ => Verdict::Success,
         },
-        Err(error) => match AttemptError::of(error) {
+        Err(error) => match error {
             AttemptError::Wire(WireError::Connect | WireError::Dns | WireError::Tls) => {
                 Verdict::Failure(FailureKind::Connect)
             }

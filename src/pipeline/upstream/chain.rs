@@ -1,4 +1,6 @@
-//! The chain between a fetch and the wire, outermost first. The order is policy:
+//! The chain between a fetch and the wire, outermost first. The order is policy, and what is nested
+//! here is called in this order: reqwest-middleware runs the loop and one [`Try`] of it, the layers in
+//! there are plain calls.
 //!
 //! | layer | why it sits there |
 //! |---|---|
@@ -12,7 +14,10 @@
 
 use std::sync::Arc;
 
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 
 use crate::{
     catalog::upstream::Upstream,
@@ -22,6 +27,8 @@ use crate::{
     pipeline::upstream::{
         attempt::{Attempt, Scripted},
         breaker::Guarded,
+        errand::Errand,
+        error::AttemptError,
         hedge::Hedge,
         pace::{Pace, Paced},
         retry::Retry,
@@ -57,10 +64,36 @@ pub(super) struct Hedges {
     pub(super) meters: Arc<HedgeMeters>,
 }
 
+/// One try of the loop: the layers below it.
+#[derive(Debug)]
+struct Try {
+    /// Where hedging is on.
+    hedge: Option<Hedge>,
+    guarded: Guarded,
+}
+
+#[async_trait]
+impl Middleware for Try {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        wire: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let errand = Errand::of(extensions);
+        let outcome = match &self.hedge {
+            // On the heap: it has room for two legs, which most tries need not carry about.
+            Some(hedge) => Box::pin(hedge.send(&self.guarded, request, &errand, wire)).await,
+            None => self.guarded.send(request, &errand, wire).await,
+        };
+        outcome.map_err(AttemptError::into_chain)
+    }
+}
+
 /// Builds the chain towards `upstream`.
 pub(super) fn chain(upstream: &Upstream, links: &Links, client: &Client) -> ClientWithMiddleware {
     let meters = || Arc::clone(&links.meters);
-    let mut chain = ClientBuilder::new(client.network().clone()).with(Retry {
+    let retry = Retry {
         policy: upstream.retry.clone(),
         attempt: upstream.timeouts.attempt,
         breaker: Arc::clone(&links.breaker),
@@ -70,22 +103,22 @@ pub(super) fn chain(upstream: &Upstream, links: &Links, client: &Client) -> Clie
         chance: links.chance,
         wall: links.wall,
         meters: meters(),
-    });
-    if let Some(hedge) = hedge(upstream, links) {
-        chain = chain.with(hedge);
-    }
-    let chain = chain
-        .with(Guarded { breaker: Arc::clone(&links.breaker), meters: meters() })
-        .with(Paced { pace: Arc::clone(&links.pace), wall: links.wall })
-        .with(InTurn { permits: links.permits.clone(), meters: meters() })
-        .with(Attempt {
-            timeout: upstream.timeouts.attempt,
-            max_reply: upstream.max_reply,
-            propagate_trace: upstream.propagate_trace,
-            peer: Peer::at(&upstream.base_url),
-            latency: Arc::clone(&links.latency),
-            meters: meters(),
-        });
+    };
+    let attempt = Attempt {
+        timeout: upstream.timeouts.attempt,
+        max_reply: upstream.max_reply,
+        propagate_trace: upstream.propagate_trace,
+        peer: Peer::at(&upstream.base_url),
+        latency: Arc::clone(&links.latency),
+        meters: meters(),
+        pace: Arc::clone(&links.pace),
+    };
+    let in_turn = InTurn { permits: links.permits.clone(), meters: meters(), next: attempt };
+    let paced = Paced { pace: Arc::clone(&links.pace), wall: links.wall, next: in_turn };
+    let guarded = Guarded { breaker: Arc::clone(&links.breaker), meters: meters(), next: paced };
+    let chain = ClientBuilder::new(client.network().clone())
+        .with(retry)
+        .with(Try { hedge: hedge(upstream, links), guarded });
     match client.transport() {
         Transport::Network => chain.build(),
         Transport::Scripted(script) => chain.with(Scripted(Arc::clone(script))).build(),

@@ -1,5 +1,6 @@
 //! What travels with a request through the chain: to what end it is sent, until when, and what is
-//! noted on the way. reqwest-middleware carries it in its extensions.
+//! noted on the way. reqwest-middleware carries it in its extensions as far as to the layers that are
+//! plain calls; from there on a [`Leg`] does.
 
 use std::{
     sync::{
@@ -10,10 +11,18 @@ use std::{
 };
 
 use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::Next;
 
 use crate::{
-    mechanism::permit::Urgency, pipeline::call::Terms, telemetry::trail::Trail, time::Deadline,
+    mechanism::{permit::Urgency, quota::Paid},
+    pipeline::{call::Terms, upstream::error::AttemptError},
+    telemetry::trail::Trail,
+    time::Deadline,
 };
+
+/// What one try comes to: a reply that was read to its end, or why there is none.
+pub(super) type Outcome = Result<Response, AttemptError>;
 
 /// One fetch on its way through the chain.
 #[derive(Debug, Clone)]
@@ -91,14 +100,23 @@ impl Errand {
     }
 }
 
-/// How long the last exchange took, without any wait of ours: noted by the attempt for the layers
-/// above it, in the extensions that only its own leg of the chain sees.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ExchangeTime(pub(super) Duration);
+/// One attempt on its way down to the wire, and what the layers tell each other of it.
+pub(super) struct Leg<'a> {
+    /// What is sent; `None` once it is.
+    pub(super) request: Option<Request>,
+    /// To what end.
+    pub(super) errand: &'a Errand,
+    /// Where the layers end.
+    pub(super) wire: Next<'a>,
+    /// What was paid for a place in the quota; what is not spent goes back with the leg.
+    pub(super) paid: Option<Paid>,
+    /// How long the exchange took, without any wait of ours; zero where nothing was sent.
+    pub(super) took: Duration,
+}
 
-impl ExchangeTime {
-    /// Takes the note; zero where nothing was sent.
-    pub(super) fn take(extensions: &mut Extensions) -> Duration {
-        extensions.remove::<Self>().map_or(Duration::ZERO, |noted| noted.0)
+impl<'a> Leg<'a> {
+    /// One that sets out.
+    pub(super) fn new(request: Request, errand: &'a Errand, wire: Next<'a>) -> Self {
+        Self { request: Some(request), errand, wire, paid: None, took: Duration::ZERO }
     }
 }

@@ -5,12 +5,10 @@
 //! stands in no line, is paid out of a budget of its own and out of that of all repeats, and each leg
 //! is an attempt like any other for breaker, quota, permits, metrics and spans.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use http::Extensions;
-use reqwest::{Request, Response};
-use reqwest_middleware::{Error as ChainError, Middleware, Next};
+use reqwest::Request;
+use reqwest_middleware::Next;
 
 use crate::{
     catalog::policy::{BudgetPolicy, HedgePolicy},
@@ -20,7 +18,14 @@ use crate::{
         latency::{LATELY, Latency},
         permit::{Permits, Urgency},
     },
-    pipeline::upstream::{attempt, errand::Errand, error::AttemptError, pace::Pace, retry},
+    pipeline::upstream::{
+        attempt,
+        breaker::Guarded,
+        errand::{Errand, Outcome},
+        error::AttemptError,
+        pace::Pace,
+        retry,
+    },
     telemetry::attempts::HedgeMeters,
     time::{self, Instant},
 };
@@ -51,30 +56,26 @@ pub(super) fn own_budget(policy: HedgePolicy) -> Budget {
     Budget::new(BudgetPolicy { ratio: policy.budget, per_second: 0.0, window: LATELY })
 }
 
-type Outcome = Result<Response, ChainError>;
-
-#[async_trait]
-impl Middleware for Hedge {
-    async fn handle(
+impl Hedge {
+    /// Sends it down to `next`, and once more where that is late.
+    pub(super) async fn send(
         &self,
+        next: &Guarded,
         request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        let errand = Errand::of(extensions);
+        errand: &Errand,
+        wire: Next<'_>,
+    ) -> Outcome {
         let is_first = errand.attempts() == 0;
-        let result = match self.late_after(&errand) {
-            Some(late_after) => self.hedged(request, extensions, &next, late_after).await,
-            None => next.run(request, extensions).await,
+        let result = match self.late_after(errand) {
+            Some(late_after) => self.hedged(next, request, errand, wire, late_after).await,
+            None => next.send(request, errand, wire).await,
         };
         if is_first && errand.attempts() > 0 {
             self.own.deposit(time::now());
         }
         result
     }
-}
 
-impl Hedge {
     /// After how long without a word an attempt is late; `None`: it is left alone.
     fn late_after(&self, errand: &Errand) -> Option<Duration> {
         if !errand.repeatable || errand.urgency != Urgency::Interactive {
@@ -86,25 +87,24 @@ impl Hedge {
 
     async fn hedged(
         &self,
+        next: &Guarded,
         request: Request,
-        extensions: &mut Extensions,
-        next: &Next<'_>,
+        errand: &Errand,
+        wire: Next<'_>,
         late_after: Duration,
     ) -> Outcome {
-        let errand = Errand::of(extensions);
         let again = request.try_clone().expect("a body of bytes can be cloned");
         let began = time::now();
-        let mut first = next.clone().run(request, extensions);
+        let mut first = pin!(next.send(request, errand, wire.clone()));
         if let Ok(result) = tokio::time::timeout(late_after, &mut first).await {
             return result;
         }
-        if let Err(why) = self.may_send(&errand) {
+        if let Err(why) = self.may_send(errand) {
             self.meters.suppressed.count(why);
             return first.await;
         }
-        let mut extensions = Extensions::new();
-        extensions.insert(errand.at_once());
-        let second = next.clone().run(again, &mut extensions);
+        let at_once = errand.at_once();
+        let second = pin!(next.send(again, &at_once, wire));
         self.race(began, first, second).await
     }
 
@@ -178,7 +178,7 @@ fn is_good(result: &Outcome) -> bool {
 
 /// Why a leg was not sent after all.
 fn refused_here(result: &Outcome) -> Option<&'static str> {
-    match AttemptError::of(result.as_ref().err()?) {
+    match result.as_ref().err()? {
         AttemptError::BreakerOpen { .. } => Some("breaker_open"),
         AttemptError::Held { .. } => Some("held"),
         AttemptError::Saturated => Some("saturated"),

@@ -24,7 +24,7 @@ use crate::{
     background::Background,
     catalog::{action::Action, name::Name, upstream::Upstream},
     chance::{self, Chance},
-    client::{Client, ClientError, Transport},
+    client::{self, Client, ClientError, Transport},
     mechanism::{
         breaker::{Breaker, Change, Forced, Snapshot, State},
         permit::Urgency,
@@ -229,7 +229,7 @@ impl Lane {
         errand.trail.tell(Stage::Upstream, Fact::Upstream(self.upstream.name.shared()));
         let sent = self.send(request, &errand).await;
         let result = match sent {
-            Ok(response) => self.settle(response, errand.attempts()).await,
+            Ok(response) => self.settle(response, errand.attempts()),
             Err(error) => Err(error),
         };
         let attempts = errand.attempts();
@@ -260,7 +260,7 @@ impl Lane {
         Ok(request)
     }
 
-    async fn settle(&self, response: Response, attempts: u32) -> Result<Reply, UpstreamError> {
+    fn settle(&self, mut response: Response, attempts: u32) -> Result<Reply, UpstreamError> {
         if !response.status().is_success() {
             return Err(UpstreamError::Status {
                 status: response.status().as_u16(),
@@ -270,8 +270,8 @@ impl Lane {
         if response.status() == StatusCode::PARTIAL_CONTENT {
             return Err(UpstreamError::Malformed);
         }
-        // The attempt has read it already: this waits for nothing.
-        let body = response.bytes().await.map_err(|_| UpstreamError::Malformed)?;
+        // The attempt has read it already.
+        let body = client::body_of(&mut response).ok_or(UpstreamError::Malformed)?;
         Ok(Reply { body, attempts })
     }
 }

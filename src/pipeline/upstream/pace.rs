@@ -10,10 +10,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use http::{Extensions, StatusCode};
-use reqwest::{Request, Response};
-use reqwest_middleware::{Middleware, Next};
+use http::StatusCode;
+use reqwest::Response;
 
 use crate::{
     catalog::upstream::Upstream,
@@ -22,7 +20,12 @@ use crate::{
         permit::Urgency,
         quota::{Paid, Quota},
     },
-    pipeline::upstream::{errand::Errand, error::AttemptError, retry},
+    pipeline::upstream::{
+        errand::{Errand, Leg, Outcome},
+        error::AttemptError,
+        retry,
+        turn::InTurn,
+    },
     telemetry::attempts::AttemptMeters,
     time::{self, Instant, Wall},
 };
@@ -102,7 +105,7 @@ impl Pace {
 
     /// The last look before an attempt is sent: the upstream may have asked to wait while it stood in
     /// line for its turn. A refresh pays here. From here on its place in the quota is spent.
-    fn set_out(&self, urgency: Urgency, paid: Option<Arc<Paid>>) -> Result<(), AttemptError> {
+    pub(super) fn set_out(&self, urgency: Urgency, paid: Option<Paid>) -> Result<(), AttemptError> {
         let left = self.not_before.left(time::now());
         if !left.is_zero() {
             return Err(self.held("not_before", left));
@@ -151,38 +154,22 @@ impl Pace {
 pub(super) struct Paced {
     pub(super) pace: Arc<Pace>,
     pub(super) wall: Wall,
+    pub(super) next: InTurn,
 }
 
-/// What an attempt carries to the place where it is sent.
-#[derive(Debug, Clone)]
-struct Toll {
-    pace: Arc<Pace>,
-    /// What a call has paid already.
-    paid: Option<Arc<Paid>>,
-}
-
-#[async_trait]
-impl Middleware for Paced {
-    async fn handle(
-        &self,
-        request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        let paid = self.pace.leave(&Errand::of(extensions)).await;
-        let paid = paid.map_err(AttemptError::into_chain)?.map(Arc::new);
-        extensions.insert(Toll { pace: Arc::clone(&self.pace), paid });
-        let result = next.run(request, extensions).await;
+impl Paced {
+    /// Waits until it may be sent, pays for it and passes it on.
+    pub(super) async fn send(&self, leg: &mut Leg<'_>) -> Outcome {
+        leg.paid = self.pace.leave(leg.errand).await?;
+        let result = self.next.send(leg).await;
         // What was refused further in was not sent.
-        drop(extensions.remove::<Toll>());
+        drop(leg.paid.take());
         if let Ok(response) = &result {
             self.learn(response);
         }
         result
     }
-}
 
-impl Paced {
     /// What a response says about when the upstream may be asked again.
     fn learn(&self, response: &Response) {
         let because = match response.status() {
@@ -195,11 +182,4 @@ impl Paced {
             self.pace.not_before.set(time::now(), wait, because);
         }
     }
-}
-
-/// The last step before an attempt is sent, or why it may not be sent after all.
-pub(super) fn set_out(extensions: &mut Extensions) -> reqwest_middleware::Result<()> {
-    let toll = extensions.remove::<Toll>().expect("an attempt has come past its pace");
-    let urgency = Errand::of(extensions).urgency;
-    toll.pace.set_out(urgency, toll.paid).map_err(AttemptError::into_chain)
 }

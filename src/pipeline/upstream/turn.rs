@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use http::Extensions;
-use reqwest::{Request, Response};
-use reqwest_middleware::{Error as ChainError, Middleware, Next};
-
 use crate::{
     client::WireError,
     mechanism::permit::{Load, Permits},
-    pipeline::upstream::{errand::Errand, error::AttemptError},
+    pipeline::upstream::{
+        attempt::Attempt,
+        errand::{Leg, Outcome},
+        error::AttemptError,
+    },
     telemetry::attempts::AttemptMeters,
     time,
 };
@@ -21,25 +20,21 @@ use crate::{
 pub(super) struct InTurn {
     pub(super) permits: Permits,
     pub(super) meters: Arc<AttemptMeters>,
+    pub(super) next: Attempt,
 }
 
-#[async_trait]
-impl Middleware for InTurn {
-    async fn handle(
-        &self,
-        request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        let errand = Errand::of(extensions);
+impl InTurn {
+    /// Waits for its turn and sends it.
+    pub(super) async fn send(&self, leg: &mut Leg<'_>) -> Outcome {
+        let errand = leg.errand;
         let permit = self.permits.acquire(errand.urgency, errand.patience()).await;
         let permit = permit.map_err(|saturated| {
             self.meters.queued(saturated.waited);
-            AttemptError::Saturated.into_chain()
+            AttemptError::Saturated
         })?;
         self.meters.queued(permit.waited());
         // Dropped half-way, the permit goes back without a word.
-        let result = next.run(request, extensions).await;
+        let result = self.next.send(leg).await;
         if let Some(load) = load(&result) {
             permit.settle(time::now(), load);
         }
@@ -50,14 +45,14 @@ impl Middleware for InTurn {
 /// What an attempt tells about the upstream's load. Only an answer on which the upstream has worked
 /// is one to measure with: errors and refusals come faster than those, and taken for the time that it
 /// needs they would make every answer look slow.
-fn load(result: &Result<Response, ChainError>) -> Option<Load> {
+fn load(result: &Outcome) -> Option<Load> {
     match result {
         Ok(response) => match response.status().as_u16() {
             429 | 503 => Some(Load::Overloaded),
             200..=299 | 404 | 410 => Some(Load::Answered),
             _ => None,
         },
-        Err(error) => match AttemptError::of(error) {
+        Err(error) => match error {
             AttemptError::Wire(WireError::Timeout) => Some(Load::Overloaded),
             AttemptError::Wire(
                 WireError::Connect

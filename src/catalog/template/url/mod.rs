@@ -5,7 +5,7 @@ mod parse;
 
 use std::{fmt::Write, slice, sync::Arc};
 
-use url::{Position, Url};
+use url::Url;
 
 use crate::catalog::{
     contract::{Inputs, Problem},
@@ -99,7 +99,13 @@ impl UrlTemplate {
 
     /// Path and query for `inputs`; adds what makes them unfit for it.
     pub(super) fn expand(&self, inputs: &Inputs, problems: &mut Vec<Problem>) -> String {
-        let mut out = String::with_capacity(self.text.len() + 32);
+        self.expand_under("", inputs, problems)
+    }
+
+    /// The same below the path `base`.
+    fn expand_under(&self, base: &str, inputs: &Inputs, problems: &mut Vec<Problem>) -> String {
+        let mut out = String::with_capacity(base.len() + self.text.len() + 32);
+        out.push_str(base);
         for segment in &self.segments {
             out.push('/');
             expand_segment(segment, inputs, &mut out, problems);
@@ -117,31 +123,31 @@ impl UrlTemplate {
     /// it, is not to the letter what was written here.
     pub(super) fn render(&self, base: &Url, inputs: &Inputs) -> Result<Url, Problem> {
         let mut problems = Vec::new();
-        let expanded = self.expand(inputs, &mut problems);
+        let before = base.path().strip_suffix('/').unwrap_or(base.path());
+        let written = self.expand_under(before, inputs, &mut problems);
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
-        let before = &base[..Position::AfterPath];
-        let before = before.strip_suffix('/').unwrap_or(before);
-        let written = format!("{before}{expanded}");
-        let wanted_segments =
-            slashes(base.path().strip_suffix('/').unwrap_or(base.path())) + self.segments.len();
-        match Url::parse(&written) {
-            Ok(url)
-                if base.has_host()
-                    && url.as_str() == written
-                    && url[..Position::BeforePath] == base[..Position::BeforePath]
-                    && slashes(url.path()) == wanted_segments
-                    && url.fragment().is_none() =>
-            {
-                Ok(url)
-            }
-            // The checks above leave nothing that can come here; this is the proof, not the check.
-            Ok(_) | Err(_) => Err(Problem {
-                field: self.names().first().copied().unwrap_or_default().into(),
-                what: "does not fit the address of the request".to_owned(),
-            }),
+        let (path, query) = match written.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (&*written, None),
+        };
+        // The origin was read when the base was: no path and no query can touch it.
+        let mut url = base.clone();
+        url.set_fragment(None);
+        url.set_query(query);
+        url.set_path(path);
+        let is_as_written = url.path() == path
+            && url.query() == query
+            && slashes(path) == slashes(before) + self.segments.len();
+        if base.has_host() && is_as_written {
+            return Ok(url);
         }
+        // The checks above leave nothing that can come here; this is the proof, not the check.
+        Err(Problem {
+            field: self.names().first().copied().unwrap_or_default().into(),
+            what: "does not fit the address of the request".to_owned(),
+        })
     }
 }
 

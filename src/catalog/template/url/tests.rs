@@ -284,6 +284,8 @@ proptest! {
             let Ok(url) = rendered else { continue };
             prop_assert_eq!(url.origin(), upstream().origin());
             prop_assert_eq!(url.fragment(), None);
+            // Whoever reads it anew reads the same.
+            prop_assert_eq!(Url::parse(url.as_str()), Ok(url.clone()));
             let path = text.split(['?']).next().unwrap().trim_end_matches('{');
             prop_assert_eq!(slashes(url.path()), 2 + slashes(path));
             prop_assert!(url.path().starts_with("/api/v1/"));
@@ -332,7 +334,10 @@ proptest! {
             let mut given = given;
             given.sort_unstable();
             given.dedup();
-            prop_assert!(template.render(&upstream(), &inputs(&given)).is_ok(), "{}", text);
+            let url = template.render(&upstream(), &inputs(&given));
+            prop_assert!(url.is_ok(), "{}", text);
+            let url = url.unwrap();
+            prop_assert_eq!(Url::parse(url.as_str()), Ok(url), "{}", text);
         }
     }
 }
