@@ -330,13 +330,12 @@ impl Client {
         request: Request,
         cap: usize,
     ) -> Result<http::Response<Bytes>, WireError> {
-        let response = match &self.transport {
+        let mut response = match &self.transport {
             Transport::Network => {
                 self.network.execute(request).await.map_err(|error| WireError::of(&error))?
             }
             Transport::Scripted(script) => script.exchange(request).await?.into(),
         };
-        let mut response = response;
         let mut whole = http::Response::new(read_body(&mut response, cap).await?);
         *whole.status_mut() = response.status();
         *whole.version_mut() = response.version();
