@@ -97,7 +97,7 @@ pub(in super::super) struct Fields<'a> {
     form: LogFormat,
 }
 
-// All of these are inlined: then a name is no call to copy so many bytes, but two or three moves.
+// Inlined where the whole program is optimised together: then a name is no call to copy so many bytes, but two or three moves.
 impl Fields<'_> {
     #[inline]
     fn put(&mut self, known: Known) {

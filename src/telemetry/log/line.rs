@@ -278,7 +278,7 @@ pub(super) fn in_thousandths(out: &mut Vec<u8>, thousandths: u64) {
     let digit = |place: u64| b'0' + (rest / place % 10) as u8;
     out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
     // All are written and some taken back, which is quicker than to write as many as it takes.
-    let idle = usize::from(rest % 10 == 0) + usize::from(rest % 100 == 0);
+    let idle = usize::from(rest.is_multiple_of(10)) + usize::from(rest.is_multiple_of(100));
     out.truncate(out.len() - idle);
 }
 
