@@ -122,6 +122,8 @@ impl World {
             .start_paused(is_paused)
             .build()
             .expect("a runtime can be made");
+        // What remembers when it was made does so by the same clock.
+        let within = runtime.enter();
         let (catalog, settings) = configuration(scenario.kind);
         let action = catalog.action(ACTION).cloned().expect("the built-in action has that name");
         let registry =
@@ -148,6 +150,7 @@ impl World {
         let served = Served::new(Arc::clone(&pipeline), &settings, &registry);
         let plane = DataPlane::new(InForce::new(served), lifecycle, tracer.clone());
         let routes = Router::new().fallback_service(plane.routes());
+        drop(within);
         let stranger = Cell::new(1_000_000);
         let world = Self {
             runtime,
