@@ -5,7 +5,7 @@
 //! The program runs itself under valgrind. What is counted is [`measured`] alone, in the thread that makes the
 //! calls; [`landed`] ends a scenario. The clock stands still, and the dice are loaded as far as they are ours.
 //! valgrind shows programs a processor without AVX-512 and without instructions for SHA, so the counts are the same on
-//! all usual x86-64 machines, and SHA-256 weighs more than it does.
+//! x86-64 machines of one kind with the same libc, and SHA-256 weighs more than it does.
 #![expect(clippy::print_stdout, reason = "the table is for a person to read")]
 
 mod record;
@@ -147,6 +147,9 @@ fn of() -> io::Result<Vec<String>> {
 
 /// Says of what the record is where that is something else; counts of another machine mean nothing.
 fn comparable(recorded: &Record, now: &Record) -> io::Result<()> {
+    if recorded.of.len() != now.of.len() {
+        return Err(io::Error::other("the record does not say of what it is: record anew"));
+    }
     for (was, is) in recorded.of.iter().zip(&now.of).filter(|(was, is)| was != is) {
         println!("recorded of {was}; this is {is}");
         if was.starts_with("machine") || was.starts_with("profile") {

@@ -61,6 +61,8 @@ def measured(peer, scenario, seconds):
         else:
             seen = machine.wrk(port, 32, seconds, kind, which)
         worked, took = process.worked() - before, time.monotonic() - began
+        if seen["bad"]:
+            raise SystemExit(f"{peer['name']}, {scenario}: {seen['bad']} calls were not answered as they should be")
         seen |= {"peer": peer["name"], "scenario": scenario, "cpu": worked / seen["calls"] * 1e6,
                  "rate": seen["calls"] / seen["seconds"], "memory": process.memory(),
                  "stolen": (machine.stolen() - stolen) / took}

@@ -40,7 +40,7 @@ impl Kind {
 pub(crate) enum Told {
     /// Neither metrics nor lines nor traces.
     Off,
-    /// Metrics, a log line a call, a tenth of the calls traced.
+    /// Metrics, a log line a call, traces of a tenth of the calls and of those that failed or got an old answer.
     Default,
     /// The same with every call traced.
     Full,
@@ -56,7 +56,7 @@ impl Told {
 pub(crate) enum Way {
     /// The stages alone.
     Pipeline,
-    /// All that stands behind a connection.
+    /// All that stands behind a connection: what the listener calls.
     Routes,
 }
 

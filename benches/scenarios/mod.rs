@@ -12,10 +12,11 @@ mod outside;
 mod sink;
 
 use std::{
-    cell::Cell, hint::black_box, num::NonZeroU32, sync::Arc, thread::park_timeout, time::Duration,
+    cell::Cell, convert::Infallible, hint::black_box, num::NonZeroU32, sync::Arc,
+    thread::park_timeout, time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use holdline::{
@@ -45,13 +46,18 @@ use holdline::{
     },
     time::{self, Deadline, Wall},
 };
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use kinds::{Kind, Scenario, Told, Way};
-use outside::{BAD, GOOD, Outside};
+pub(crate) use outside::GOOD;
+use outside::{BAD, Outside};
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const ACTION: &str = "customer-lookup";
 /// Where calls go.
@@ -103,7 +109,7 @@ pub(crate) struct World {
     pipeline: Arc<Pipeline>,
     action: Arc<Action>,
     tracer: Tracer,
-    routes: Router,
+    plane: Arc<DataPlane>,
     scenario: Scenario,
     is_paused: bool,
     /// The next customer that nobody has asked for.
@@ -149,7 +155,6 @@ impl World {
             .remembering(Recent::new(recent::CALLS));
         let served = Served::new(Arc::clone(&pipeline), &settings, &registry);
         let plane = DataPlane::new(InForce::new(served), lifecycle, tracer.clone());
-        let routes = Router::new().fallback_service(plane.routes());
         drop(within);
         let stranger = Cell::new(1_000_000);
         let world = Self {
@@ -158,7 +163,7 @@ impl World {
             pipeline,
             action,
             tracer,
-            routes,
+            plane,
             scenario,
             is_paused,
             stranger,
@@ -259,7 +264,7 @@ impl World {
                 assert_eq!(answer.is_ok(), wanted == StatusCode::OK);
             }
             Asked::Request(request) => {
-                assert_eq!(through(&self.routes, request).await.0, wanted);
+                assert_eq!(through(self.plane.routes(), request).await.0, wanted);
             }
         }
     }
@@ -285,11 +290,11 @@ impl World {
 #[derive(Debug)]
 pub(crate) struct Batch(Vec<Vec<Asked>>);
 
-fn asking_for(customer: u64) -> Bytes {
+pub(crate) fn asking_for(customer: u64) -> Bytes {
     format!(r#"{{"data": {{"customer_id": {customer}}}}}"#).into()
 }
 
-fn request(token: &str, body: Bytes) -> Request<Body> {
+pub(crate) fn request(token: &str, body: Bytes) -> Request<Body> {
     Request::post(PATH)
         .header(HEADER, token)
         .header("content-type", "application/json")
@@ -299,8 +304,11 @@ fn request(token: &str, body: Bytes) -> Request<Body> {
 }
 
 /// Sends one request through `routes`, and reads the answer to its end.
-pub(crate) async fn through(routes: &Router, request: Request<Body>) -> (StatusCode, Bytes) {
-    let served = routes.clone().oneshot(request).await;
+pub(crate) async fn through<S>(routes: S, request: Request<Body>) -> (StatusCode, Bytes)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let served = routes.oneshot(request).await;
     let (head, body) = served.expect("routes always answer").into_parts();
     let body = body.collect().await.expect("the body is in memory");
     (head.status, body.to_bytes())

@@ -10,7 +10,7 @@ use crate::{
     telemetry::{meters::Words, stage::Decided},
 };
 
-/// An answer's flat object, as it is kept and sent.
+/// An answer in its envelope, as it is kept.
 #[derive(Debug, Clone)]
 pub struct Mapped(pub Enveloped);
 

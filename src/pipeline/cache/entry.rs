@@ -141,8 +141,8 @@ impl Entry {
             lot: Arc::clone(lot),
             customer,
             stored: u64::try_from(stored).unwrap_or(u64::MAX),
-            // No time to live becomes none at all.
-            fresh_for: millis(fresh_for + Duration::from_nanos(999_999)),
+            // The nearest; but no time to live becomes none at all.
+            fresh_for: millis(fresh_for + Duration::from_micros(500)).max(1),
             marked: AtomicU32::new(UNMARKED),
         };
         Self(ThinArc::from_header_and_slice(head, answer))

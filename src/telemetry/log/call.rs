@@ -1,5 +1,5 @@
 //! The line that each call leaves. It has one shape, so it is written as it is told: to hand some thirty
-//! fields to tracing, and to be handed them back one by one, takes three times as long as the line. Else
+//! fields to tracing, and to be handed them back one by one, costs two thirds of the line on top. Else
 //! it is an event like any other of ours: it looks the same, and the same level lets it through.
 
 use std::fmt;
@@ -7,6 +7,7 @@ use std::fmt;
 use tracing::Level as Severity;
 
 use crate::{
+    chance,
     settings::{LogFormat, LogLevel},
     telemetry::log::{
         Level, Sink,
@@ -114,13 +115,24 @@ impl Fields<'_> {
         quoted(self.out, text);
     }
 
-    /// Text that has nothing to escape: a word of ours, or digits.
+    /// A word of ours, which has nothing to escape.
     #[inline]
-    pub(in super::super) fn word(&mut self, name: Known, word: &str) {
+    pub(in super::super) fn word(&mut self, name: Known, word: &'static str) {
         debug_assert!(is_plain(word.as_bytes()), "{word:?} is no word");
+        self.plain(name, word.as_bytes());
+    }
+
+    /// An id, as so many hexadecimal digits.
+    #[inline]
+    pub(in super::super) fn id<const DIGITS: usize>(&mut self, name: Known, id: u128) {
+        self.plain(name, &chance::digits::<DIGITS>(id));
+    }
+
+    #[inline]
+    fn plain(&mut self, name: Known, text: &[u8]) {
         self.put(name);
         self.out.push(b'"');
-        self.out.extend_from_slice(word.as_bytes());
+        self.out.extend_from_slice(text);
         self.out.push(b'"');
     }
 

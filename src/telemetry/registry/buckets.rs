@@ -22,7 +22,7 @@ pub(super) struct Seen {
     pub(super) up_to: Vec<(f64, u64)>,
     /// All samples.
     pub(super) count: u64,
-    /// Their sum. It may hold a sample more or less than the count, one that was being noted.
+    /// Their sum. It may hold samples more or less than the count, those that were being noted.
     pub(super) sum: f64,
 }
 

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use crate::{
-    chance::{digits, text},
     telemetry::{
         log::{CallLines, Fields, field},
         meters::CallMeters,
@@ -81,11 +80,9 @@ fn write_line(
 ) {
     let class = call.outcome.class();
     lines.write(class == Class::Failure, |line| {
-        let trace_id: [u8; 32] = digits(context.trace_id());
-        let span_id: [u8; 16] = digits(context.span_id().into());
         line.text(field!("request_id"), call.request_id);
-        line.word(field!("trace_id"), text(&trace_id));
-        line.word(field!("span_id"), text(&span_id));
+        line.id::<32>(field!("trace_id"), context.trace_id());
+        line.id::<16>(field!("span_id"), context.span_id().into());
         line.text(field!("action"), call.action);
         line.word(field!("outcome"), call.outcome.as_str());
         line.word(field!("class"), class.as_str());

@@ -119,8 +119,8 @@ impl UrlTemplate {
     /// The whole address for `inputs` under `base`, whose query and fragment are left behind.
     ///
     /// # Errors
-    /// The first of the problems of [`Self::expand`]; or the address, read as the client will read
-    /// it, is not to the letter what was written here.
+    /// The first of the problems of [`Self::expand`]; or path and query, once set, are not to the letter
+    /// what was written here.
     pub(super) fn render(&self, base: &Url, inputs: &Inputs) -> Result<Url, Problem> {
         let mut problems = Vec::new();
         let before = base.path().strip_suffix('/').unwrap_or(base.path());
